@@ -1,0 +1,188 @@
+//! What is known at one moment, and how freshly it is known.
+//!
+//! ```text
+//!  age     0 ───────────── stale_after ─────────────── absent_after ──────▶
+//!          Fresh            Stale (the old value is kept, it only holds)   Absent
+//! ```
+//!
+//! Unknown is a value: only [`Reading::Fresh`] can ever count as healthy.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Moment, Span};
+
+/// One value from one source at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reading<T> {
+    /// Read recently enough to be judged by.
+    Fresh(T),
+    /// The last value, read too long ago; it can only hold.
+    Stale {
+        /// The last value read.
+        value: T,
+        /// How long ago it was read.
+        age: Span,
+    },
+    /// Nothing was ever read, or nothing for so long that the last value says nothing.
+    Absent {
+        /// Why there is nothing, for a person to act on.
+        why: String,
+    },
+    /// The source answered, but not in a way that could be understood whole.
+    Garbled {
+        /// What was not understood, for a person to act on.
+        why: String,
+    },
+}
+
+impl<T> Reading<T> {
+    /// The value, if it is fresh.
+    #[must_use]
+    pub const fn fresh(&self) -> Option<&T> {
+        match self {
+            Self::Fresh(value) => Some(value),
+            Self::Stale { .. } | Self::Absent { .. } | Self::Garbled { .. } => None,
+        }
+    }
+}
+
+/// An API server process as Weir tells them apart.
+///
+/// Behind a load balancer every scrape may meet another process at the same address; the start
+/// time of the process tells them apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServerId {
+    /// `address:port` it is reached by.
+    pub address: String,
+    /// `process_start_time_seconds`, in milliseconds since the Unix epoch, once known.
+    pub started: Option<u64>,
+}
+
+/// What is known of one API server instance at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerEvidence {
+    /// Latency as an ordinary client meets it, from Weir's own probes.
+    pub latency: Reading<Latency>,
+    /// Priority and Fairness: queues and rejections.
+    pub flow: Reading<Flow>,
+    /// The process: CPU, memory, requests in flight.
+    pub process: Reading<Process>,
+    /// When the process was seen to have restarted, if it did while Weir watched.
+    pub restarted: Option<Moment>,
+}
+
+/// Round-trip times of probes through ordinary priority levels, over the last few seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median of the short window, in milliseconds; a failed probe counts as its time-out.
+    pub p50_ms: f64,
+    /// The slowest of the short window, in milliseconds.
+    pub max_ms: f64,
+    /// Probes in the short window.
+    pub probes: u32,
+    /// Of those, how many failed or timed out.
+    pub failed: u32,
+    /// The quiet median to compare with, in milliseconds, once enough quiet probes were made.
+    pub baseline_p50_ms: Option<f64>,
+}
+
+/// Priority and Fairness over the interval between the last two scrapes, all levels but `exempt`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Requests that waited in a queue, on average, over the interval (wait seconds per second).
+    pub queued: f64,
+    /// Requests waiting in queues when scraped.
+    pub in_queue: f64,
+    /// Requests refused per second: 429s from any level.
+    pub rejected_per_second: f64,
+    /// The level with the longest wait, for the message.
+    pub worst_level: Option<String>,
+}
+
+/// One API server process.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Cores used over the interval between the last two scrapes.
+    pub cpu_cores: f64,
+    /// Cores the process may use (`go_sched_gomaxprocs_threads`), if it says so.
+    pub cpu_limit_cores: Option<f64>,
+    /// Resident memory in bytes.
+    pub resident_bytes: f64,
+    /// Growth of resident memory in bytes per second, over the memory window.
+    pub resident_growth_per_second: f64,
+    /// Resident memory in bytes at the start of the memory window: what growth is compared with.
+    pub resident_before_bytes: f64,
+    /// Requests executing when scraped, mutating and read-only.
+    pub inflight: f64,
+}
+
+/// What a pod of the rollout's revision is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PodState {
+    /// Held by `weir.dev/gate`.
+    Gated,
+    /// Let through, but not yet placed on its node.
+    Unscheduled,
+    /// On its node and not ready yet.
+    Starting,
+    /// Ready.
+    Ready,
+    /// Restarting, crash looping, killed for memory, or failed.
+    Failing,
+}
+
+/// One pod of the rollout's revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRow {
+    /// The node it is on or is bound for.
+    pub node: String,
+    /// What it is doing.
+    pub state: PodState,
+    /// When it entered that state, as far as Weir saw.
+    pub since: Moment,
+    /// Born with the gate; an ungated pod that was not has slipped past the valve.
+    pub born_gated: bool,
+}
+
+/// A node, as far as waves need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Its failure domain (`topology.kubernetes.io/zone`, or what the policy names); empty if none.
+    pub zone: String,
+    /// Whether it is ready; pods on a node that is not cannot be judged.
+    pub ready: bool,
+    /// When it joined.
+    pub joined: Moment,
+}
+
+/// What is known of one rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutEvidence {
+    /// How many pods the workload wants: full width.
+    pub desired: u32,
+    /// How many of the workload's nodes may be without a pod in an update, by its own strategy.
+    pub max_unavailable: u32,
+    /// Pods of this revision by name.
+    pub pods: Reading<BTreeMap<String, PodRow>>,
+    /// Nodes by name.
+    pub nodes: Reading<BTreeMap<String, NodeRow>>,
+    /// Whether an earlier revision of the same workload is approved: then nodes must not starve.
+    pub earlier_approved: bool,
+    /// Whether this revision is approved: the valve is open for it.
+    pub approved: bool,
+    /// A person has paused this rollout.
+    pub paused: bool,
+}
+
+/// Everything known at one moment that a rollout is judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Each API server instance.
+    pub servers: BTreeMap<ServerId, ServerEvidence>,
+    /// How many API server instances there should be.
+    pub expected_servers: Reading<u32>,
+    /// The rollout itself.
+    pub rollout: RolloutEvidence,
+}

@@ -1,0 +1,129 @@
+//! What is reported and what is to be done now, leaving no choice to whoever does it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Moment, Span};
+
+/// The fault a rule found. The names are the reasons of conditions and events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Rule {
+    /// Probes are much slower than in quiet times, or fail.
+    LatencyRegressed,
+    /// Requests wait in Priority and Fairness queues.
+    QueueSaturated,
+    /// An API server refuses requests with 429.
+    Rejecting,
+    /// An API server's memory grows fast.
+    MemoryClimbing,
+    /// An API server restarted a short while ago.
+    ServerRestarted,
+    /// Released pods restart, crash or do not become ready.
+    PodsUnhealthy,
+    /// Released pods are not placed on their nodes.
+    ReleasedUnschedulable,
+    /// A source was last heard too long ago.
+    EvidenceStale,
+    /// A source says nothing, or nothing that can be understood.
+    EvidenceAbsent,
+    /// Pods of an unapproved revision run without having passed the valve.
+    PodsLeaked,
+}
+
+/// What a finding does to the rollout. Later is more severe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// Told, and nothing else.
+    Notice,
+    /// Nothing more is let through while it stands.
+    Hold,
+}
+
+/// One rule's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The fault.
+    pub rule: Rule,
+    /// What it does.
+    pub severity: Severity,
+    /// What it was found on: an API server's address, a pod, a source. Ordered and deduplicated
+    /// by this and `rule`.
+    pub subject: String,
+    /// The evidence, in a sentence with figures.
+    pub evidence: String,
+    /// What would clear it, in a sentence.
+    pub clears_when: String,
+}
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Created; quiet evidence is being gathered before the first pod is let through.
+    Pending,
+    /// A wave is being let through, or its pods are becoming ready.
+    Progressing,
+    /// The wave is out and ready; soak time is being added.
+    Soaking,
+    /// Nothing more is let through, for the findings' reasons.
+    Held,
+    /// A person has paused it.
+    Paused,
+    /// All pods are out and soaked; the revision is approved.
+    Complete,
+}
+
+/// What a judgement says, for people and for status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where the rollout stands.
+    pub state: State,
+    /// All findings, the most severe first.
+    pub findings: Vec<Finding>,
+    /// Pods of this revision that are let through.
+    pub width: u32,
+    /// Full width.
+    pub full_width: u32,
+    /// The width that the waves so far allow.
+    pub target: u32,
+    /// Waves begun.
+    pub wave: u32,
+    /// Soak time at this width so far.
+    pub soaked: Span,
+    /// Nodes that wait for a pod of this workload.
+    pub nodes_without_pod: u32,
+    /// One sentence for a tired person.
+    pub summary: String,
+}
+
+/// Why a pod is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Because {
+    /// It belongs to the current wave.
+    Wave,
+    /// Its node would otherwise stay without any revision of an approved workload.
+    Starving,
+    /// Its revision is approved.
+    Approved,
+}
+
+/// One thing to do. The executor checks lease and judgement before each, and has no choice left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Intent {
+    /// Add the revision to the approved ones: its pods are born ungated from then on.
+    Approve,
+    /// Remove the gate from these pods, in this order, at no more than the policy's pace.
+    Release {
+        /// Names of pods in the rollout's namespace.
+        pods: Vec<String>,
+        /// Why.
+        because: Because,
+    },
+}
+
+/// What to do now, and when to look again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// In order; an intent is only begun when the one before it is done.
+    pub intents: Vec<Intent>,
+    /// Judge again no later than this.
+    pub look_again: Moment,
+}

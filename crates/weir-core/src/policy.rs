@@ -1,0 +1,128 @@
+//! The validated form of a rollout policy. The custom resource is lowered to it by the shell.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+
+/// How far Weir may go with a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Mode {
+    /// Weir only reads.
+    Observe,
+    /// Weir judges what rolls at its own pace, and says what it would have done.
+    Shadow,
+    /// Weir holds the rollout and lets it through in waves.
+    Enforce,
+}
+
+/// How a rollout is judged and paced. Every field is a decision: there is no `Default`, only
+/// [`Policy::careful`] and [`Policy::fast`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Pods of the first wave, as a fraction of full width; at least one pod.
+    pub canary: f64,
+    /// How much wider each wave may make the rollout than the last: `2.0` doubles the width.
+    pub growth: f64,
+    /// The most that one wave may add, as a fraction of full width.
+    pub max_step: f64,
+    /// Fresh, undisturbed time at each width before the next wave.
+    pub soak: Span,
+    /// Pods released per second at most.
+    pub releases_per_second: f64,
+    /// The node label that waves are spread over.
+    pub spread_by: String,
+    /// When the API servers are said to suffer.
+    pub harm: HarmLimits,
+    /// When the rollout's own pods are said to suffer.
+    pub pods: PodLimits,
+    /// What must be known, and how freshly, before anything is let through.
+    pub required: Required,
+    /// Nodes that would starve get their pod at this rate, as a fraction of nodes per ten minutes.
+    pub starving_per_ten_minutes: f64,
+}
+
+/// When the API servers are said to suffer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HarmLimits {
+    /// The short median of probes is regressed above this many milliseconds …
+    pub latency_floor_ms: f64,
+    /// … and above this multiple of its quiet baseline.
+    pub latency_factor: f64,
+    /// Requests waiting in queues, on average, from which queues count as saturated.
+    pub queued: f64,
+    /// Requests refused per second from which the servers count as rejecting.
+    pub rejected_per_second: f64,
+    /// Growth of resident memory over its window, as a fraction, from which it is climbing …
+    pub memory_growth: f64,
+    /// … if it is also at least this many bytes.
+    pub memory_growth_floor_bytes: f64,
+    /// How long after an API server's restart nothing is let through.
+    pub restart_quiet: Span,
+    /// How long a harm must have been gone before it counts as cleared.
+    pub clear_after: Span,
+}
+
+/// When the rollout's own pods are said to suffer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PodLimits {
+    /// Released pods that may be unhealthy, as a fraction of the released; one pod is always allowed
+    /// once the width is 20 or more.
+    pub unhealthy: f64,
+    /// How long a released pod may take to be placed on its node.
+    pub schedule_within: Span,
+    /// How long a placed pod may take to be ready.
+    pub ready_within: Span,
+}
+
+/// What must be known, and how freshly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Required {
+    /// API server instances that must be seen; if none is stated, as many as the cluster says.
+    pub servers: Option<u32>,
+}
+
+impl Policy {
+    /// The default pace: at least ten minutes for the last 90 %, since agents relist every few
+    /// minutes and what only shows then must have its chance to show.
+    #[must_use]
+    pub fn careful() -> Self {
+        Self {
+            growth: 1.5,
+            max_step: 0.09,
+            soak: Span::from_secs(60),
+            ..Self::fast()
+        }
+    }
+
+    /// For workloads that are known: the width doubles, with a short soak at each width.
+    #[must_use]
+    pub fn fast() -> Self {
+        Self {
+            canary: 0.01,
+            growth: 2.0,
+            max_step: 0.5,
+            soak: Span::from_secs(10),
+            releases_per_second: 20.0,
+            spread_by: "topology.kubernetes.io/zone".to_owned(),
+            harm: HarmLimits {
+                // A plain DaemonSet's creation burst took a quiet client's p99 to 55 ms on one
+                // core; a median of 100 ms is a tenth of the API latency objective of 1 s.
+                latency_floor_ms: 100.0,
+                latency_factor: 5.0,
+                queued: 1.0,
+                rejected_per_second: 1.0,
+                memory_growth: 0.5,
+                memory_growth_floor_bytes: 512.0 * 1024.0 * 1024.0,
+                restart_quiet: Span::from_secs(60),
+                clear_after: Span::from_secs(10),
+            },
+            pods: PodLimits {
+                unhealthy: 0.05,
+                schedule_within: Span::from_secs(120),
+                ready_within: Span::from_secs(300),
+            },
+            required: Required { servers: None },
+            starving_per_ten_minutes: 0.01,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The test world and the lab.

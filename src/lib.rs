@@ -1,0 +1,1 @@
+//! The shell: everything of Weir that touches the world.
