@@ -7,7 +7,7 @@
 //!
 //! Unknown is a value: only [`Reading::Fresh`] can ever count as healthy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,15 @@ impl<T> Reading<T> {
             Self::Stale { .. } | Self::Absent { .. } | Self::Garbled { .. } => None,
         }
     }
+
+    /// The last value known, fresh or not: for counting and telling, never for calling it healthy.
+    #[must_use]
+    pub const fn last(&self) -> Option<&T> {
+        match self {
+            Self::Fresh(value) | Self::Stale { value, .. } => Some(value),
+            Self::Absent { .. } | Self::Garbled { .. } => None,
+        }
+    }
 }
 
 /// An API server process as Weir tells them apart.
@@ -73,7 +82,8 @@ pub struct ServerEvidence {
     pub restarted: Option<Moment>,
 }
 
-/// Round-trip times of probes through ordinary priority levels, over the last few seconds.
+/// Round-trip times of probes through ordinary priority levels, over the short window: the last
+/// five probes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Median of the short window, in milliseconds; a failed probe counts as its time-out.
@@ -133,7 +143,7 @@ pub enum PodState {
     Failing,
 }
 
-/// One pod of the rollout's revision.
+/// One pod of the rollout's revision, as long as it lives: pods being deleted are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodRow {
     /// The node it is on or is bound for.
@@ -160,7 +170,7 @@ pub struct NodeRow {
 /// What is known of one rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutEvidence {
-    /// How many pods the workload wants: full width.
+    /// How many pods the workload wants, as its controller last counted for this revision.
     pub desired: u32,
     /// How many of the workload's nodes may be without a pod in an update, by its own strategy.
     pub max_unavailable: u32,
@@ -168,6 +178,9 @@ pub struct RolloutEvidence {
     pub pods: Reading<BTreeMap<String, PodRow>>,
     /// Nodes by name.
     pub nodes: Reading<BTreeMap<String, NodeRow>>,
+    /// Nodes on which a pod of another revision of the workload runs; from the watch that `pods` is
+    /// from, and as fresh.
+    pub served_by_others: BTreeSet<String>,
     /// Whether an earlier revision of the same workload is approved: then nodes must not starve.
     pub earlier_approved: bool,
     /// Whether this revision is approved: the valve is open for it.
@@ -183,6 +196,9 @@ pub struct Evidence {
     pub servers: BTreeMap<ServerId, ServerEvidence>,
     /// How many API server instances there should be.
     pub expected_servers: Reading<u32>,
+    /// Whatever else the evidence was made of (the watches on `DaemonSet`s, on `GuardedRollout`s, …),
+    /// by a name for people: each must be fresh.
+    pub sources: BTreeMap<String, Reading<()>>,
     /// The rollout itself.
     pub rollout: RolloutEvidence,
 }

@@ -8,6 +8,7 @@
 //! - [`exposition`]: a push parser for `/metrics` pages.
 //! - [`servers`]: samples of each API server instance, turned into evidence.
 //! - [`policy`]: the validated form of a rollout policy.
+//! - [`history`]: what a judgement needs of the last ones.
 //! - [`soak`]: the only place where soak time is added.
 //! - [`verdict`]: one function per fault, and the verdict they add up to.
 //! - [`waves`]: how wide the next wave is and which pods it takes.
@@ -15,6 +16,7 @@
 //! - [`judge`]: the one entry point for a rollout.
 
 pub mod evidence;
+pub mod history;
 pub mod judge;
 pub mod plan;
 pub mod policy;

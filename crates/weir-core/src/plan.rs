@@ -29,6 +29,52 @@ pub enum Rule {
     PodsLeaked,
 }
 
+/// What sort of fault a rule finds: it decides what a hold does and how it clears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// Something suffers: soak begins anew, the step halves, and it clears only after a quiet time.
+    Harm,
+    /// Something is not known: soak stands still, and it clears as soon as it is known.
+    Evidence,
+    /// Something is out of order that holding would not mend.
+    Order,
+}
+
+impl Rule {
+    /// The name as conditions, events and metrics carry it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LatencyRegressed => "LatencyRegressed",
+            Self::QueueSaturated => "QueueSaturated",
+            Self::Rejecting => "Rejecting",
+            Self::MemoryClimbing => "MemoryClimbing",
+            Self::ServerRestarted => "ServerRestarted",
+            Self::PodsUnhealthy => "PodsUnhealthy",
+            Self::ReleasedUnschedulable => "ReleasedUnschedulable",
+            Self::EvidenceStale => "EvidenceStale",
+            Self::EvidenceAbsent => "EvidenceAbsent",
+            Self::PodsLeaked => "PodsLeaked",
+        }
+    }
+
+    /// What sort of fault it finds.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::LatencyRegressed
+            | Self::QueueSaturated
+            | Self::Rejecting
+            | Self::MemoryClimbing
+            | Self::ServerRestarted
+            | Self::PodsUnhealthy
+            | Self::ReleasedUnschedulable => Kind::Harm,
+            Self::EvidenceStale | Self::EvidenceAbsent => Kind::Evidence,
+            Self::PodsLeaked => Kind::Order,
+        }
+    }
+}
+
 /// What a finding does to the rollout. Later is more severe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
@@ -57,7 +103,7 @@ pub struct Finding {
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Created; quiet evidence is being gathered before the first pod is let through.
+    /// Evidence is being gathered before anything is let through, or there is nothing to let through.
     Pending,
     /// A wave is being let through, or its pods are becoming ready.
     Progressing,
@@ -71,6 +117,15 @@ pub enum State {
     Complete,
 }
 
+/// A hold for harm, from the judgement that began it to the one that cleared it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// When it began.
+    pub since: Moment,
+    /// Pods of the revision that were let through at that moment.
+    pub width: u32,
+}
+
 /// What a judgement says, for people and for status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -78,9 +133,11 @@ pub struct Report {
     pub state: State,
     /// All findings, the most severe first.
     pub findings: Vec<Finding>,
-    /// Pods of this revision that are let through.
+    /// The hold for harm that stands, if one does.
+    pub hold: Option<Hold>,
+    /// Pods of this revision that are let through, as last seen.
     pub width: u32,
-    /// Full width.
+    /// Full width: pods that the workload wants, as last seen.
     pub full_width: u32,
     /// The width that the waves so far allow.
     pub target: u32,
@@ -92,6 +149,15 @@ pub struct Report {
     pub nodes_without_pod: u32,
     /// One sentence for a tired person.
     pub summary: String,
+}
+
+impl Report {
+    /// Whether the rollout needs close watching: not once it is complete, nor while no node wants a
+    /// pod of it.
+    #[must_use]
+    pub fn in_flight(&self) -> bool {
+        self.state != State::Complete && self.full_width > 0
+    }
 }
 
 /// Why a pod is let through.

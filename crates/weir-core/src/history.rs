@@ -1,0 +1,108 @@
+//! What a rollout's next judgement needs of its last ones: a value, returned anew by each judgement.
+//!
+//! The shell keeps it in memory, and [`Progress`] in the status, so that it survives a restart:
+//!
+//! ```text
+//!  created ── begin ──▶ judge ──▶ judge ──✗ Weir dies
+//!                                   │ Progress, in the status
+//!                                   ▼
+//!                                resumed ──▶ judge ──▶ …   (soak begins anew, buckets are empty)
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    plan::{Finding, Hold},
+    time::{Moment, Span},
+};
+
+/// How far the waves have come: the part of the history that must survive a restart of Weir.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The width that the waves so far allow; 0 before the canary.
+    pub target: u32,
+    /// Waves begun.
+    pub wave: u32,
+    /// What a wave's step is multiplied by, in (0, 1]: halves at each hold for harm, recovers with
+    /// each clean wave.
+    pub pace: f64,
+}
+
+/// A finding of harm that stands until it has been seen to be gone for long enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The finding as last found.
+    pub finding: Finding,
+    /// When it was first found.
+    pub since: Moment,
+    /// For how long, on fresh evidence, it has not been found again.
+    pub quiet: Span,
+}
+
+/// What a rollout's next judgement needs of its last ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// When the rollout began (its record was created): nodes that joined later joined during it.
+    pub begun: Moment,
+    /// When this process first judged it: sources need a moment before they can speak.
+    pub watched: Moment,
+    /// When it was last judged.
+    pub judged: Moment,
+    /// Whether nothing disturbed that judgement, so that the time after it may count.
+    pub calm: bool,
+    /// How far the waves have come.
+    pub progress: Progress,
+    /// Soak time added at this width.
+    pub soaked: Span,
+    /// Harm that stands, ordered by rule and subject.
+    pub standing: Vec<Standing>,
+    /// The hold for harm that stands.
+    pub hold: Option<Hold>,
+    /// Holds for harm so far.
+    pub holds: u32,
+    /// The width as last seen.
+    pub width: u32,
+    /// When a pod of this revision was first seen let through.
+    pub first_out: Option<Moment>,
+    /// The part of a release that the pace has not yet allowed, less than one pod.
+    pub release_carry: f64,
+    /// Tokens for nodes that would starve.
+    pub starving_tokens: f64,
+}
+
+impl History {
+    /// Before the first judgement of a rollout whose record was created at `begun`.
+    #[must_use]
+    pub const fn begin(begun: Moment, now: Moment) -> Self {
+        Self::resumed(
+            begun,
+            Progress {
+                target: 0,
+                wave: 0,
+                pace: 1.0,
+            },
+            now,
+        )
+    }
+
+    /// After a restart: the waves go on from `progress`. Soak is repeated, and the bucket for
+    /// starving nodes begins empty, so that restarting often lets nothing more through.
+    #[must_use]
+    pub const fn resumed(begun: Moment, progress: Progress, now: Moment) -> Self {
+        Self {
+            begun,
+            watched: now,
+            judged: now,
+            calm: false,
+            progress,
+            soaked: Span::ZERO,
+            standing: Vec::new(),
+            hold: None,
+            holds: 0,
+            width: 0,
+            first_out: if progress.target > 0 { Some(now) } else { None },
+            release_carry: 0.0,
+            starving_tokens: 0.0,
+        }
+    }
+}
