@@ -1,0 +1,42 @@
+//! How long each list and string in a status may be, and how to keep to it.
+//!
+//! The API server refuses a status that breaks a bound, as a whole: whoever fills a list cuts it
+//! here and counts what was cut.
+
+/// Findings listed in a status; there are ten rules, and more subjects than this read as one crowd.
+pub const FINDINGS: usize = 16;
+/// Policies named in a status.
+pub const POLICIES: usize = 16;
+/// API server instances listed; control planes of more than nine instances are not known.
+pub const SERVERS: usize = 32;
+/// Conditions of one object.
+pub const CONDITIONS: usize = 8;
+/// Characters of a summary, an evidence sentence or a condition's message.
+pub const TEXT: usize = 1024;
+/// Characters of a subject, an address or another short word.
+pub const WORD: usize = 253;
+/// Characters of a UID.
+pub const UID: usize = 64;
+/// Approved revisions: a hundred workloads with their whole revision histories, and room.
+pub const APPROVED: usize = 2048;
+/// Characters of the note beside an approved revision.
+pub const NOTE: usize = 256;
+
+/// The text, cut to `longest` characters; what was cut is replaced by one `…`.
+///
+/// ```
+/// use weir::api::bounds::clip;
+/// assert_eq!(clip("schön", 5), "schön");
+/// assert_eq!(clip("schöner", 5), "schö…");
+/// ```
+#[must_use]
+pub fn clip(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text.to_owned(),
+        Some(_) => text
+            .chars()
+            .take(longest.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+    }
+}

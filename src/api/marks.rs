@@ -1,0 +1,30 @@
+//! What Weir reads and writes on objects that are not its own.
+
+/// Label of a namespace or a pod template (which wins): `observe`, `shadow` or `enforce`.
+pub const GUARD: &str = "weir.dev/guard";
+
+/// The scheduling gate.
+pub const GATE: &str = "weir.dev/gate";
+
+/// Label that the gate policy sets to `"true"` on each pod it gates.
+pub const ENROLLED: &str = "weir.dev/enrolled";
+
+/// Annotation that the gate policy sets on each pod it gates: `<owner uid>.<revision hash>`.
+pub const REVISION: &str = "weir.dev/revision";
+
+/// Label of a pod template whose author knows that nodes depend on it: `acknowledged`.
+pub const NODE_CRITICAL: &str = "weir.dev/node-critical";
+
+/// Types of the conditions that Weir sets on its own objects.
+pub mod conditions {
+    /// Everything is as the spec wants it, and judged.
+    pub const READY: &str = "Ready";
+    /// On the way there; also while held, since a hold clears by itself.
+    pub const RECONCILING: &str = "Reconciling";
+    /// Never going to get there without a person.
+    pub const STALLED: &str = "Stalled";
+    /// Nothing more is let through for now; the reason is the most severe finding's.
+    pub const HELD: &str = "Held";
+    /// A policy matches at least one enrolled workload.
+    pub const MATCHED: &str = "Matched";
+}

@@ -1,0 +1,63 @@
+//! The custom resources of group `weir.dev`: their types, bounds and rules, one file per kind.
+//!
+//! Types only: no client and no judging. What a policy means is decided in `crate::policy`.
+//!
+//! - [`RolloutPolicy`]: how a person wants rollouts to be judged and paced.
+//! - [`GuardedRollout`]: where one revision of one workload stands; made by Weir.
+//! - [`ControlPlane`]: what Weir sees of the API servers; made by Weir.
+//! - [`Valve`]: the parameter object of the gate policy; made by Weir.
+//! - [`forms`]: durations, percentages and sizes as people write them.
+//! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
+//! - [`bounds`]: how long each list and string may be, for those who fill them.
+
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printer column has a type, and several have the same"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "kube's KubeSchema derive repeats each struct, with its `pub`, inside a function"
+)]
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+pub mod bounds;
+mod control_plane;
+pub mod forms;
+mod guarded_rollout;
+pub mod marks;
+mod rollout_policy;
+mod schema;
+mod valve;
+
+pub use control_plane::{
+    ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState, ServerStatus,
+};
+pub use guarded_rollout::{
+    Finding, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, HistoryStatus, Mode,
+    Severity, State, WorkloadKind, WorkloadRef,
+};
+pub use rollout_policy::{
+    Harm, Pace, Pods, Required, RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus, Waves,
+    Workloads,
+};
+pub use valve::{Valve, ValveSpec};
+
+/// The group of every kind here.
+pub const GROUP: &str = "weir.dev";
+
+/// The name of the one [`ControlPlane`] and of the one [`Valve`].
+pub const SINGLETON: &str = "cluster";
+
+/// The definitions of all kinds, in the order in which a person meets them.
+#[must_use]
+pub fn definitions() -> [CustomResourceDefinition; 4] {
+    [
+        RolloutPolicy::crd(),
+        GuardedRollout::crd(),
+        ControlPlane::crd(),
+        Valve::crd(),
+    ]
+    .map(schema::plain)
+}
