@@ -1,0 +1,198 @@
+//! The one way to an API server: turns a kube configuration into clients that cannot be the load.
+//!
+//! ```text
+//!  kube::Client ──▶ Gate (budget, time limit, at most one retry, count) ──▶ kube's own stack ──▶ TLS
+//! ```
+//!
+//! Every client made here has passed the same [`gate`]; nobody else may build one. kube's own retry
+//! (fifteen times, in 5.0 as before) is off: a guard that multiplies calls under overload is the
+//! disease. Nothing here knows what the requests are about.
+
+mod body;
+mod budget;
+mod gate;
+mod pulse;
+mod spent;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderValue, Uri, header::USER_AGENT};
+use kube::{Config, client::ClientBuilder};
+use tower::buffer::BufferLayer;
+
+use self::{
+    budget::Bucket,
+    gate::{GateLayer, Tolls},
+};
+use crate::clock::Clock;
+
+pub use self::{
+    budget::{Allowance, Budget, OverBudget},
+    gate::TimedOut,
+    pulse::Pulse,
+    spent::Spent,
+};
+
+/// How long to try to connect (TCP and TLS). Less than a probe's five seconds, so that the probe
+/// names the reason.
+const CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// The longest silence on a connection in use; a watch is never silent for longer, since it is ended
+/// and begun anew within a minute. A backstop: requests have their own, shorter limits.
+const READ_WITHIN: Duration = Duration::from_secs(75);
+/// The name that every API server's certificate carries, however it is reached.
+const SERVER_NAME: &str = "kubernetes.default.svc";
+/// Requests that may wait for a connection; what exceeds it waits at the budget's gate.
+const BUFFER: usize = 256;
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Neither a kubeconfig nor a pod's service account was found.
+    #[error(
+        "no way to a cluster was found: set KUBECONFIG, or run in a pod with a service account"
+    )]
+    Infer(#[source] kube::config::InferConfigError),
+    /// The address of an API server is not one.
+    #[error("`{address}` is not an address of an API server (host:port)")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        source: http::Error,
+    },
+    /// TLS or credentials could not be set up from the configuration.
+    #[error("the configured certificates or credentials cannot be used")]
+    Build(#[source] kube::Error),
+}
+
+/// Makes clients, which all share one budget and one count.
+#[derive(Clone)]
+pub struct Clients {
+    config: Config,
+    clock: Clock,
+    budget: Budget,
+    shared: Arc<gate::Shared>,
+    api: kube::Client,
+    releases: kube::Client,
+    lease: kube::Client,
+}
+
+impl Clients {
+    /// Clients for the cluster that kube infers: `KUBECONFIG`, `~/.kube/config`, or the pod's
+    /// service account (whose token file is read anew as it is rotated).
+    pub async fn infer(clock: Clock, budget: Budget) -> Result<Self, ClientError> {
+        let config = Config::infer().await.map_err(ClientError::Infer)?;
+        Self::new(config, clock, budget)
+    }
+
+    /// Clients for a given configuration, whose time-outs, retry and user agent are overruled.
+    pub fn new(mut config: Config, clock: Clock, budget: Budget) -> Result<Self, ClientError> {
+        // Fails only if a provider was chosen already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT_WITHIN);
+        config.read_timeout = Some(READ_WITHIN);
+        // Else the time that a pooled connection sat idle counts against the next answer on it.
+        config.reset_reader_on_write = true;
+        let agent = HeaderValue::from_static(concat!("weir/", env!("CARGO_PKG_VERSION")));
+        config.headers.push((USER_AGENT, agent));
+
+        let shared = Arc::new(gate::Shared::new(clock, &budget));
+        let reads = Arc::new(Bucket::new("reads", budget.reads));
+        let writes = Arc::new(Bucket::new("writes", budget.writes));
+        let releases = Arc::new(Bucket::new("releases", budget.releases));
+        let lease = Arc::new(Bucket::new("lease renewals", budget.lease));
+        let build = |reads: &Arc<Bucket>, writes: &Arc<Bucket>| {
+            let tolls = Tolls {
+                reads: Arc::clone(reads),
+                writes: Arc::clone(writes),
+                retries: true,
+            };
+            build(config.clone(), &shared, tolls)
+        };
+        Ok(Self {
+            api: build(&reads, &writes)?,
+            releases: build(&reads, &releases)?,
+            lease: build(&lease, &lease)?,
+            config,
+            clock,
+            budget,
+            shared,
+        })
+    }
+
+    /// The usual endpoint: what is neither a release nor a lease renewal.
+    #[must_use]
+    pub fn api(&self) -> kube::Client {
+        self.api.clone()
+    }
+
+    /// The usual endpoint, whose writes are paid from the budget for releases.
+    #[must_use]
+    pub fn releases(&self) -> kube::Client {
+        self.releases.clone()
+    }
+
+    /// The usual endpoint with a small budget of its own, so that no burst of other requests costs
+    /// the leader its lease.
+    #[must_use]
+    pub fn lease(&self) -> kube::Client {
+        self.lease.clone()
+    }
+
+    /// The usual endpoint for one watch, which makes `pulse` beat with each sign of life.
+    #[must_use]
+    pub fn watching(&self, pulse: Arc<Pulse>) -> kube::Client {
+        pulse::watching(self.api(), pulse)
+    }
+
+    /// One API server by its `host:port`, to measure it: never retried, never made to wait, and with
+    /// a budget of its own. Its certificate must carry the name of the `kubernetes` Service.
+    pub fn server(&self, address: &str) -> Result<kube::Client, ClientError> {
+        let url = Uri::builder()
+            .scheme("https")
+            .authority(address)
+            .path_and_query("/")
+            .build()
+            .map_err(|source| ClientError::Address {
+                address: address.to_owned(),
+                source,
+            })?;
+        let mut config = self.config.clone();
+        config.cluster_url = url;
+        config.tls_server_name = Some(SERVER_NAME.to_owned());
+        let bucket = Arc::new(Bucket::new("one API server's probes", self.budget.server));
+        let tolls = Tolls {
+            reads: Arc::clone(&bucket),
+            writes: bucket,
+            retries: false,
+        };
+        build(config, &self.shared, tolls)
+    }
+
+    /// The clock that requests are paced by.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What all clients together have cost so far.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.shared.spent()
+    }
+}
+
+fn build(
+    config: Config,
+    shared: &Arc<gate::Shared>,
+    tolls: Tolls,
+) -> Result<kube::Client, ClientError> {
+    let layer = GateLayer::new(Arc::clone(shared), tolls);
+    Ok(ClientBuilder::try_from(config)
+        .map_err(ClientError::Build)?
+        // The gate may call twice, from tasks of its own.
+        .with_layer(&BufferLayer::new(BUFFER))
+        .with_layer(&layer)
+        .build())
+}
