@@ -3,6 +3,7 @@
 //! - [`api`]: the custom resources.
 //! - [`clock`]: the only file that reads a clock.
 //! - [`client`]: the one way to an API server: budget, time limits, at most one retry, counting.
+//! - [`observe`]: turns the world into readings: watches, probes and pages of metrics.
 //! - [`tasks`]: the one way to start a background task; none may end while the process lives.
 //! - [`generate`]: the repository's generated files.
 
@@ -10,4 +11,5 @@ pub mod api;
 pub mod client;
 pub mod clock;
 pub mod generate;
+pub mod observe;
 pub mod tasks;
