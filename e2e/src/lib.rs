@@ -1,1 +1,4 @@
 //! The test world and the lab.
+
+pub mod tools;
+pub mod world;
