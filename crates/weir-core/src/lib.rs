@@ -16,6 +16,7 @@
 //! - [`judge`]: the one entry point for a rollout.
 
 pub mod evidence;
+pub mod exposition;
 pub mod history;
 pub mod judge;
 pub mod plan;
