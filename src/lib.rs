@@ -1,15 +1,23 @@
 //! The shell: everything of Weir that touches the world. In reading order:
 //!
 //! - [`api`]: the custom resources.
+//! - [`config`]: the operator's flags and environment.
+//! - [`telemetry`]: its log.
+//! - [`tasks`]: the one way to start a background task; none may end while the process lives.
 //! - [`clock`]: the only file that reads a clock.
 //! - [`client`]: the one way to an API server: budget, time limits, at most one retry, counting.
 //! - [`observe`]: turns the world into readings: watches, probes and pages of metrics.
-//! - [`tasks`]: the one way to start a background task; none may end while the process lives.
+//! - [`act`]: enacts plans, writes status, sends events; reads no metric and makes no choice.
+//! - [`guard`]: the one loop, which gathers, judges, enacts, records and publishes.
 //! - [`generate`]: the repository's generated files.
 
+pub mod act;
 pub mod api;
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod generate;
+pub mod guard;
 pub mod observe;
 pub mod tasks;
+pub mod telemetry;
