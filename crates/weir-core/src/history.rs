@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     plan::{Finding, Hold},
+    soak::Seen,
     time::{Moment, Span},
 };
 
@@ -48,8 +49,8 @@ pub struct History {
     pub watched: Moment,
     /// When it was last judged.
     pub judged: Moment,
-    /// Whether nothing disturbed that judgement, so that the time after it may count.
-    pub calm: bool,
+    /// What that judgement saw, which decides whether the time after it can count.
+    pub seen: Seen,
     /// How far the waves have come.
     pub progress: Progress,
     /// Soak time added at this width.
@@ -64,6 +65,8 @@ pub struct History {
     pub width: u32,
     /// When a pod of this revision was first seen let through.
     pub first_out: Option<Moment>,
+    /// When the revision was first seen to be approved.
+    pub approved: Option<Moment>,
     /// The part of a release that the pace has not yet allowed, less than one pod.
     pub release_carry: f64,
     /// Tokens for nodes that would starve.
@@ -93,7 +96,7 @@ impl History {
             begun,
             watched: now,
             judged: now,
-            calm: false,
+            seen: Seen::Blind,
             progress,
             soaked: Span::ZERO,
             standing: Vec::new(),
@@ -101,6 +104,7 @@ impl History {
             holds: 0,
             width: 0,
             first_out: if progress.target > 0 { Some(now) } else { None },
+            approved: None,
             release_carry: 0.0,
             starving_tokens: 0.0,
         }

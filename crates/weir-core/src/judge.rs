@@ -1,14 +1,30 @@
 //! The one entry point for a rollout: (policy, evidence, history, now) → (report, plan, history).
+//!
+//! [`judge`] is for rollouts behind the valve; [`assess`] for those that roll at their own pace
+//! (modes Shadow and Observe): the same rules, and a plan that never holds an intent.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    census::Census,
+    course::{self, Course},
     evidence::Evidence,
     history::History,
-    plan::{Plan, Report},
-    policy::Policy,
-    time::Moment,
+    plan::{Hold, Intent, Plan, Report},
+    policy::{Mode, Policy},
+    release,
+    soak::{self, Seen},
+    starving, summary,
+    time::{Moment, Span},
+    verdict::{self, Scene, Verdict},
+    waves,
 };
+
+/// How soon a rollout in flight is judged again.
+const TICK: Span = Span::from_secs(1);
+
+/// How soon one that rests, or that no node wants, is judged again.
+const REST: Span = Span::from_secs(60);
 
 /// One judgement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,9 +37,156 @@ pub struct Judgement {
     pub history: History,
 }
 
-/// Judges one rollout at one moment.
+/// Judges a rollout behind the valve at one moment.
 #[must_use]
 pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
-    let _ = (policy, evidence, history, now);
-    unimplemented!("written by the judge's author")
+    let census = Census::take(&evidence.rollout, &policy.pods, now);
+    let target = history.progress.target;
+    let scene = Scene {
+        policy,
+        evidence,
+        census: &census,
+        mode: Mode::Enforce,
+        target,
+        now,
+    };
+    let verdict = verdict::examine(&scene, &history);
+    let elapsed = now.since(history.judged);
+
+    let mut history = history;
+    follow_width(&scene, &mut history);
+    account(&scene, &verdict, &mut history);
+    let course = course::behind_valve(&scene, &verdict, &history);
+    if let Course::Widen(target) = course {
+        history.progress = waves::begun(history.progress, target);
+        history.soaked = Span::ZERO;
+        history.seen = Seen::Disturbed;
+    }
+    let intents = release::intents(&scene, &verdict, course, elapsed, &mut history);
+    conclude(&scene, verdict, course, intents, history)
+}
+
+/// Judges a rollout that Weir lets roll at its own pace: what it would say and where it would hold.
+#[must_use]
+pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
+    let census = Census::take(&evidence.rollout, &policy.pods, now);
+    let target = census.out();
+    let scene = Scene {
+        policy,
+        evidence,
+        census: &census,
+        mode: Mode::Shadow,
+        target,
+        now,
+    };
+    let verdict = verdict::examine(&scene, &history);
+
+    let mut history = history;
+    if target > history.progress.target {
+        history.soaked = Span::ZERO;
+    }
+    history.progress.target = target;
+    account(&scene, &verdict, &mut history);
+    let course = course::alongside(&scene, &verdict, &history);
+    conclude(&scene, verdict, course, Vec::new(), history)
+}
+
+/// Takes the width as it is seen into the history: the target is never below what is out, since what
+/// is out cannot be called back, nor above full width.
+///
+/// A node served because it starved widens the rollout without disturbing its soak. More than such
+/// service explains was let through by someone else, or slipped through, and is soaked anew.
+fn follow_width(scene: &Scene<'_>, history: &mut History) {
+    let rollout = &scene.evidence.rollout;
+    history.approved = rollout
+        .approved
+        .then(|| history.approved.unwrap_or(scene.now));
+    if rollout.pods.fresh().is_none() {
+        return;
+    }
+    let (out, full) = (scene.census.out(), scene.census.full);
+    let target = history.progress.target;
+    if out > target + starving::allowance(scene.policy, full) {
+        history.soaked = Span::ZERO;
+    }
+    history.progress.target = target.max(out).min(full);
+}
+
+/// Counts this moment: width, holds and soak.
+fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
+    let now = scene.now;
+    if scene.evidence.rollout.pods.last().is_some() {
+        history.width = scene.census.out();
+    }
+    if history.width > 0 {
+        history.first_out.get_or_insert(now);
+    }
+    count_hold(verdict, history, now);
+    let seen = seen(scene, verdict, history.progress.target);
+    history.soaked = if verdict.harmed() {
+        Span::ZERO
+    } else {
+        history.soaked + soak::soak_since(history, seen, now)
+    };
+    history.standing.clone_from(&verdict.standing);
+    history.seen = seen;
+    history.judged = now;
+}
+
+/// Begins a hold for harm, or ends it.
+fn count_hold(verdict: &Verdict, history: &mut History, now: Moment) {
+    if !verdict.harmed() {
+        history.hold = None;
+    } else if history.hold.is_none() {
+        history.hold = Some(Hold {
+            since: now,
+            width: history.width,
+        });
+        history.holds += 1;
+        history.progress = waves::held(history.progress, history.width);
+    }
+}
+
+fn seen(scene: &Scene<'_>, verdict: &Verdict, target: u32) -> Seen {
+    if verdict.blind {
+        Seen::Blind
+    } else if verdict.harmed() || !waves::settled(scene.policy, scene.census, target) {
+        Seen::Disturbed
+    } else {
+        Seen::Calm
+    }
+}
+
+/// Puts report, plan and history together.
+fn conclude(
+    scene: &Scene<'_>,
+    verdict: Verdict,
+    course: Course,
+    intents: Vec<Intent>,
+    history: History,
+) -> Judgement {
+    let census = scene.census;
+    let summary = summary::of(scene, &verdict, course, &history);
+    let rests = matches!(course, Course::Rest | Course::Idle);
+    let report = Report {
+        state: course.state(),
+        findings: verdict.findings,
+        hold: history.hold,
+        width: history.width,
+        full_width: census.full,
+        target: history.progress.target,
+        wave: history.progress.wave,
+        soaked: history.soaked,
+        nodes_without_pod: census.nodes_without_pod(),
+        summary,
+    };
+    let look_again = scene.now + if rests { REST } else { TICK };
+    Judgement {
+        report,
+        plan: Plan {
+            intents,
+            look_again,
+        },
+        history,
+    }
 }

@@ -10,15 +10,28 @@
 //! - [`policy`]: the validated form of a rollout policy.
 //! - [`history`]: what a judgement needs of the last ones.
 //! - [`soak`]: the only place where soak time is added.
-//! - [`verdict`]: one function per fault, and the verdict they add up to.
-//! - [`waves`]: how wide the next wave is and which pods it takes.
+//! - `census`: who is out, who waits, and who can be judged.
+//! - `verdict`: one function per fault, and the verdict they add up to.
+//! - `waves`: how wide the next wave is and which pods it takes.
+//! - `starving`: which nodes a hold would leave without a pod, and how many are served.
+//! - `course`: where the rollout stands and what comes next, in one order.
+//! - `release`: the course as intents, at the policy's pace.
+//! - `summary`: the course as a sentence.
 //! - [`plan`]: what to do now, leaving no choice to whoever does it.
 //! - [`judge`]: the one entry point for a rollout.
 
+mod census;
+mod course;
 pub mod evidence;
 pub mod exposition;
 pub mod history;
 pub mod judge;
 pub mod plan;
 pub mod policy;
+mod release;
+pub mod soak;
+mod starving;
+mod summary;
 pub mod time;
+mod verdict;
+mod waves;

@@ -100,6 +100,34 @@ pub struct Finding {
     pub clears_when: String,
 }
 
+impl Finding {
+    /// A finding that holds.
+    pub(crate) fn hold(
+        rule: Rule,
+        subject: impl Into<String>,
+        evidence: impl Into<String>,
+        clears_when: impl Into<String>,
+    ) -> Self {
+        let (subject, evidence, clears_when) =
+            (subject.into(), evidence.into(), clears_when.into());
+        Self {
+            rule,
+            severity: Severity::Hold,
+            subject,
+            evidence,
+            clears_when,
+        }
+    }
+
+    /// The same finding, only told.
+    pub(crate) fn only_told(self) -> Self {
+        Self {
+            severity: Severity::Notice,
+            ..self
+        }
+    }
+}
+
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {

@@ -1,0 +1,168 @@
+//! Where a rollout stands and what comes next: one decision, taken in one place, in one order.
+
+use crate::{
+    census::Member,
+    evidence::{Evidence, Reading, ServerEvidence},
+    history::History,
+    plan::State,
+    soak,
+    time::{Moment, Span},
+    verdict::{Scene, Verdict},
+    waves,
+};
+
+/// How long sources have, after Weir began to watch a rollout, before their silence is called a hold
+/// rather than a beginning. Nothing is let through either way.
+const GATHERING: Span = Span::from_secs(30);
+
+/// How long a rollout is watched after its approval was seen. An approval is effective within a
+/// second; pods that were created just before may still be born gated.
+const APPROVAL_SETTLES: Span = Span::from_secs(5);
+
+/// What a rollout does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Nothing is left to do.
+    Rest,
+    /// The revision is approved: what is still gated is let through.
+    Drain,
+    /// A person said to wait.
+    Pause,
+    /// The first evidence, or the servers' quiet baseline, is not there yet.
+    Gather,
+    /// Findings forbid to go on.
+    Hold,
+    /// No node wants a pod.
+    Idle,
+    /// The wave is not out.
+    Fill,
+    /// The wave is out, but its pods are not ready.
+    Settle,
+    /// The wave is out and ready, but not soaked.
+    Soak,
+    /// Soaked, but too many of the remaining nodes are not ready.
+    AwaitNodes,
+    /// Soaked: the next wave, up to this width.
+    Widen(u32),
+    /// Full width is soaked.
+    Approve,
+}
+
+impl Course {
+    /// The state that people are told.
+    pub(crate) const fn state(self) -> State {
+        match self {
+            Self::Rest => State::Complete,
+            Self::Pause => State::Paused,
+            Self::Gather | Self::Idle => State::Pending,
+            Self::Hold => State::Held,
+            Self::Soak => State::Soaking,
+            Self::Drain
+            | Self::Fill
+            | Self::Settle
+            | Self::AwaitNodes
+            | Self::Widen(_)
+            | Self::Approve => State::Progressing,
+        }
+    }
+
+    /// Whether gated pods may be let through as the current wave's.
+    pub(crate) const fn lets_waves_through(self) -> bool {
+        match self {
+            Self::Fill | Self::Settle | Self::Soak | Self::AwaitNodes | Self::Widen(_) => true,
+            Self::Rest
+            | Self::Drain
+            | Self::Pause
+            | Self::Gather
+            | Self::Hold
+            | Self::Idle
+            | Self::Approve => false,
+        }
+    }
+}
+
+/// Decides for a rollout behind the valve, from a history that already counts this moment.
+pub(crate) fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+    let Scene { policy, census, .. } = *scene;
+    let target = history.progress.target;
+    if let Some(since) = history.approved {
+        return after_approval(scene, since);
+    }
+    if scene.evidence.rollout.paused {
+        return Course::Pause;
+    }
+    if let Some(course) = forbidden(scene, verdict, history) {
+        return course;
+    }
+    if target > 0 {
+        if !waves::filled(census, target) {
+            return Course::Fill;
+        }
+        if !waves::settled(policy, census, target) {
+            return Course::Settle;
+        }
+        if history.soaked < soak::needed(policy, census.full) {
+            return Course::Soak;
+        }
+        if waves::whole_width(policy, census, target) {
+            return Course::Approve;
+        }
+    }
+    let next = waves::next_target(policy, census, history.progress);
+    if next <= target {
+        return Course::AwaitNodes;
+    }
+    if baselines_known(scene.evidence) {
+        Course::Widen(next)
+    } else {
+        Course::Gather
+    }
+}
+
+/// Decides for a rollout that rolls at its own pace.
+pub(crate) fn alongside(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+    let Scene { policy, census, .. } = *scene;
+    if let Some(course) = forbidden(scene, verdict, history) {
+        course
+    } else if census.out() < census.full {
+        Course::Fill
+    } else if !waves::settled(policy, census, census.full) {
+        Course::Settle
+    } else if history.soaked < soak::needed(policy, census.full) {
+        Course::Soak
+    } else {
+        Course::Rest
+    }
+}
+
+/// What keeps any rollout from going on, if something does.
+fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<Course> {
+    if verdict.harmed() {
+        return Some(Course::Hold);
+    }
+    if verdict.blind {
+        let young = scene.now.since(history.watched) < GATHERING;
+        return Some(if young { Course::Gather } else { Course::Hold });
+    }
+    (scene.census.full == 0).then_some(Course::Idle)
+}
+
+fn after_approval(scene: &Scene<'_>, since: Moment) -> Course {
+    let none_gated = scene.census.number(Member::gated) == 0;
+    let seen = scene.evidence.rollout.pods.fresh().is_some();
+    let settled = scene.now.since(since) >= APPROVAL_SETTLES;
+    if none_gated && seen && settled {
+        Course::Rest
+    } else {
+        Course::Drain
+    }
+}
+
+/// Whether each API server has shown how fast it answers in quiet times; no wave begins without.
+fn baselines_known(evidence: &Evidence) -> bool {
+    let known = |server: &ServerEvidence| match &server.latency {
+        Reading::Fresh(latency) => latency.baseline_p50_ms.is_some(),
+        Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => false,
+    };
+    evidence.servers.values().all(known)
+}

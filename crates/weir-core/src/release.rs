@@ -1,0 +1,117 @@
+//! Turns a course into intents: which pods are let through now, why, and no faster than the pace.
+//!
+//! Each plan takes no more pods than the policy's rate allows for the time since the last judgement,
+//! so that a judgement always lies between two chunks of a wave.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    census::{Census, Member, whole},
+    course::Course,
+    history::History,
+    plan::{Because, Intent},
+    policy::Policy,
+    starving,
+    time::Span,
+    verdict::{Scene, Verdict},
+    waves,
+};
+
+/// The most time that one plan's releases make up for, so that a late judgement does not burst.
+const LONGEST_CHUNK: Span = Span::from_secs(2);
+
+/// What is to be done on `course`, `elapsed` after the last judgement.
+pub(crate) fn intents(
+    scene: &Scene<'_>,
+    verdict: &Verdict,
+    course: Course,
+    elapsed: Span,
+    history: &mut History,
+) -> Vec<Intent> {
+    let Scene { policy, census, .. } = *scene;
+    let chunk = chunk(policy, elapsed, history);
+    let tokens = history.starving_tokens;
+    history.starving_tokens = starving::refill(policy, census.full, tokens, elapsed);
+    match course {
+        Course::Rest | Course::Pause => Vec::new(),
+        Course::Drain => release(gated(census, chunk), Because::Approved)
+            .into_iter()
+            .collect(),
+        Course::Approve => {
+            let rest = release(gated(census, chunk), Because::Approved);
+            [Intent::Approve].into_iter().chain(rest).collect()
+        }
+        Course::Gather
+        | Course::Hold
+        | Course::Idle
+        | Course::Fill
+        | Course::Settle
+        | Course::Soak
+        | Course::AwaitNodes
+        | Course::Widen(_) => {
+            let starved = starved(scene, verdict, chunk, history);
+            let wave = wave(scene, course, &starved, chunk, history.progress.target);
+            let starved = release(starved, Because::Starving);
+            starved
+                .into_iter()
+                .chain(release(wave, Because::Wave))
+                .collect()
+        }
+    }
+}
+
+/// How many pods this plan may let through; the part of a pod that is left over is carried on.
+fn chunk(policy: &Policy, elapsed: Span, history: &mut History) -> usize {
+    let earned = policy.releases_per_second * elapsed.min(LONGEST_CHUNK).as_secs_f64();
+    let allowed = history.release_carry + earned;
+    history.release_carry = allowed.fract();
+    whole(allowed) as usize
+}
+
+/// All gated pods up to `chunk`, in the order of their names.
+fn gated<'a>(census: &Census<'a>, chunk: usize) -> Vec<&'a str> {
+    let gated = census.members.iter().filter(|member| member.gated());
+    gated.map(|member| member.name).take(chunk).collect()
+}
+
+/// Pods of starving nodes, each for a token.
+fn starved<'a>(
+    scene: &Scene<'a>,
+    verdict: &Verdict,
+    chunk: usize,
+    history: &mut History,
+) -> Vec<&'a str> {
+    if verdict.blames(history.first_out) {
+        return Vec::new();
+    }
+    let served = chunk.min(whole(history.starving_tokens) as usize);
+    let starved = starving::starved(scene.census, &scene.evidence.rollout, history.begun);
+    let names: Vec<&str> = starved
+        .into_iter()
+        .map(|Member { name, .. }| *name)
+        .take(served)
+        .collect();
+    history.starving_tokens -= names.len() as f64;
+    names
+}
+
+/// Pods of the current wave, in the room that those of starving nodes leave.
+fn wave<'a>(
+    scene: &Scene<'a>,
+    course: Course,
+    starved: &[&'a str],
+    chunk: usize,
+    target: u32,
+) -> Vec<&'a str> {
+    if !course.lets_waves_through() {
+        return Vec::new();
+    }
+    let room = (waves::room(scene.census, target) as usize).min(chunk);
+    let taken: BTreeSet<&str> = starved.iter().copied().collect();
+    waves::pick(scene.census, &taken, room.saturating_sub(taken.len()))
+}
+
+fn release(pods: Vec<&str>, because: Because) -> Option<Intent> {
+    let pods: Vec<String> = pods.into_iter().map(str::to_owned).collect();
+    (!pods.is_empty()).then_some(Intent::Release { pods, because })
+}

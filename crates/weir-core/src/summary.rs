@@ -1,0 +1,157 @@
+//! Turns a judgement into a sentence or two for a tired person: where it stands, why, and what then.
+//!
+//! No figure in it moves by itself (an age, a latency): it changes only when something happened.
+
+use crate::{
+    census::{Case, Member},
+    course::Course,
+    evidence::{Reading, ServerEvidence},
+    history::History,
+    plan::Severity,
+    policy::Mode,
+    soak,
+    verdict::{Scene, Verdict},
+};
+
+/// What is told of this course.
+pub(crate) fn of(
+    scene: &Scene<'_>,
+    verdict: &Verdict,
+    course: Course,
+    history: &History,
+) -> String {
+    match scene.mode {
+        Mode::Enforce => behind_valve(scene, verdict, course, history),
+        Mode::Shadow | Mode::Observe => alongside(scene, verdict, course, history),
+    }
+}
+
+fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &History) -> String {
+    let (width, full) = (history.width, scene.census.full);
+    let (wave, target) = (history.progress.wave, history.progress.target);
+    match course {
+        Course::Rest => "The revision is approved and no pod is gated.".to_owned(),
+        Course::Drain => drained(scene, verdict),
+        Course::Pause => format!(
+            "Paused by a person at {width} of {full} pods, until spec.paused is taken back.{}",
+            without_pod(scene)
+        ),
+        Course::Gather => gathered(scene, verdict),
+        Course::Idle => {
+            "No node wants a pod. The revision is not approved: the first pods will be \
+                         a canary."
+                .to_owned()
+        }
+        Course::Hold => held(scene, verdict, width),
+        Course::Fill if scene.census.in_case(Case::Waiting) == 0 => format!(
+            "Wave {wave}: {width} of {target} pods are out; the next appear as the DaemonSet makes \
+             room (its update leaves at most {} nodes without).",
+            scene.evidence.rollout.max_unavailable
+        ),
+        Course::Fill | Course::Widen(_) => {
+            format!("Wave {wave}: letting through up to {target} of {full} pods.")
+        }
+        Course::Settle => {
+            format!("Wave {wave}: {width} of {full} pods are out; waiting until they are ready.")
+        }
+        Course::Soak => format!(
+            "Wave {wave}: {width} of {full} pods are out and ready; soaking for {}.",
+            soak::needed(scene.policy, full)
+        ),
+        Course::AwaitNodes => format!(
+            "{width} of {full} pods are out; the others wait for nodes that are not ready. Until \
+             more of them are, the revision is not approved."
+        ),
+        Course::Approve => format!("{width} of {full} pods are out and soaked: approving."),
+    }
+}
+
+fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &History) -> String {
+    let (width, full) = (history.width, scene.census.full);
+    let said = match course {
+        Course::Hold => match verdict.worst() {
+            Some(worst) => format!(
+                "Weir would hold it at {width} of {full} pods: {} ({}), until {}.",
+                worst.rule.name(),
+                worst.subject,
+                worst.clears_when
+            ),
+            None => format!("Weir would hold it at {width} of {full} pods."),
+        },
+        Course::Gather => gathered(scene, verdict),
+        Course::Idle => "no node wants a pod.".to_owned(),
+        Course::Rest => format!("all {full} pods run and are soaked."),
+        Course::Fill
+        | Course::Settle
+        | Course::Soak
+        | Course::Drain
+        | Course::Pause
+        | Course::AwaitNodes
+        | Course::Widen(_)
+        | Course::Approve => format!("{width} of {full} pods run; nothing would hold it now."),
+    };
+    let before = match history.holds {
+        0 => String::new(),
+        1 => " It would have been held once so far.".to_owned(),
+        holds => format!(" It would have been held {holds} times so far."),
+    };
+    format!("Not behind the valve, judged by its readings alone: {said}{before}")
+}
+
+fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
+    let gated = scene.census.number(Member::gated);
+    let holds = verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Hold)
+        .count();
+    let regardless = match holds {
+        0 => String::new(),
+        holds => format!(" {holds} findings would hold it, but approval goes before them."),
+    };
+    format!("The revision is approved; letting through the {gated} pods still gated.{regardless}")
+}
+
+fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
+    let awaited = match verdict.worst() {
+        Some(missing) => format!("{} ({})", missing.subject, missing.evidence),
+        None => format!(
+            "how fast {} answers in quiet times",
+            without_baseline(scene).join(", ")
+        ),
+    };
+    format!("Gathering evidence before anything is let through: {awaited}.")
+}
+
+fn without_baseline<'a>(scene: &'a Scene<'_>) -> Vec<&'a str> {
+    let unknown = |server: &ServerEvidence| match &server.latency {
+        Reading::Fresh(latency) => latency.baseline_p50_ms.is_none(),
+        Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => true,
+    };
+    let servers = scene.evidence.servers.iter();
+    servers
+        .filter(|(_, server)| unknown(server))
+        .map(|(id, _)| id.address.as_str())
+        .collect()
+}
+
+fn held(scene: &Scene<'_>, verdict: &Verdict, width: u32) -> String {
+    let full = scene.census.full;
+    let why = verdict.worst().map_or_else(String::new, |worst| {
+        format!(
+            ": {} ({}). Goes on by itself when {}",
+            worst.rule.name(),
+            worst.subject,
+            worst.clears_when
+        )
+    });
+    format!("Held at {width} of {full} pods{why}.{}", without_pod(scene))
+}
+
+fn without_pod(scene: &Scene<'_>) -> String {
+    match scene.census.nodes_without_pod() {
+        0 => String::new(),
+        1 => " 1 node waits without a pod.".to_owned(),
+        nodes => format!(" {nodes} nodes wait without a pod."),
+    }
+}

@@ -1,0 +1,138 @@
+//! Turns evidence into findings: one function per fault, named for the fault. All rules run.
+//!
+//! A rule that finds harm holds until its fault has been seen to be gone for long enough
+//! ([`standing`]); a rule that finds evidence missing holds for as long as it is missing. No rule
+//! takes silence for health, and none decides what is done: that is [`crate::judge`]'s.
+
+mod evidence;
+mod pods;
+mod servers;
+mod standing;
+
+use std::cmp::Ordering;
+
+use crate::{
+    census::Census,
+    evidence::{Evidence, ServerEvidence},
+    history::{History, Standing},
+    plan::{Finding, Kind, Rule, Severity},
+    policy::{Mode, Policy},
+    soak::{self, Seen},
+    time::Moment,
+};
+
+/// A fault of one API server, by the name that findings call it.
+type ServerRule = fn(&Scene<'_>, &str, &ServerEvidence) -> Option<Finding>;
+
+/// A fault of the rollout, or of the evidence as a whole.
+type RolloutRule = fn(&Scene<'_>) -> Vec<Finding>;
+
+const SERVER_RULES: [ServerRule; 7] = [
+    servers::latency_regressed,
+    servers::queue_saturated,
+    servers::rejecting,
+    servers::memory_climbing,
+    servers::server_restarted,
+    evidence::server_stale,
+    evidence::server_absent,
+];
+
+const ROLLOUT_RULES: [RolloutRule; 6] = [
+    pods::pods_unhealthy,
+    pods::released_unschedulable,
+    pods::pods_leaked,
+    evidence::evidence_stale,
+    evidence::evidence_absent,
+    evidence::servers_missing,
+];
+
+/// What rules look at.
+pub(crate) struct Scene<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) census: &'a Census<'a>,
+    pub(crate) mode: Mode,
+    /// The width that the waves so far allow.
+    pub(crate) target: u32,
+    pub(crate) now: Moment,
+}
+
+/// All findings of one moment, and what of them stands on.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// The most severe first, then by rule and subject; one per rule and subject.
+    pub(crate) findings: Vec<Finding>,
+    /// Harm that holds now, found again or not yet gone for long enough.
+    pub(crate) standing: Vec<Standing>,
+    /// Some evidence is missing.
+    pub(crate) blind: bool,
+}
+
+impl Verdict {
+    /// Something suffers, or did a short while ago.
+    pub(crate) fn harmed(&self) -> bool {
+        !self.standing.is_empty()
+    }
+
+    /// Something suffers that began to suffer once pods of this rollout were out.
+    ///
+    /// As long as blame is not known from dose and response, the order of events has to do: harm
+    /// that stood before the first pod was let through is not this rollout's, any later one may be.
+    /// A pod that finds no place harms no one.
+    pub(crate) fn blames(&self, first_out: Option<Moment>) -> bool {
+        first_out.is_some_and(|first_out| {
+            self.standing.iter().any(|harm| {
+                harm.since >= first_out && harm.finding.rule != Rule::ReleasedUnschedulable
+            })
+        })
+    }
+
+    /// The finding that people are told first.
+    pub(crate) fn worst(&self) -> Option<&Finding> {
+        self.findings
+            .first()
+            .filter(|finding| finding.severity == Severity::Hold)
+    }
+}
+
+/// Runs all rules.
+pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
+    let servers = servers::named(&scene.evidence.servers);
+    let of_servers = SERVER_RULES.iter().flat_map(|rule| {
+        servers
+            .iter()
+            .filter_map(|(name, server)| rule(scene, name, server))
+    });
+    let of_rollout = ROLLOUT_RULES.iter().flat_map(|rule| rule(scene));
+    let mut findings: Vec<Finding> = of_servers.chain(of_rollout).collect();
+
+    let blind = findings
+        .iter()
+        .any(|finding| finding.rule.kind() == Kind::Evidence);
+    let seen = if blind { Seen::Blind } else { Seen::Disturbed };
+    let quiet = soak::quiet_since(history, seen, scene.now);
+    let limits = &scene.policy.harm;
+
+    let mut standing = standing::found(&history.standing, &findings, scene.now);
+    let lingering = standing::lingering(&history.standing, &findings, limits, quiet);
+    findings.extend(lingering.iter().map(|harm| standing::told(harm, limits)));
+    standing.extend(lingering);
+    standing.sort_by(|a, b| by_rule(&a.finding, &b.finding));
+    Verdict {
+        findings: most_severe_first(findings),
+        standing,
+        blind,
+    }
+}
+
+/// One finding per rule and subject, the most severe first.
+fn most_severe_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|a, b| by_rule(a, b).then(b.severity.cmp(&a.severity)));
+    findings.dedup_by(|milder, kept| by_rule(milder, kept).is_eq());
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(by_rule(a, b)));
+    findings
+}
+
+fn by_rule(a: &Finding, b: &Finding) -> Ordering {
+    (a.rule, &a.subject).cmp(&(b.rule, &b.subject))
+}

@@ -1,0 +1,163 @@
+//! Faults of the evidence itself. What is not known only ever holds.
+
+use super::Scene;
+use crate::{
+    evidence::{Reading, ServerEvidence},
+    plan::{Finding, Rule},
+    time::Span,
+};
+
+/// What is wrong with a reading, whatever it is of.
+enum Gap {
+    Stale(Span),
+    Missing(String),
+}
+
+fn gap<T>(reading: &Reading<T>) -> Option<Gap> {
+    match reading {
+        Reading::Fresh(_) => None,
+        Reading::Stale { age, .. } => Some(Gap::Stale(*age)),
+        Reading::Absent { why } => Some(Gap::Missing(why.clone())),
+        Reading::Garbled { why } => Some(Gap::Missing(format!("not understood: {why}"))),
+    }
+}
+
+/// A source of an API server was last heard too long ago.
+pub(super) fn server_stale(_: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
+    let silent = said(server_gaps(server), |gap| match gap {
+        Gap::Stale(age) => Some(format!("silent for {age}")),
+        Gap::Missing(_) => None,
+    })?;
+    Some(Finding::hold(
+        Rule::EvidenceStale,
+        name,
+        silent,
+        "the API server answers again; until then it is not known whether it suffers",
+    ))
+}
+
+/// A source of an API server says nothing, or nothing that can be understood.
+pub(super) fn server_absent(_: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
+    let missing = said(server_gaps(server), |gap| match gap {
+        Gap::Stale(_) => None,
+        Gap::Missing(why) => Some(why),
+    })?;
+    Some(Finding::hold(
+        Rule::EvidenceAbsent,
+        name,
+        missing,
+        "it is read whole again; see that Weir reaches this address and may read /metrics",
+    ))
+}
+
+/// A source of the rollout was last heard too long ago.
+pub(super) fn evidence_stale(scene: &Scene<'_>) -> Vec<Finding> {
+    rollout_gaps(scene)
+        .filter_map(|(source, gap)| match gap {
+            Gap::Stale(age) => Some(Finding::hold(
+                Rule::EvidenceStale,
+                source,
+                format!("silent for {age}"),
+                "it is heard again",
+            )),
+            Gap::Missing(_) => None,
+        })
+        .collect()
+}
+
+/// A source of the rollout says nothing, or nothing that can be understood.
+pub(super) fn evidence_absent(scene: &Scene<'_>) -> Vec<Finding> {
+    rollout_gaps(scene)
+        .filter_map(|(source, gap)| match gap {
+            Gap::Stale(_) => None,
+            Gap::Missing(why) => Some(Finding::hold(
+                Rule::EvidenceAbsent,
+                source,
+                why,
+                "it is read; see that Weir may list and watch it (kubectl auth can-i, as Weir's \
+                 ServiceAccount)",
+            )),
+        })
+        .collect()
+}
+
+/// Fewer API servers are seen than there should be.
+pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
+    let seen = scene.evidence.servers.len();
+    let stated = scene.policy.required.servers;
+    let wanted = stated
+        .or(scene.evidence.expected_servers.fresh().copied())
+        .unwrap_or(0)
+        .max(1);
+    if seen >= wanted as usize {
+        return Vec::new();
+    }
+    let (by, clears) = if stated.is_some() {
+        (
+            "the policy requires",
+            "all are seen, or the policy requires fewer".to_owned(),
+        )
+    } else {
+        (
+            "the cluster has",
+            "all are seen; if one was taken away for good, delete its identity Lease, which says \
+             that it lives: kubectl -n kube-system get lease -l \
+             apiserver.kubernetes.io/identity=kube-apiserver"
+                .to_owned(),
+        )
+    };
+    let names: Vec<&str> = scene
+        .evidence
+        .servers
+        .keys()
+        .map(|server| server.address.as_str())
+        .collect();
+    vec![Finding::hold(
+        Rule::EvidenceAbsent,
+        "API servers",
+        format!("{seen} seen ({}), {by} {wanted}", names.join(", ")),
+        clears,
+    )]
+}
+
+fn server_gaps(server: &ServerEvidence) -> [(&'static str, Option<Gap>); 3] {
+    [
+        ("probes", gap(&server.latency)),
+        ("queues (/metrics)", gap(&server.flow)),
+        ("process (/metrics)", gap(&server.process)),
+    ]
+}
+
+/// What `say` says of the gaps, as one text, if of any.
+fn said(
+    gaps: impl IntoIterator<Item = (&'static str, Option<Gap>)>,
+    say: impl Fn(Gap) -> Option<String>,
+) -> Option<String> {
+    let all: Vec<String> = gaps
+        .into_iter()
+        .filter_map(|(source, gap)| Some(format!("{source}: {}", say(gap?)?)))
+        .collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+fn rollout_gaps<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a str, Gap)> {
+    let rollout = &scene.evidence.rollout;
+    // A person who stated the number has answered this question.
+    let expected = match scene.policy.required.servers {
+        Some(_) => None,
+        None => gap(&scene.evidence.expected_servers),
+    };
+    let own = [
+        ("pods", gap(&rollout.pods)),
+        ("nodes", gap(&rollout.nodes)),
+        ("number of API servers", expected),
+    ];
+    let others = scene
+        .evidence
+        .sources
+        .iter()
+        .map(|(name, reading)| (name.as_str(), gap(reading)));
+    own.into_iter()
+        .chain(others)
+        .filter_map(|(source, gap)| Some((source, gap?)))
+}

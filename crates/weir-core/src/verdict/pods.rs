@@ -1,0 +1,129 @@
+//! Faults of the rollout's own pods. Pods on nodes that are not ready are not judged.
+
+use super::Scene;
+use crate::{
+    census::{self, Case, Member},
+    plan::{Finding, Rule},
+    policy::Mode,
+    starving,
+};
+
+/// What findings about the rollout's pods as a whole are found on.
+const PODS: &str = "pods";
+
+/// How many pods a finding names.
+const NAMED: usize = 3;
+
+/// Released pods restart, crash or do not become ready.
+pub(super) fn pods_unhealthy(scene: &Scene<'_>) -> Vec<Finding> {
+    let limits = &scene.policy.pods;
+    out_of_order(
+        scene,
+        Case::Unhealthy,
+        Rule::PodsUnhealthy,
+        |number, judged| {
+            format!(
+                "{number} of {judged} pods fail, or were not ready within {}",
+                limits.ready_within
+            )
+        },
+    )
+}
+
+/// Released pods are not placed on their nodes.
+pub(super) fn released_unschedulable(scene: &Scene<'_>) -> Vec<Finding> {
+    let limits = &scene.policy.pods;
+    out_of_order(
+        scene,
+        Case::Unplaced,
+        Rule::ReleasedUnschedulable,
+        |number, judged| {
+            format!(
+                "{number} of {judged} pods found no place within {}",
+                limits.schedule_within
+            )
+        },
+    )
+}
+
+/// A hold where more pods are in `case` than are tolerated, a notice where fewer are.
+fn out_of_order(
+    scene: &Scene<'_>,
+    case: Case,
+    rule: Rule,
+    say: impl Fn(u32, u32) -> String,
+) -> Vec<Finding> {
+    let (number, judged) = (scene.census.in_case(case), scene.census.judged());
+    if number == 0 {
+        return Vec::new();
+    }
+    let tolerated = census::tolerated(&scene.policy.pods, judged);
+    let names = names(scene, |member| member.case == case);
+    let evidence = format!(
+        "{} ({names}); {tolerated} are tolerated",
+        say(number, judged)
+    );
+    let clears = format!(
+        "at most {tolerated} have been so for {}: mend or delete the pods",
+        scene.policy.harm.clear_after
+    );
+    let finding = Finding::hold(rule, PODS, evidence, clears);
+    vec![if number > tolerated {
+        finding
+    } else {
+        finding.only_told()
+    }]
+}
+
+/// Pods of an unapproved revision run without having passed the valve, or more than Weir let pass.
+///
+/// It is a notice. A hold could not call them back, and would only strand the nodes whose pods did
+/// wait. What they cost is real, so they count in the width: the waves go on from the width as it
+/// is, once it has been soaked.
+pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
+    if scene.mode != Mode::Enforce || scene.evidence.rollout.approved {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let leaked = |member: &Member<'_>| !member.gated() && !member.row.born_gated;
+    let number = scene.census.number(leaked);
+    if number > 0 {
+        let leak = Finding::hold(
+            Rule::PodsLeaked,
+            PODS,
+            format!(
+                "{number} pods were born without the gate ({})",
+                names(scene, leaked)
+            ),
+            "they are deleted (their successors are born gated) or the revision is approved; if \
+             there are ever more, see whether the gate policy, its binding and the Valve `cluster` \
+             exist",
+        );
+        findings.push(leak.only_told());
+    }
+    let (out, target) = (scene.census.out(), scene.target);
+    if out > target + starving::allowance(scene.policy, scene.census.full) {
+        let beyond = Finding::hold(
+            Rule::PodsLeaked,
+            "width",
+            format!("{out} pods are out where the waves allow {target}: released by hand?"),
+            "at once: it is taken for the width, and soaked anew",
+        );
+        findings.push(beyond.only_told());
+    }
+    findings
+}
+
+fn names(scene: &Scene<'_>, which: impl Fn(&Member<'_>) -> bool) -> String {
+    let all: Vec<&str> = scene
+        .census
+        .members
+        .iter()
+        .filter(|member| which(member))
+        .map(|member| member.name)
+        .collect();
+    match all.get(..NAMED) {
+        Some(first) if all.len() > NAMED => format!("{}, …", first.join(", ")),
+        Some(_) | None => all.join(", "),
+    }
+}

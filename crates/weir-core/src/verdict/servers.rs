@@ -1,0 +1,179 @@
+//! Faults of one API server. Each is judged by what was freshly read of it, and by nothing else.
+
+use std::collections::BTreeMap;
+
+use super::Scene;
+use crate::{
+    evidence::{Latency, ServerEvidence, ServerId},
+    plan::{Finding, Rule},
+    policy::HarmLimits,
+};
+
+/// The objective for API calls that Kubernetes itself states: the 99th percentile within a second.
+/// A median this slow is harm whatever the policy's floor and factor say.
+const OBJECTIVE_MS: f64 = 1000.0;
+
+/// So many failed probes of the last five are no accident.
+const FAILED_PROBES: u32 = 2;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The servers by the names that findings call them: the address, and the process's start where
+/// several answer at one address.
+pub(super) fn named(
+    servers: &BTreeMap<ServerId, ServerEvidence>,
+) -> Vec<(String, &ServerEvidence)> {
+    let name = |id: &ServerId| {
+        let alone = servers
+            .keys()
+            .filter(|other| other.address == id.address)
+            .count()
+            == 1;
+        match id.started {
+            Some(started) if !alone => format!("{} started {}", id.address, started / 1000),
+            Some(_) | None => id.address.clone(),
+        }
+    };
+    servers
+        .iter()
+        .map(|(id, server)| (name(id), server))
+        .collect()
+}
+
+/// Probes are much slower than in quiet times, or fail.
+pub(super) fn latency_regressed(
+    scene: &Scene<'_>,
+    name: &str,
+    server: &ServerEvidence,
+) -> Option<Finding> {
+    let latency = server.latency.fresh()?;
+    let limit = latency_limit_ms(&scene.policy.harm, latency);
+    if latency.failed < FAILED_PROBES && latency.p50_ms < limit {
+        return None;
+    }
+    let quiet = latency
+        .baseline_p50_ms
+        .map_or_else(String::new, |baseline| {
+            format!(", in quiet times {baseline:.0} ms")
+        });
+    Some(Finding::hold(
+        Rule::LatencyRegressed,
+        name,
+        format!(
+            "median of probes {:.0} ms (limit {limit:.0} ms{quiet}), slowest {:.0} ms, {} of the last \
+             {} failed",
+            latency.p50_ms, latency.max_ms, latency.failed, latency.probes
+        ),
+        format!(
+            "the median has been below {limit:.0} ms, with fewer than {FAILED_PROBES} probes failed, \
+             for {}",
+            scene.policy.harm.clear_after
+        ),
+    ))
+}
+
+fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
+    let relative = latency
+        .baseline_p50_ms
+        .map_or(0.0, |baseline| limits.latency_factor * baseline);
+    relative.max(limits.latency_floor_ms).min(OBJECTIVE_MS)
+}
+
+/// Requests wait in Priority and Fairness queues.
+pub(super) fn queue_saturated(
+    scene: &Scene<'_>,
+    name: &str,
+    server: &ServerEvidence,
+) -> Option<Finding> {
+    let flow = server.flow.fresh()?;
+    let limit = scene.policy.harm.queued;
+    (flow.queued >= limit).then(|| {
+        let level = flow
+            .worst_level
+            .as_ref()
+            .map_or_else(String::new, |level| format!(", longest at level {level}"));
+        Finding::hold(
+            Rule::QueueSaturated,
+            name,
+            format!(
+                "{:.1} requests waited in queues on average (limit {limit:.1}), {:.0} when last \
+                 read{level}",
+                flow.queued, flow.in_queue
+            ),
+            format!(
+                "fewer than {limit:.1} have waited for {}",
+                scene.policy.harm.clear_after
+            ),
+        )
+    })
+}
+
+/// An API server refuses requests with 429.
+pub(super) fn rejecting(scene: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
+    let flow = server.flow.fresh()?;
+    let limit = scene.policy.harm.rejected_per_second;
+    (flow.rejected_per_second >= limit).then(|| {
+        Finding::hold(
+            Rule::Rejecting,
+            name,
+            format!(
+                "{:.1} requests a second refused with 429 (limit {limit:.1})",
+                flow.rejected_per_second
+            ),
+            format!(
+                "fewer than {limit:.1} a second have been refused for {}",
+                scene.policy.harm.clear_after
+            ),
+        )
+    })
+}
+
+/// An API server's memory grows fast.
+pub(super) fn memory_climbing(
+    scene: &Scene<'_>,
+    name: &str,
+    server: &ServerEvidence,
+) -> Option<Finding> {
+    let process = server.process.fresh()?;
+    let limits = &scene.policy.harm;
+    let before = process.resident_before_bytes;
+    let grown = process.resident_bytes - before;
+    let limit = (limits.memory_growth * before).max(limits.memory_growth_floor_bytes);
+    (grown >= limit).then(|| {
+        Finding::hold(
+            Rule::MemoryClimbing,
+            name,
+            format!(
+                "resident memory grew by {:.0} MiB to {:.0} MiB (limit {:.0} MiB), now by {:.1} MiB a \
+                 second",
+                grown / MIB,
+                process.resident_bytes / MIB,
+                limit / MIB,
+                process.resident_growth_per_second / MIB
+            ),
+            format!(
+                "it has grown by less than {:.0} MiB over the memory window for {}",
+                limit / MIB,
+                limits.clear_after
+            ),
+        )
+    })
+}
+
+/// An API server restarted a short while ago.
+pub(super) fn server_restarted(
+    scene: &Scene<'_>,
+    name: &str,
+    server: &ServerEvidence,
+) -> Option<Finding> {
+    let quiet = scene.policy.harm.restart_quiet;
+    let ago = scene.now.since(server.restarted?);
+    (ago < quiet).then(|| {
+        Finding::hold(
+            Rule::ServerRestarted,
+            name,
+            format!("the process restarted {ago} ago: its clients are reconnecting and relisting"),
+            format!("it has run for {quiet}"),
+        )
+    })
+}

@@ -1,0 +1,151 @@
+//! Turns width, target and pods into the next wave: how wide, and which pods.
+//!
+//! ```text
+//!  target ────────┐ canary      ┌─ +step ──┐            ┌─ +step
+//!                 ▼             │          ▼            │
+//!  room(target) → released → filled → settled → soaked ─┘   until target = full: approve
+//!                               │
+//!          hold for harm ───────┴──▶ target = width, step halved, soak anew
+//! ```
+//!
+//! The target is an absolute number of live ungated pods. In an update gated pods appear only as the
+//! controller makes room, so a wave fills as they appear.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::{
+    census::{self, Case, Census, Member, whole},
+    history::Progress,
+    policy::Policy,
+};
+
+/// Below this a halved pace changes nothing more in any cluster.
+const SLOWEST_PACE: f64 = 1.0 / 64.0;
+
+/// What a clean wave adds to the pace: four clean waves make up for everything.
+const PACE_RECOVERED: f64 = 0.25;
+
+/// Pods of the first wave.
+pub(crate) fn canary(policy: &Policy, full: u32) -> u32 {
+    whole((policy.canary * f64::from(full)).ceil()).clamp(1, full.max(1))
+}
+
+/// The most that one wave may add; at least one pod, for which small clusters soak longer.
+pub(crate) fn largest_step(policy: &Policy, full: u32) -> u32 {
+    whole(policy.max_step * f64::from(full)).max(1)
+}
+
+/// The width that the next wave allows; not above the current target if there is nothing to widen.
+///
+/// It grows from the width that was in fact soaked: where a wave ended early for want of ready
+/// nodes, the target does not run ahead of the pods.
+pub(crate) fn next_target(policy: &Policy, census: &Census<'_>, progress: Progress) -> u32 {
+    let base = progress.target.min(census.out());
+    if base == 0 {
+        return progress.target.max(canary(policy, census.full));
+    }
+    let growth = whole((policy.growth - 1.0).max(0.0) * f64::from(base));
+    let step = growth.clamp(1, largest_step(policy, census.full));
+    let paced = whole(f64::from(step) * progress.pace).max(1);
+    (base + paced).min(census.full).max(progress.target)
+}
+
+/// The progress once a wave to `target` has begun.
+pub(crate) fn begun(progress: Progress, target: u32) -> Progress {
+    Progress {
+        target,
+        wave: progress.wave + 1,
+        pace: (progress.pace + PACE_RECOVERED).min(1.0),
+    }
+}
+
+/// The progress once harm has held a rollout that is `width` wide: what was not yet let through of
+/// the wave is withdrawn, and the step halves, unless nothing was out that could have harmed.
+pub(crate) fn held(progress: Progress, width: u32) -> Progress {
+    let pace = if width > 0 {
+        (progress.pace / 2.0).max(SLOWEST_PACE)
+    } else {
+        progress.pace
+    };
+    Progress {
+        target: progress.target.min(width),
+        pace,
+        ..progress
+    }
+}
+
+/// How many pods may be let through now.
+///
+/// Live pods on nodes that are not ready fill a wave too, else a zone's return would overshoot it;
+/// but at least half of the target must be pods that can be judged, else a wave whose nodes died
+/// would be soaked by nothing.
+pub(crate) fn room(census: &Census<'_>, target: u32) -> u32 {
+    let missing = target.saturating_sub(census.out());
+    let unjudged = target.div_ceil(2).saturating_sub(census.judged());
+    missing.max(unjudged)
+}
+
+/// Whether the wave is out: the target is reached, or every pod that is wanted exists and none of
+/// the gated ones has a ready node. An update that still has old pods to replace is not.
+pub(crate) fn filled(census: &Census<'_>, target: u32) -> bool {
+    let all_exist = census::count(census.members.len()) >= census.desired;
+    let none_waits = census.in_case(Case::Waiting) == 0;
+    room(census, target) == 0 || (all_exist && none_waits)
+}
+
+/// Whether the wave is out and its pods are ready, but for as many as are tolerated.
+pub(crate) fn settled(policy: &Policy, census: &Census<'_>, target: u32) -> bool {
+    let judged = census.judged();
+    let unready = judged - census.in_case(Case::Settled);
+    judged > 0 && filled(census, target) && unready <= census::tolerated(&policy.pods, judged)
+}
+
+/// Whether the target is full width, and so much of it was judged that the rest is no more than one
+/// step: what approval lets through unseen.
+pub(crate) fn whole_width(policy: &Policy, census: &Census<'_>, target: u32) -> bool {
+    let unseen = census.full.saturating_sub(census.judged());
+    target >= census.full && filled(census, target) && unseen <= largest_step(policy, census.full)
+}
+
+/// Up to `room` pods, spread over zones: each from the zone that has the fewest out, then by the
+/// node's name. Those in `taken` are out already, as it were.
+pub(crate) fn pick<'a>(
+    census: &Census<'a>,
+    taken: &BTreeSet<&'a str>,
+    room: usize,
+) -> Vec<&'a str> {
+    let mut waiting: BTreeMap<&str, VecDeque<(&str, &'a str)>> = BTreeMap::new();
+    let mut out: BTreeMap<&str, u32> = BTreeMap::new();
+    for member in &census.members {
+        let zone = zone(member);
+        if !member.gated() || taken.contains(member.name) {
+            *out.entry(zone).or_default() += 1;
+        } else if member.case == Case::Waiting {
+            waiting
+                .entry(zone)
+                .or_default()
+                .push_back((&member.row.node, member.name));
+        }
+    }
+    for zone in waiting.values_mut() {
+        zone.make_contiguous().sort_unstable();
+    }
+    let mut order: BTreeSet<(u32, &str)> = waiting
+        .keys()
+        .map(|zone| (out.get(zone).copied().unwrap_or(0), *zone))
+        .collect();
+    let mut picked = Vec::new();
+    while picked.len() < room
+        && let Some((served, zone)) = order.pop_first()
+    {
+        if let Some((_, name)) = waiting.get_mut(zone).and_then(VecDeque::pop_front) {
+            picked.push(name);
+            order.insert((served + 1, zone));
+        }
+    }
+    picked
+}
+
+fn zone<'a>(member: &Member<'a>) -> &'a str {
+    member.node.map_or("", |node| &node.zone)
+}
