@@ -1,6 +1,7 @@
 //! The shell: everything of Weir that touches the world. In reading order:
 //!
 //! - [`api`]: the custom resources.
+//! - [`policy`]: what a RolloutPolicy means.
 //! - [`config`]: the operator's flags and environment.
 //! - [`telemetry`]: its log.
 //! - [`tasks`]: the one way to start a background task; none may end while the process lives.
@@ -19,5 +20,6 @@ pub mod config;
 pub mod generate;
 pub mod guard;
 pub mod observe;
+pub mod policy;
 pub mod tasks;
 pub mod telemetry;

@@ -28,7 +28,7 @@ use super::{
     printcolumn(
         name = "Ready",
         type_ = "string",
-        description = "Whether the policy is valid and matches something",
+        description = "Whether the policy is valid",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
     ),
     printcolumn(
@@ -155,8 +155,8 @@ pub struct Waves {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     #[x_kube(
-        validation = Rule::new("double(self) > 1.0")
-            .message("growth must be more than 1, else the rollout never gets wider")
+        validation = Rule::new("double(self) >= 1.01")
+            .message("growth must be at least 1.01, else the rollout never gets wider")
             .reason(Reason::FieldValueInvalid)
     )]
     pub growth: Option<f64>,

@@ -80,7 +80,7 @@ fn waves() -> Vec<Case> {
         ),
         policy(
             "spec.waves.growth",
-            "growth must be more than 1, else the rollout never gets wider",
+            "growth must be at least 1.01, else the rollout never gets wider",
             [
                 growth(1.01),
                 growth(2.0),

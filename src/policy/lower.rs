@@ -1,0 +1,273 @@
+//! One RolloutPolicy's spec, over its preset, to the judge's policy; or everything wrong with it.
+//!
+//! The schema refuses most of this already. An object may be older than the schema, though, or
+//! contradict a preset that its schema does not know of, so every bound is checked again.
+
+use std::ops::RangeInclusive;
+
+use weir_core::{
+    policy::{HarmLimits, PodLimits, Policy, Required},
+    time::Span,
+};
+
+use super::forms::Form;
+use crate::api::{self, Harm, Pace, Pods, RolloutPolicySpec, Waves, forms::Percent};
+
+/// One thing that is wrong with a policy.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("spec.{field}: {defect}")]
+pub struct Problem {
+    /// Path of the field below `spec`.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub defect: Defect,
+}
+
+/// What can be wrong with a field.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Defect {
+    /// The text has no meaning.
+    #[error("`{text}` is not {want}")]
+    Malformed {
+        /// What was written.
+        text: String,
+        /// What it should be, with an example.
+        want: &'static str,
+    },
+    /// The value means something, but nothing that could work.
+    #[error("{value} is not between {least} and {most}")]
+    OutOfRange {
+        /// What was written.
+        value: String,
+        /// The least that is allowed.
+        least: String,
+        /// The most that is allowed.
+        most: String,
+    },
+    /// The value contradicts another one.
+    #[error("{0}")]
+    Contradictory(String),
+    /// The selector cannot be evaluated.
+    #[error("the selector cannot be evaluated: {0}")]
+    Selector(String),
+}
+
+const SECOND: Span = Span::from_secs(1);
+const HOUR: Span = Span::from_secs(3600);
+const DAY: Span = Span::from_secs(24 * 3600);
+/// More than this is a mistake in the unit: no API server grows by a terabyte.
+const MOST_BYTES: f64 = 1_099_511_627_776.0;
+
+/// The judge's policy that a spec means, or all problems that it has.
+pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
+    // Destructured without `..`: a field that is not lowered does not compile.
+    let RolloutPolicySpec {
+        workloads: _, // `select` reads the selectors
+        pace,
+        waves,
+        soak,
+        spread_by,
+        harm,
+        pods,
+        required,
+        starving_nodes,
+    } = spec;
+    let mut policy = preset(*pace);
+    let mut reader = Reader::default();
+
+    reader.waves(waves.as_ref(), &mut policy);
+    let to = &mut policy.soak;
+    reader.read("soak", soak.as_ref(), SECOND..=DAY, to);
+    if let Some(label) = spread_by {
+        policy.spread_by.clone_from(label);
+    }
+    reader.harm(harm.as_ref(), &mut policy.harm);
+    reader.pods(pods.as_ref(), &mut policy.pods);
+    reader.required(required.as_ref(), &mut policy.required);
+    let to = &mut policy.starving_per_ten_minutes;
+    reader.read("starvingNodes", starving_nodes.as_ref(), 0.0..=1.0, to);
+
+    reader.contradictions(*pace, &policy);
+    match reader.problems.as_slice() {
+        [] => Ok(policy),
+        _ => Err(reader.problems),
+    }
+}
+
+/// What everything else overrides.
+fn preset(pace: Pace) -> Policy {
+    match pace {
+        Pace::Careful => Policy::careful(),
+        Pace::Fast => Policy::fast(),
+    }
+}
+
+/// Reads fields into a policy and keeps what is wrong with them, all of it.
+#[derive(Default)]
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn waves(&mut self, waves: Option<&Waves>, policy: &mut Policy) {
+        let Some(waves) = waves else { return };
+        let Waves {
+            canary,
+            growth,
+            max_step,
+            releases_per_second,
+        } = waves;
+        let to = &mut policy.canary;
+        self.read("waves.canary", canary.as_ref(), 0.0001..=1.0, to);
+        let to = &mut policy.growth;
+        self.read("waves.growth", growth.as_ref(), 1.01..=10.0, to);
+        let to = &mut policy.max_step;
+        self.read("waves.maxStep", max_step.as_ref(), 0.0001..=1.0, to);
+        let (field, to) = ("waves.releasesPerSecond", &mut policy.releases_per_second);
+        self.read(field, releases_per_second.as_ref(), 0.1..=100.0, to);
+    }
+
+    fn harm(&mut self, harm: Option<&Harm>, limits: &mut HarmLimits) {
+        let Some(harm) = harm else { return };
+        let Harm {
+            latency_floor,
+            latency_factor,
+            queued,
+            rejected_per_second,
+            memory_growth,
+            memory_growth_floor,
+            restart_quiet,
+            clear_after,
+        } = harm;
+        let least = Span::from_millis(1);
+        let mut floor = Span::ZERO;
+        self.read(
+            "harm.latencyFloor",
+            latency_floor.as_ref(),
+            least..=SECOND,
+            &mut floor,
+        );
+        if floor > Span::ZERO {
+            limits.latency_floor_ms = floor.as_secs_f64() * 1000.0;
+        }
+        let to = &mut limits.latency_factor;
+        self.read(
+            "harm.latencyFactor",
+            latency_factor.as_ref(),
+            1.0..=100.0,
+            to,
+        );
+        let to = &mut limits.queued;
+        self.read("harm.queued", queued.as_ref(), 0.1..=1000.0, to);
+        let (field, to) = ("harm.rejectedPerSecond", &mut limits.rejected_per_second);
+        self.read(field, rejected_per_second.as_ref(), 0.1..=1000.0, to);
+        let to = &mut limits.memory_growth;
+        self.read(
+            "harm.memoryGrowth",
+            memory_growth.as_ref(),
+            0.0001..=1.0,
+            to,
+        );
+        let (field, to) = (
+            "harm.memoryGrowthFloor",
+            &mut limits.memory_growth_floor_bytes,
+        );
+        self.read(field, memory_growth_floor.as_ref(), 1024.0..=MOST_BYTES, to);
+        let to = &mut limits.restart_quiet;
+        self.read(
+            "harm.restartQuiet",
+            restart_quiet.as_ref(),
+            least..=HOUR,
+            to,
+        );
+        let to = &mut limits.clear_after;
+        self.read("harm.clearAfter", clear_after.as_ref(), SECOND..=HOUR, to);
+    }
+
+    fn pods(&mut self, pods: Option<&Pods>, limits: &mut PodLimits) {
+        let Some(pods) = pods else { return };
+        let Pods {
+            unhealthy,
+            schedule_within,
+            ready_within,
+        } = pods;
+        let to = &mut limits.unhealthy;
+        self.read("pods.unhealthy", unhealthy.as_ref(), 0.0..=1.0, to);
+        let (field, to) = ("pods.scheduleWithin", &mut limits.schedule_within);
+        self.read(field, schedule_within.as_ref(), SECOND..=HOUR, to);
+        let to = &mut limits.ready_within;
+        self.read("pods.readyWithin", ready_within.as_ref(), SECOND..=DAY, to);
+    }
+
+    fn required(&mut self, required: Option<&api::Required>, limits: &mut Required) {
+        let Some(api::Required {
+            api_servers: Some(servers),
+        }) = required
+        else {
+            return;
+        };
+        if self.allows("required.apiServers", servers, &(1..=32), u32::to_string) {
+            limits.servers = Some(*servers);
+        }
+    }
+
+    /// What only shows once the preset is filled in.
+    fn contradictions(&mut self, pace: Pace, policy: &Policy) {
+        if policy.canary > policy.max_step {
+            let [canary, step] =
+                [policy.canary, policy.max_step].map(|share| Percent::show(&share));
+            let defect = Defect::Contradictory(format!(
+                "a canary of {canary} is larger than the largest step of {step} (by preset {pace:?} \
+                 where not stated): the first wave is a step too"
+            ));
+            self.problems.push(Problem {
+                field: "waves.canary",
+                defect,
+            });
+        }
+    }
+
+    /// Reads one field, if it is stated; whatever is wrong with it leaves the preset's value.
+    fn read<F: Form>(
+        &mut self,
+        field: &'static str,
+        form: Option<&F>,
+        allowed: RangeInclusive<F::Meaning>,
+        to: &mut F::Meaning,
+    ) {
+        let Some(form) = form else { return };
+        match form.meaning() {
+            None => {
+                let defect = Defect::Malformed {
+                    text: form.to_string(),
+                    want: F::WANT,
+                };
+                self.problems.push(Problem { field, defect });
+            }
+            Some(meaning) => {
+                if self.allows(field, &meaning, &allowed, F::show) {
+                    *to = meaning;
+                }
+            }
+        }
+    }
+
+    /// Whether the value is in range; if not, that is a problem.
+    fn allows<T: PartialOrd>(
+        &mut self,
+        field: &'static str,
+        value: &T,
+        allowed: &RangeInclusive<T>,
+        show: impl Fn(&T) -> String,
+    ) -> bool {
+        let inside = allowed.contains(value);
+        if !inside {
+            let [value, least, most] = [value, allowed.start(), allowed.end()].map(show);
+            self.problems.push(Problem {
+                field,
+                defect: Defect::OutOfRange { value, least, most },
+            });
+        }
+        inside
+    }
+}

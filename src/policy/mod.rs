@@ -1,0 +1,22 @@
+//! What a RolloutPolicy means: from the custom resource, over a preset, to the judge's policy.
+//!
+//! ```text
+//!  RolloutPolicy ──lower──▶ Policy, or problems ─┐
+//!  RolloutPolicy ──lower──▶ Policy, or problems ─┼─ select(labels) ──▶ Choice: one Policy,
+//!  (none matches) ──▶ the built-in `Careful`  ───┘   the stricter in every field, and why
+//! ```
+//!
+//! Pure: no client, no clock. A policy that is wrong never loosens anything: the workloads it
+//! selects are judged by the built-in `Careful`, and its condition says what is wrong.
+
+mod forms;
+mod lower;
+mod select;
+mod standing;
+mod stricter;
+#[cfg(test)]
+mod tests;
+
+pub use lower::{Defect, Problem, lower};
+pub use select::{Choice, Policies};
+pub use standing::{Reason, Said, Standing};

@@ -1,0 +1,194 @@
+//! Which policies apply to a workload.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{
+    ResourceExt,
+    core::{Selector, SelectorExt},
+};
+use weir_core::policy::Policy;
+
+use super::{
+    lower::{Defect, Problem, lower},
+    standing::{self, Standing},
+    stricter::stricter,
+};
+use crate::api::{RolloutPolicy, Workloads};
+
+type Labels = BTreeMap<String, String>;
+
+/// All policies of the cluster, lowered once; by name.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    all: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    /// None if they cannot be evaluated: then the policy matches nothing.
+    selectors: Option<Selectors>,
+    policy: Policy,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Clone)]
+struct Selectors {
+    namespaces: Selector,
+    workloads: Selector,
+}
+
+/// What one workload is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The policy.
+    pub policy: Policy,
+    /// The names of the RolloutPolicies it comes from; empty for the built-in one.
+    pub names: Vec<String>,
+    /// What a person should know about how it came about.
+    pub notes: Vec<String>,
+}
+
+impl Policies {
+    /// Lowers all policies; a wrong one is kept, with its problems, as the built-in `Careful`.
+    #[must_use]
+    pub fn new<'a>(policies: impl IntoIterator<Item = &'a RolloutPolicy>) -> Self {
+        let entry = |policy: &RolloutPolicy| (policy.name_any(), Entry::new(policy));
+        Self {
+            all: policies.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// What a workload is judged by, from its namespace's labels and its pod template's labels.
+    #[must_use]
+    pub fn select(&self, namespace: &Labels, template: &Labels) -> Choice {
+        let matching: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, entry)| entry.matches(namespace, template))
+            .collect();
+        let Some(policy) = matching
+            .iter()
+            .map(|(_, entry)| entry.policy.clone())
+            .reduce(|one, other| stricter(&one, &other))
+        else {
+            return Choice {
+                policy: Policy::careful(),
+                names: Vec::new(),
+                notes: Vec::new(),
+            };
+        };
+        let names: Vec<_> = matching.iter().map(|(name, _)| (*name).clone()).collect();
+        let mut notes = Vec::new();
+        if let [_, _, ..] = names.as_slice() {
+            notes.push(format!(
+                "policies {} all match: the stricter of each field applies",
+                names.join(", ")
+            ));
+        }
+        if matching
+            .iter()
+            .any(|(_, entry)| entry.policy.spread_by != policy.spread_by)
+        {
+            notes.push(format!(
+                "they differ in spreadBy: waves are spread over `{}`, as {} says",
+                policy.spread_by, names[0]
+            ));
+        }
+        notes.extend(
+            matching
+                .iter()
+                .filter(|(_, entry)| !entry.problems.is_empty())
+                .map(|(name, _)| {
+                    format!("policy {name} is wrong: the built-in Careful stands in for it")
+                }),
+        );
+        Choice {
+            policy,
+            names,
+            notes,
+        }
+    }
+
+    /// The names of all policies.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
+    }
+
+    /// What a policy's conditions say, given the choices made for all enrolled workloads, each with
+    /// its `namespace/name`; none if there is no such policy.
+    #[must_use]
+    pub fn standing<'a>(
+        &self,
+        name: &str,
+        choices: impl IntoIterator<Item = (&'a str, &'a Choice)>,
+    ) -> Option<Standing> {
+        let entry = self.all.get(name)?;
+        let mine: Vec<_> = choices
+            .into_iter()
+            .filter(|(_, choice)| choice.names.iter().any(|one| one == name))
+            .collect();
+        Some(Standing {
+            ready: standing::ready(&entry.problems, entry.selectors.is_some()),
+            matched: standing::matched(name, &mine),
+            workloads: u32::try_from(mine.len()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+impl Entry {
+    fn new(policy: &RolloutPolicy) -> Self {
+        let (lowered, mut problems) = match lower(&policy.spec) {
+            Ok(lowered) => (lowered, Vec::new()),
+            Err(problems) => (Policy::careful(), problems),
+        };
+        let Workloads {
+            namespace_selector,
+            selector,
+        } = policy.spec.workloads.clone().unwrap_or_default();
+        let namespaces = evaluable(
+            "workloads.namespaceSelector",
+            namespace_selector,
+            &mut problems,
+        );
+        let workloads = evaluable("workloads.selector", selector, &mut problems);
+        let selectors = namespaces
+            .zip(workloads)
+            .map(|(namespaces, workloads)| Selectors {
+                namespaces,
+                workloads,
+            });
+        Self {
+            selectors,
+            policy: lowered,
+            problems,
+        }
+    }
+
+    fn matches(&self, namespace: &Labels, template: &Labels) -> bool {
+        self.selectors.as_ref().is_some_and(
+            |Selectors {
+                 namespaces,
+                 workloads,
+             }| { namespaces.matches(namespace) && workloads.matches(template) },
+        )
+    }
+}
+
+/// The selector in a form that can be evaluated; an absent one matches everything.
+fn evaluable(
+    field: &'static str,
+    selector: Option<LabelSelector>,
+    problems: &mut Vec<Problem>,
+) -> Option<Selector> {
+    selector
+        .unwrap_or_default()
+        .try_into()
+        .inspect_err(|error: &kube::core::ParseExpressionError| {
+            problems.push(Problem {
+                field,
+                defect: Defect::Selector(error.0.clone()),
+            });
+        })
+        .ok()
+}

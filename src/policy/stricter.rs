@@ -1,0 +1,87 @@
+//! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
+
+use weir_core::policy::{HarmLimits, PodLimits, Policy, Required};
+
+/// The stricter of both in every field. Where no order exists (what waves are spread over), the
+/// first one's value is kept; the caller says so.
+///
+/// Destructured without `..`: a new field does not compile until its stricter side is decided.
+#[must_use]
+pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
+    let Policy {
+        canary,
+        growth,
+        max_step,
+        soak,
+        releases_per_second,
+        spread_by: _, // has no order
+        harm,
+        pods,
+        required,
+        starving_per_ten_minutes,
+    } = second;
+    Policy {
+        canary: first.canary.min(*canary),
+        growth: first.growth.min(*growth),
+        max_step: first.max_step.min(*max_step),
+        soak: first.soak.max(*soak),
+        releases_per_second: first.releases_per_second.min(*releases_per_second),
+        spread_by: first.spread_by.clone(),
+        harm: stricter_harm(&first.harm, harm),
+        pods: stricter_pods(&first.pods, pods),
+        required: stricter_required(&first.required, required),
+        starving_per_ten_minutes: first
+            .starving_per_ten_minutes
+            .min(*starving_per_ten_minutes),
+    }
+}
+
+fn stricter_harm(first: &HarmLimits, second: &HarmLimits) -> HarmLimits {
+    let HarmLimits {
+        latency_floor_ms,
+        latency_factor,
+        queued,
+        rejected_per_second,
+        memory_growth,
+        memory_growth_floor_bytes,
+        restart_quiet,
+        clear_after,
+    } = second;
+    HarmLimits {
+        latency_floor_ms: first.latency_floor_ms.min(*latency_floor_ms),
+        latency_factor: first.latency_factor.min(*latency_factor),
+        queued: first.queued.min(*queued),
+        rejected_per_second: first.rejected_per_second.min(*rejected_per_second),
+        memory_growth: first.memory_growth.min(*memory_growth),
+        memory_growth_floor_bytes: first
+            .memory_growth_floor_bytes
+            .min(*memory_growth_floor_bytes),
+        restart_quiet: first.restart_quiet.max(*restart_quiet),
+        clear_after: first.clear_after.max(*clear_after),
+    }
+}
+
+fn stricter_pods(first: &PodLimits, second: &PodLimits) -> PodLimits {
+    let PodLimits {
+        unhealthy,
+        schedule_within,
+        ready_within,
+    } = second;
+    PodLimits {
+        unhealthy: first.unhealthy.min(*unhealthy),
+        schedule_within: first.schedule_within.min(*schedule_within),
+        ready_within: first.ready_within.min(*ready_within),
+    }
+}
+
+/// A stated number exists to allow fewer API servers than the cluster says there are, so stating
+/// none is the stricter.
+fn stricter_required(first: &Required, second: &Required) -> Required {
+    let Required { servers } = second;
+    Required {
+        servers: first
+            .servers
+            .zip(*servers)
+            .map(|(one, other)| one.max(other)),
+    }
+}
