@@ -1,5 +1,7 @@
 //! The test world and the lab.
 
 pub mod profile;
+pub mod swarm;
 pub mod tools;
+pub mod wire;
 pub mod world;
