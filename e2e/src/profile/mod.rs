@@ -95,7 +95,7 @@ impl Default for Agent {
             user_agent: "lab-agent".to_owned(),
             http: Http::H2,
             gzip: true,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         }
     }
 }

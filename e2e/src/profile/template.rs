@@ -63,14 +63,15 @@ impl Template {
     pub fn fill(&self, values: &Values<'_>) -> String {
         let mut text = String::new();
         for segment in &self.0 {
-            match segment {
-                Segment::Text(part) => text.push_str(part),
-                Segment::Variable(Variable::NodeName) => text.push_str(values.node),
-                Segment::Variable(Variable::PodName) => text.push_str(values.pod),
-                Segment::Variable(Variable::PodNamespace) => text.push_str(values.namespace),
-                Segment::Variable(Variable::Index) => text.push_str(&values.index.to_string()),
-                Segment::Variable(Variable::Now) => text.push_str(&format!("{:.6}", values.now)),
-            }
+            let part = match segment {
+                Segment::Text(part) => part,
+                Segment::Variable(Variable::NodeName) => values.node,
+                Segment::Variable(Variable::PodName) => values.pod,
+                Segment::Variable(Variable::PodNamespace) => values.namespace,
+                Segment::Variable(Variable::Index) => &values.index.to_string(),
+                Segment::Variable(Variable::Now) => &format!("{:.6}", values.now),
+            };
+            text.push_str(part);
         }
         text
     }

@@ -131,108 +131,109 @@ impl ConcatAll for Option<Vec<String>> {
 }
 
 /// Each bad profile, what its message must name, and what it must say to do.
+const MISTAKES: [(&str, &str, &str); 25] = [
+    ("call: []", "call", "calls"),
+    ("calls: [{verb: lst, resource: v1/pods}]", "lst", "list"),
+    ("calls: [{verb: list, resource: pods}]", "pods", "v1/pods"),
+    ("calls: [{verb: list}]", "resource", REFERENCE),
+    (
+        "calls: [{verb: list, resource: v1/pods, every: 5s}]",
+        "every",
+        "when",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, when: {every: 5 lightyears}}]",
+        "lightyears",
+        REFERENCE,
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, onError: panic}]",
+        "panic",
+        "give-up",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, namespace: $(HOST)}]",
+        "$(HOST)",
+        "$(NODE_NAME)",
+    ),
+    (
+        "calls: [{verb: get, resource: v1/pods}]",
+        "calls[0].object",
+        "needs the name",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, object: x}]",
+        "calls[0].object",
+        "fieldSelector",
+    ),
+    (
+        "calls: [{verb: create, resource: v1/events}]",
+        "calls[0].body",
+        "needs the object",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, body: {}}]",
+        "calls[0].body",
+        "leave",
+    ),
+    (
+        "calls: [{verb: get, resource: v1/pods, object: x, query: {limit: 5}}]",
+        "calls[0].query",
+        "leave",
+    ),
+    (
+        "calls: [{verb: watch, resource: v1/pods, query: {resourceVersion: listed}}]",
+        "resourceVersion",
+        "add that call",
+    ),
+    (
+        "calls: [{verb: watch, resource: v1/pods, query: {limit: 5}}]",
+        "query.limit",
+        "leave",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, query: {lasts: 5s}}]",
+        "query.lasts",
+        "leave",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, when: {jitter: 2}}]",
+        "when.jitter",
+        "0 to 1",
+    ),
+    (
+        "calls: [{verb: watch, resource: v1/pods, when: {every: 1s}}]",
+        "when.every",
+        "leave",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, onError: {back-off: {initial: 9s, max: 1s}}}]",
+        "onError.back-off",
+        "initial <= max",
+    ),
+    ("name: Not A Label", "name", "a-z"),
+    ("expect: {ends: perfect, because: x}", "perfect", "harmless"),
+    (
+        "needs: [{resource: v1/pods, kind: Pod, define: true, count: {fixed: 1}}]",
+        "needs[0].define",
+        "group",
+    ),
+    (
+        "needs: [{resource: v1/pods, kind: Pod}]",
+        "needs[0].count",
+        "perPod",
+    ),
+    (
+        "needs: [{resource: v1/configmaps, kind: ConfigMap, count: {fixed: 1}, bytes: 900000}]",
+        "needs[0].bytes",
+        "250000",
+    ),
+    ("calls: [", "line", REFERENCE),
+];
+
 #[test]
 fn every_mistake_is_named_with_its_field_and_what_to_do() {
-    let table = [
-        ("call: []", "call", "calls"),
-        ("calls: [{verb: lst, resource: v1/pods}]", "lst", "list"),
-        ("calls: [{verb: list, resource: pods}]", "pods", "v1/pods"),
-        ("calls: [{verb: list}]", "resource", REFERENCE),
-        (
-            "calls: [{verb: list, resource: v1/pods, every: 5s}]",
-            "every",
-            "when",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, when: {every: 5 lightyears}}]",
-            "lightyears",
-            REFERENCE,
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, onError: panic}]",
-            "panic",
-            "give-up",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, namespace: $(HOST)}]",
-            "$(HOST)",
-            "$(NODE_NAME)",
-        ),
-        (
-            "calls: [{verb: get, resource: v1/pods}]",
-            "calls[0].object",
-            "needs the name",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, object: x}]",
-            "calls[0].object",
-            "fieldSelector",
-        ),
-        (
-            "calls: [{verb: create, resource: v1/events}]",
-            "calls[0].body",
-            "needs the object",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, body: {}}]",
-            "calls[0].body",
-            "leave",
-        ),
-        (
-            "calls: [{verb: get, resource: v1/pods, object: x, query: {limit: 5}}]",
-            "calls[0].query",
-            "leave",
-        ),
-        (
-            "calls: [{verb: watch, resource: v1/pods, query: {resourceVersion: listed}}]",
-            "resourceVersion",
-            "add that call",
-        ),
-        (
-            "calls: [{verb: watch, resource: v1/pods, query: {limit: 5}}]",
-            "query.limit",
-            "leave",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, query: {lasts: 5s}}]",
-            "query.lasts",
-            "leave",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, when: {jitter: 2}}]",
-            "when.jitter",
-            "0 to 1",
-        ),
-        (
-            "calls: [{verb: watch, resource: v1/pods, when: {every: 1s}}]",
-            "when.every",
-            "leave",
-        ),
-        (
-            "calls: [{verb: list, resource: v1/pods, onError: {back-off: {initial: 9s, max: 1s}}}]",
-            "onError.back-off",
-            "initial <= max",
-        ),
-        ("name: Not A Label", "name", "a-z"),
-        ("expect: {ends: perfect, because: x}", "perfect", "harmless"),
-        (
-            "needs: [{resource: v1/pods, kind: Pod, define: true, count: {fixed: 1}}]",
-            "needs[0].define",
-            "group",
-        ),
-        (
-            "needs: [{resource: v1/pods, kind: Pod}]",
-            "needs[0].count",
-            "perPod",
-        ),
-        (
-            "needs: [{resource: v1/configmaps, kind: ConfigMap, count: {fixed: 1}, bytes: 900000}]",
-            "needs[0].bytes",
-            "250000",
-        ),
-        ("calls: [", "line", REFERENCE),
-    ];
-    for (text, named, advice) in table {
+    for (text, named, advice) in MISTAKES {
         let message = refused(text);
         assert!(
             message.contains(named),

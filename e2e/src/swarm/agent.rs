@@ -52,7 +52,7 @@ pub(super) struct Cast {
 /// Plays one pod's agent until it is dropped. `number` decides its first server and its jitter.
 pub(super) async fn play(cast: Rc<Cast>, pod: Pod, number: usize) {
     let _counted = cast.counters.agent();
-    let agent = Agent::new(Rc::clone(&cast), pod, number);
+    let agent = Agent::new(&cast, pod, number);
     let mut rng = Rng::with_seed(number as u64);
     let mut flows: FuturesUnordered<_> = cast
         .profile
@@ -96,7 +96,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(cast: Rc<Cast>, pod: Pod, number: usize) -> Self {
+    fn new(cast: &Rc<Cast>, pod: Pod, number: usize) -> Self {
         let link = || Rc::new(Link::new(cast.servers.clone(), cast.caller.clone(), number));
         let shared = link();
         let links = cast
@@ -115,7 +115,7 @@ impl Agent {
             .map(|call| (call.resource.clone(), watch::Sender::new(None)))
             .collect();
         Self {
-            cast: Rc::clone(&cast),
+            cast: Rc::clone(cast),
             pod,
             links,
             listed,

@@ -202,7 +202,7 @@ mod tests {
         let made = RefCell::new(0);
         let ask = async |_| {
             *made.borrow_mut() += 1;
-            sleep(Duration::from_secs(300)).await;
+            sleep(Duration::from_mins(5)).await;
             if *made.borrow() < 3 {
                 Ok(())
             } else {

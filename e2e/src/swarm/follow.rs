@@ -176,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, gated: bool, phase: &str) -> core::Pod {
-        let gates = if gated {
+    fn pod(name: &str, held: bool, phase: &str) -> core::Pod {
+        let gates = if held {
             json!([{"name": GATE}, {"name": "x"}])
         } else {
             json!([])

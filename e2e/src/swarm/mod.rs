@@ -45,7 +45,7 @@ enum Order {
 impl Swarm {
     /// A swarm without agents, whose account's token is `token`.
     pub fn start(profile: Profile, servers: Servers, token: Arc<str>) -> Result<Self> {
-        let (orders, taken) = mpsc::unbounded_channel();
+        let (orders, inbox) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         let shared = Arc::clone(&counters);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +71,7 @@ impl Swarm {
                     counters: shared,
                     epoch: Instant::now(),
                 };
-                LocalSet::new().block_on(&runtime, conduct(Rc::new(cast), taken));
+                LocalSet::new().block_on(&runtime, conduct(Rc::new(cast), inbox));
             })
             .context("the swarm's thread cannot start")?;
         Ok(Self {
