@@ -1,0 +1,282 @@
+//! Turns what should be on record into the fewest writes that keep it so.
+//!
+//! Level-triggered: it is given all that should be on record, again and again, and writes the one
+//! thing that is most urgent and differs. Nothing is queued, so nothing old is ever written.
+
+mod change;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kube::{
+    Api, Client,
+    api::{
+        ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+    },
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+use weir_core::time::{Moment, Span};
+
+use self::change::{Change, change};
+use super::{
+    permit::{Permit, Unwritten},
+    tally::Tally,
+};
+use crate::{clock::Clock, tasks::TaskError};
+
+/// How long what was written is taken to be what the API server holds, although the watch still
+/// shows something else.
+const WATCH_LAG: Span = Span::from_secs(10);
+/// The first wait after a failure; it doubles, up to 64 s.
+const RETRY: Span = Span::from_secs(2);
+/// The name under which Weir's writes are recorded.
+const MANAGER: &str = "weir";
+
+/// All that should be on record.
+pub type Books = Vec<Entry>;
+
+/// One object of Weir's own, or a status of Weir's making.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its kind.
+    pub resource: ApiResource,
+    /// Its namespace, if its kind has any.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What should be so.
+    pub want: Want,
+}
+
+/// What should be so of an object.
+#[derive(Debug, Clone)]
+pub enum Want {
+    /// It exists; this is how it is created. Its status follows once it is seen.
+    Created(Box<DynamicObject>),
+    /// It has this status.
+    Status {
+        /// What the status should be.
+        desired: Value,
+        /// What it was when last seen.
+        seen: Value,
+    },
+    /// It does not exist. Another of the same name, with another UID, is left alone.
+    Gone {
+        /// Its UID.
+        uid: String,
+    },
+}
+
+/// Kind, namespace, name.
+type Key = (String, Option<String>, String);
+
+/// What is remembered of one object.
+#[derive(Debug, Default)]
+struct Memory {
+    /// What was last written, and when.
+    written: Option<(Written, Moment)>,
+    failures: u32,
+    not_before: Moment,
+}
+
+#[derive(Debug, PartialEq)]
+enum Written {
+    Created,
+    Gone,
+    Status(Value),
+}
+
+/// The task that keeps the books.
+pub struct Recorder {
+    client: Client,
+    permit: Permit,
+    clock: Clock,
+    tally: Arc<Tally>,
+    memory: BTreeMap<Key, Memory>,
+}
+
+impl Recorder {
+    /// A recorder that has written nothing yet.
+    #[must_use]
+    pub const fn new(client: Client, permit: Permit, clock: Clock, tally: Arc<Tally>) -> Self {
+        Self {
+            client,
+            permit,
+            clock,
+            tally,
+            memory: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps the books as long as anybody says what should be in them.
+    pub async fn run(mut self, mut books: watch::Receiver<Arc<Books>>) -> Result<(), TaskError> {
+        loop {
+            let current = Arc::clone(&books.borrow_and_update());
+            self.forget_all_but(&current);
+            let due = most_urgent(&self.memory, &current, self.clock.now());
+            match due.filter(|_| self.permit.leads()) {
+                Some(entry) => self.write(entry).await,
+                None => books.changed().await?,
+            }
+        }
+    }
+
+    fn forget_all_but(&mut self, books: &Books) {
+        let keys: BTreeSet<_> = books.iter().map(Entry::key).collect();
+        self.memory.retain(|key, _| keys.contains(key));
+    }
+
+    async fn write(&mut self, entry: &Entry) {
+        let key = entry.key();
+        let (kind, name) = (key.0.clone(), key.2.clone());
+        let namespace = key.1.clone().unwrap_or_default();
+        let result = self.permit.write(None, request(&self.client, entry)).await;
+        let now = self.clock.now();
+        let memory = self.memory.entry(key).or_default();
+        match result {
+            Ok(()) => {
+                self.tally.records.add(1);
+                debug!(kind, namespace, name, "recorded");
+                *memory = Memory {
+                    written: Some((entry.want.written(), now)),
+                    ..Memory::default()
+                };
+            }
+            Err(Unwritten::NotLeading) => memory.failed(now),
+            Err(error) => {
+                self.tally.record_failures.add(1);
+                warn!(kind, namespace, name, %error, "not recorded; trying again");
+                memory.failed(now);
+            }
+        }
+    }
+}
+
+/// The entry to write now, if any is due: what differs most, and of those what has waited longest.
+fn most_urgent<'a>(
+    memory: &BTreeMap<Key, Memory>,
+    books: &'a Books,
+    now: Moment,
+) -> Option<&'a Entry> {
+    let none = Memory::default();
+    let due = books.iter().filter_map(|entry| {
+        let memory = memory.get(&entry.key()).unwrap_or(&none);
+        let change = memory.due(&entry.want, now)?;
+        let last = memory.written.as_ref().map(|(_, at)| *at);
+        Some(((Reverse(change), last), entry))
+    });
+    due.min_by_key(|(urgency, _)| *urgency)
+        .map(|(_, entry)| entry)
+}
+
+impl Memory {
+    fn failed(&mut self, now: Moment) {
+        let wait = RETRY.as_millis() << self.failures.min(5);
+        self.failures += 1;
+        self.not_before = now + Span::from_millis(wait);
+    }
+
+    /// How much what is wanted differs from what is on record, if it is time to write it.
+    fn due(&self, want: &Want, now: Moment) -> Option<Change> {
+        if now < self.not_before {
+            return None;
+        }
+        let recent = self
+            .written
+            .as_ref()
+            .filter(|(_, at)| now.since(*at) < WATCH_LAG);
+        let change = want.change(recent.map(|(written, _)| written))?;
+        let waited = self.written.as_ref().map(|(_, at)| now.since(*at));
+        waited
+            .is_none_or(|waited| waited >= change.patience())
+            .then_some(change)
+    }
+}
+
+impl Want {
+    /// How much it differs from `recent`, which was written a moment ago, or else from what is seen.
+    fn change(&self, recent: Option<&Written>) -> Option<Change> {
+        match (self, recent) {
+            (Self::Created(_), Some(Written::Created))
+            | (Self::Gone { .. }, Some(Written::Gone)) => None,
+            (Self::Created(_) | Self::Gone { .. }, _) => Some(Change::Turn),
+            (Self::Status { desired, .. }, Some(Written::Status(written))) => {
+                change(written, desired)
+            }
+            (Self::Status { desired, seen }, _) => change(seen, desired),
+        }
+    }
+
+    /// What is on record once it is written.
+    fn written(&self) -> Written {
+        match self {
+            Self::Created(_) => Written::Created,
+            Self::Gone { .. } => Written::Gone,
+            Self::Status { desired, .. } => Written::Status(desired.clone()),
+        }
+    }
+}
+
+impl Entry {
+    fn key(&self) -> Key {
+        (
+            self.resource.kind.clone(),
+            self.namespace.clone(),
+            self.name.clone(),
+        )
+    }
+
+    fn api(&self, client: &Client) -> Api<DynamicObject> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &self.resource),
+            None => Api::all_with(client.clone(), &self.resource),
+        }
+    }
+}
+
+async fn request(client: &Client, entry: &Entry) -> Result<(), kube::Error> {
+    let (api, name) = (entry.api(client), &entry.name);
+    match &entry.want {
+        Want::Created(object) => {
+            let params = PostParams {
+                field_manager: Some(MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            match api.create(&params, object).await {
+                Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
+                created => created.map(drop),
+            }
+        }
+        Want::Status { desired, seen: _ } => {
+            let patch = json!({
+                "apiVersion": entry.resource.api_version,
+                "kind": entry.resource.kind,
+                "metadata": { "name": name },
+                "status": desired,
+            });
+            // Applied, not merged: what is no longer said goes away.
+            let params = PatchParams::apply(MANAGER).force();
+            api.patch_status(name, &params, &Patch::Apply(patch))
+                .await
+                .map(drop)
+        }
+        Want::Gone { uid } => {
+            let params = DeleteParams::background().preconditions(Preconditions {
+                uid: Some(uid.clone()),
+                resource_version: None,
+            });
+            match api.delete(name, &params).await {
+                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
+                deleted => deleted.map(drop),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

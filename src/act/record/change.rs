@@ -1,0 +1,185 @@
+//! How much two statuses differ, by the names of the fields that differ.
+//!
+//! ```text
+//!  what differs      written again no sooner than
+//!  Turn               1 s     the state, what holds it, waves: what people and a restart go by
+//!  Figures            5 s     the width, lists, counts
+//!  Words             60 s     sentences, in which some figure always moves
+//!  (nothing)        never     latencies: those of the last change are enough
+//! ```
+
+use serde_json::Value;
+use weir_core::time::Span;
+
+/// Fields that alone are never worth a write. A transition's time goes with the transition.
+const IGNORED: [&str; 4] = ["latencyMs", "usualLatencyMs", "why", "lastTransitionTime"];
+/// Fields that hold sentences.
+const WORDS: [&str; 4] = ["summary", "evidence", "clearsWhen", "message"];
+/// Fields that move as a rollout goes on.
+const FIGURES: [&str; 8] = [
+    "width",
+    "fullWidth",
+    "nodesWithoutPod",
+    "findings",
+    "findingsOmitted",
+    "policies",
+    "rolloutsInFlight",
+    "rolloutsHeld",
+];
+
+/// How much two statuses differ. Later is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    Words,
+    Figures,
+    Turn,
+}
+
+impl Change {
+    /// How long after the last write such a change has to wait.
+    pub(super) const fn patience(self) -> Span {
+        match self {
+            Self::Words => Span::from_secs(60),
+            Self::Figures => Span::from_secs(5),
+            Self::Turn => Span::from_secs(1),
+        }
+    }
+}
+
+/// How much a status differs from the one before; `None` if it does not.
+pub(super) fn change(before: &Value, after: &Value) -> Option<Change> {
+    let without = |names: &[&[&str]]| {
+        let names = names.concat();
+        differs(before, after, &names)
+    };
+    if without(&[&IGNORED, &WORDS, &FIGURES]) {
+        Some(Change::Turn)
+    } else if without(&[&IGNORED, &WORDS]) {
+        Some(Change::Figures)
+    } else if without(&[&IGNORED]) {
+        Some(Change::Words)
+    } else {
+        None
+    }
+}
+
+/// Whether two values differ in anything but fields of these names, at any depth.
+fn differs(before: &Value, after: &Value, names: &[&str]) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let keys = before.keys().chain(after.keys());
+            let mut keys = keys.filter(|key| !names.contains(&key.as_str()));
+            keys.any(|key| {
+                let (before, after) = (before.get(key), after.get(key));
+                match (before, after) {
+                    (Some(before), Some(after)) => differs(before, after, names),
+                    _ => true,
+                }
+            })
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() != after.len()
+                || before
+                    .iter()
+                    .zip(after)
+                    .any(|(before, after)| differs(before, after, names))
+        }
+        // A status that was never written.
+        (Value::Null, Value::Object(after)) => !after.is_empty(),
+        // The API server gives back 1 for 1.0.
+        (Value::Number(before), Value::Number(after)) => before.as_f64() != after.as_f64(),
+        _ => before != after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn held() -> Value {
+        json!({
+            "state": "Held",
+            "width": 8,
+            "summary": "held: p50 is 312 ms",
+            "history": { "target": 8, "wave": 3, "pace": 0.5 },
+            "findings": [{ "reason": "LatencyRegressed", "evidence": "p50 is 312 ms" }],
+            "conditions": [{
+                "type": "Ready", "status": "False", "reason": "LatencyRegressed",
+                "message": "p50 is 312 ms", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }],
+        })
+    }
+
+    fn with(path: &str, value: Value) -> Value {
+        let mut status = held();
+        *status.pointer_mut(path).unwrap() = value;
+        status
+    }
+
+    #[test]
+    fn what_differs_says_how_urgent_it_is() {
+        for (path, value, expected) in [
+            ("/state", json!("Soaking"), Some(Change::Turn)),
+            ("/history/target", json!(16), Some(Change::Turn)),
+            (
+                "/conditions/0/reason",
+                json!("QueueSaturated"),
+                Some(Change::Turn),
+            ),
+            ("/width", json!(9), Some(Change::Figures)),
+            (
+                "/findings/0/reason",
+                json!("QueueSaturated"),
+                Some(Change::Figures),
+            ),
+            (
+                "/findings/0/evidence",
+                json!("p50 is 313 ms"),
+                Some(Change::Words),
+            ),
+            (
+                "/summary",
+                json!("held: p50 is 313 ms"),
+                Some(Change::Words),
+            ),
+            (
+                "/conditions/0/lastTransitionTime",
+                json!("2026-02-02T00:00:00Z"),
+                None,
+            ),
+            ("/history/pace", json!(0.5), None),
+        ] {
+            assert_eq!(change(&held(), &with(path, value)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn fields_that_come_and_go_are_changes() {
+        let mut without = held();
+        without.as_object_mut().unwrap().remove("history");
+        assert_eq!(change(&held(), &without), Some(Change::Turn));
+        assert_eq!(change(&without, &held()), Some(Change::Turn));
+        let mut fewer = held();
+        fewer["findings"] = json!([]);
+        assert_eq!(change(&held(), &fewer), Some(Change::Figures));
+    }
+
+    #[test]
+    fn a_status_never_written_is_a_turn_unless_there_is_nothing_to_say() {
+        assert_eq!(change(&Value::Null, &held()), Some(Change::Turn));
+        assert_eq!(change(&Value::Null, &json!({})), None);
+    }
+
+    #[test]
+    fn a_latency_alone_is_never_written() {
+        let server = |ms| json!({ "servers": [{ "state": "Quiet", "latencyMs": ms }] });
+        assert_eq!(change(&server(4), &server(9)), None);
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        assert_eq!(change(&json!({ "pace": 1 }), &json!({ "pace": 1.0 })), None);
+    }
+}

@@ -1,0 +1,114 @@
+use super::*;
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_millis(seconds * 1000)
+}
+
+fn resource() -> ApiResource {
+    ApiResource {
+        group: "weir.dev".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "weir.dev/v1alpha1".to_owned(),
+        kind: "GuardedRollout".to_owned(),
+        plural: "guardedrollouts".to_owned(),
+    }
+}
+
+fn entry(name: &str, want: Want) -> Entry {
+    Entry {
+        resource: resource(),
+        namespace: Some("shop".to_owned()),
+        name: name.to_owned(),
+        want,
+    }
+}
+
+fn status(desired: Value, seen: Value) -> Want {
+    Want::Status { desired, seen }
+}
+
+fn create() -> Want {
+    Want::Created(Box::new(DynamicObject::new("logs", &resource())))
+}
+
+fn wrote(want: &Want, when: Moment) -> Memory {
+    Memory {
+        written: Some((want.written(), when)),
+        ..Memory::default()
+    }
+}
+
+#[test]
+fn what_is_as_it_should_be_is_never_written() {
+    let same = status(json!({ "state": "Held" }), json!({ "state": "Held" }));
+    assert_eq!(Memory::default().due(&same, at(0)), None);
+}
+
+#[test]
+fn a_write_is_not_repeated_while_the_watch_lags_but_is_if_it_never_shows() {
+    let want = status(json!({ "state": "Held" }), json!({ "state": "Soaking" }));
+    let memory = wrote(&want, at(100));
+    assert_eq!(memory.due(&want, at(105)), None);
+    assert_eq!(memory.due(&want, at(110)), Some(Change::Turn));
+
+    for want in [
+        create(),
+        Want::Gone {
+            uid: "0b5c".to_owned(),
+        },
+    ] {
+        let memory = wrote(&want, at(100));
+        assert_eq!(memory.due(&want, at(105)), None);
+        assert_eq!(memory.due(&want, at(110)), Some(Change::Turn));
+    }
+}
+
+#[test]
+fn the_status_follows_the_object_at_once() {
+    let memory = wrote(&create(), at(100));
+    let want = status(json!({ "state": "Pending" }), Value::Null);
+    assert_eq!(memory.due(&want, at(101)), Some(Change::Turn));
+}
+
+#[test]
+fn figures_wait_longer_than_turns() {
+    let before = json!({ "state": "Progressing", "width": 1 });
+    let memory = wrote(&status(before.clone(), Value::Null), at(100));
+    let wider = status(
+        json!({ "state": "Progressing", "width": 2 }),
+        before.clone(),
+    );
+    let held = status(json!({ "state": "Held", "width": 2 }), before);
+    assert_eq!(memory.due(&wider, at(102)), None);
+    assert_eq!(memory.due(&wider, at(105)), Some(Change::Figures));
+    assert_eq!(memory.due(&held, at(102)), Some(Change::Turn));
+}
+
+#[test]
+fn failures_wait_longer_each_time_and_are_tried_for_ever() {
+    let mut memory = Memory::default();
+    let waits: Vec<_> = (0..8)
+        .map(|_| {
+            memory.failed(at(0));
+            memory.not_before.since(at(0)).as_millis() / 1000
+        })
+        .collect();
+    assert_eq!(waits, [2, 4, 8, 16, 32, 64, 64, 64]);
+    assert_eq!(memory.due(&create(), at(63)), None);
+    assert_eq!(memory.due(&create(), at(64)), Some(Change::Turn));
+}
+
+#[test]
+fn the_most_urgent_goes_first_and_nobody_starves() {
+    let wider = |name| entry(name, status(json!({ "width": 2 }), json!({ "width": 1 })));
+    let books = vec![wider("a"), wider("b"), entry("c", create())];
+    let mut memory = BTreeMap::new();
+    assert_eq!(most_urgent(&memory, &books, at(200)).unwrap().name, "c");
+    memory.insert(books[2].key(), wrote(&books[2].want, at(200)));
+    let older = status(json!({ "width": 1 }), Value::Null);
+    memory.insert(books[0].key(), wrote(&older, at(190)));
+    memory.insert(books[1].key(), wrote(&older, at(180)));
+    assert_eq!(most_urgent(&memory, &books, at(200)).unwrap().name, "b");
+    memory.insert(books[1].key(), wrote(&books[1].want, at(200)));
+    assert_eq!(most_urgent(&memory, &books, at(200)).unwrap().name, "a");
+}

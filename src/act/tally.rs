@@ -1,0 +1,37 @@
+//! Counts what was written, what failed and what was dropped, for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Running counts since the process started; shared by all that act.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Pods whose gate was removed.
+    pub released: Counter,
+    /// Releases that failed or were not answered; each is tried again by a later judgement.
+    pub release_failures: Counter,
+    /// Statuses written, and objects of Weir's own created or deleted.
+    pub records: Counter,
+    /// Of those, attempts that failed; they are tried again.
+    pub record_failures: Counter,
+    /// Events sent.
+    pub events: Counter,
+    /// Events dropped, since there were too many or the API server did not take them.
+    pub events_dropped: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts some more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+
+    /// The count so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
