@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::api;
+use crate::{api, valve::gate};
 
 /// What can go wrong when the generated files are made or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +36,20 @@ pub enum GenerateError {
 
 /// All generated files: path relative to the repository's root → content.
 pub fn files() -> Result<BTreeMap<String, String>, GenerateError> {
-    api::definitions()
-        .iter()
-        .map(|definition| {
-            let path = format!("crds/{}.yaml", definition.spec.names.plural);
-            let content = yaml(&path, std::slice::from_ref(definition))?;
-            Ok((path, content))
-        })
-        .collect()
+    let mut files = BTreeMap::new();
+    for definition in api::definitions() {
+        let path = format!("crds/{}.yaml", definition.spec.names.plural);
+        let content = yaml(&path, &[definition])?;
+        files.insert(path, content);
+    }
+    let path = "deploy/gate-policy.yaml".to_owned();
+    let content = yaml(&path, &[gate::policy()])?;
+    files.insert(path, content);
+    // Apart from the policy: without them nothing is ever gated, below the mode `enforce`.
+    let path = "deploy/enforce/gate-bindings.yaml".to_owned();
+    let content = yaml(&path, &gate::bindings())?;
+    files.insert(path, content);
+    Ok(files)
 }
 
 /// Writes all generated files below `root`.

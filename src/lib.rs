@@ -10,6 +10,7 @@
 //! - [`observe`]: turns the world into readings: watches, probes and pages of metrics.
 //! - [`act`]: enacts plans, writes status, sends events; reads no metric and makes no choice.
 //! - [`guard`]: the one loop, which gathers, judges, enacts, records and publishes.
+//! - [`valve`]: enrolment, the gate policy and the list of approved revisions.
 //! - [`generate`]: the repository's generated files.
 
 pub mod act;
@@ -23,3 +24,4 @@ pub mod observe;
 pub mod policy;
 pub mod tasks;
 pub mod telemetry;
+pub mod valve;

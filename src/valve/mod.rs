@@ -1,0 +1,52 @@
+//! The valve: the gate that holds pods of unapproved revisions, and the list of approved ones.
+//!
+//! Turns labels into enrolment, and what runs into the parameter object ([`ValveSpec`]) that API
+//! servers read at each pod creation. Only [`remote`] talks to an API server; the rest is pure.
+//! Nothing here removes a gate or decides when to: that is a plan's business.
+//!
+//! ```text
+//!  namespace and template labels ──▶ enrolment ──▶ Enforce ──▶ gate policy (in the API server)
+//!                                                                 │ reads
+//!  what runs, ControllerRevisions ──▶ adopt ──▶ ValveSpec ────────┘
+//! ```
+//!
+//! - [`enrolment`]: how far Weir goes with a workload.
+//! - [`node_critical`]: workloads that nodes depend on; the one table for Rust and CEL.
+//! - [`gate`]: the admission policy and its bindings, generated into `deploy/`.
+//! - [`adopt`]: which revisions are approved, rebuilt from what runs.
+//! - [`remote`]: writing the parameter object, and checking that the gate is in force.
+//! - [`release`]: the plain kubectl lines that do Weir's work without Weir.
+//!
+//! [`ValveSpec`]: crate::api::ValveSpec
+
+pub mod adopt;
+pub mod enrolment;
+pub mod gate;
+mod node_critical;
+pub mod release;
+pub mod remote;
+
+pub use enrolment::{Enrolment, Membership, enrolment};
+pub use node_critical::node_critical;
+
+/// Weir's own namespace, where it is installed unless told otherwise.
+pub const NAMESPACE: &str = "weir-system";
+
+/// The namespace in which Weir asks, by dry run only, whether the gate is in force.
+pub const CHECK_NAMESPACE: &str = "weir-check";
+
+/// Namespaces whose pods are never gated: what a recovering cluster needs first, and Weir itself.
+pub const NEVER_GATED: [&str; 3] = ["kube-system", "kube-node-lease", NAMESPACE];
+
+/// The label by which the DaemonSet controller tells a pod's revision.
+pub const REVISION_HASH: &str = "controller-revision-hash";
+
+/// The key of a revision in the list of approved ones, and the value of the pods' annotation.
+///
+/// ```
+/// assert_eq!(weir::valve::revision_key("0b5c", "7d9f8c"), "0b5c.7d9f8c");
+/// ```
+#[must_use]
+pub fn revision_key(uid: &str, hash: &str) -> String {
+    format!("{uid}.{hash}")
+}
