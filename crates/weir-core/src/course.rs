@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// How long sources have, after Weir began to watch a rollout, before their silence is called a hold
-/// rather than a beginning. Nothing is let through either way.
+/// rather than a beginning (nothing is let through either way), and how long the first wave waits for
+/// the servers' quiet baseline. Where another rollout is out already there may be no quiet time; then
+/// the policy's floor alone says what is slow.
 const GATHERING: Span = Span::from_secs(30);
 
 /// How long a rollout is watched after its approval was seen. An approval is effective within a
@@ -83,39 +85,47 @@ impl Course {
 
 /// Decides for a rollout behind the valve, from a history that already counts this moment.
 pub(crate) fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
-    let Scene { policy, census, .. } = *scene;
-    let target = history.progress.target;
     if let Some(since) = history.approved {
         return after_approval(scene, since);
     }
     if scene.evidence.rollout.paused {
         return Course::Pause;
     }
-    if let Some(course) = forbidden(scene, verdict, history) {
-        return course;
+    forbidden(scene, verdict, history)
+        .or_else(|| unfinished(scene, history))
+        .unwrap_or_else(|| next_wave(scene, history))
+}
+
+/// What the current wave still needs, if it needs something.
+fn unfinished(scene: &Scene<'_>, history: &History) -> Option<Course> {
+    let Scene { policy, census, .. } = *scene;
+    let target = history.progress.target;
+    if target == 0 {
+        None
+    } else if !waves::filled(census, target) {
+        Some(Course::Fill)
+    } else if !waves::settled(policy, census, target) {
+        Some(Course::Settle)
+    } else if history.soaked < soak::needed(policy, census.full) {
+        Some(Course::Soak)
+    } else {
+        None
     }
-    if target > 0 {
-        if !waves::filled(census, target) {
-            return Course::Fill;
-        }
-        if !waves::settled(policy, census, target) {
-            return Course::Settle;
-        }
-        if history.soaked < soak::needed(policy, census.full) {
-            return Course::Soak;
-        }
-        if waves::whole_width(policy, census, target) {
-            return Course::Approve;
-        }
+}
+
+fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
+    let Scene { policy, census, .. } = *scene;
+    let target = history.progress.target;
+    if target > 0 && waves::whole_width(policy, census, target) {
+        return Course::Approve;
     }
     let next = waves::next_target(policy, census, history.progress);
-    if next <= target {
-        return Course::AwaitNodes;
-    }
-    if baselines_known(scene.evidence) {
-        Course::Widen(next)
-    } else {
+    if next <= target || waves::exhausted(census) {
+        Course::AwaitNodes
+    } else if target == 0 && young(scene, history) && !baselines_known(scene.evidence) {
         Course::Gather
+    } else {
+        Course::Widen(next)
     }
 }
 
@@ -141,8 +151,8 @@ fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<
         return Some(Course::Hold);
     }
     if verdict.blind {
-        let young = scene.now.since(history.watched) < GATHERING;
-        return Some(if young { Course::Gather } else { Course::Hold });
+        let begins = !history.informed && young(scene, history);
+        return Some(if begins { Course::Gather } else { Course::Hold });
     }
     (scene.census.full == 0).then_some(Course::Idle)
 }
@@ -158,7 +168,11 @@ fn after_approval(scene: &Scene<'_>, since: Moment) -> Course {
     }
 }
 
-/// Whether each API server has shown how fast it answers in quiet times; no wave begins without.
+fn young(scene: &Scene<'_>, history: &History) -> bool {
+    scene.now.since(history.watched) < GATHERING
+}
+
+/// Whether each API server has shown how fast it answers in quiet times.
 fn baselines_known(evidence: &Evidence) -> bool {
     let known = |server: &ServerEvidence| match &server.latency {
         Reading::Fresh(latency) => latency.baseline_p50_ms.is_some(),

@@ -45,16 +45,20 @@ pub struct Standing {
 pub struct History {
     /// When the rollout began (its record was created): nodes that joined later joined during it.
     pub begun: Moment,
-    /// When this process first judged it: sources need a moment before they can speak.
+    /// When this process first judged it.
     pub watched: Moment,
+    /// Whether all evidence was fresh at once since then: sources need a moment before they speak.
+    pub informed: bool,
     /// When it was last judged.
     pub judged: Moment,
     /// What that judgement saw, which decides whether the time after it can count.
     pub seen: Seen,
     /// How far the waves have come.
     pub progress: Progress,
-    /// Soak time added at this width.
+    /// Soak time added at `soaked_width`.
     pub soaked: Span,
+    /// The width that soak is added for; nodes served because they starved add to it.
+    pub soaked_width: u32,
     /// Harm that stands, ordered by rule and subject.
     pub standing: Vec<Standing>,
     /// The hold for harm that stands.
@@ -95,10 +99,12 @@ impl History {
         Self {
             begun,
             watched: now,
+            informed: false,
             judged: now,
             seen: Seen::Blind,
             progress,
             soaked: Span::ZERO,
+            soaked_width: 0,
             standing: Vec::new(),
             hold: None,
             holds: 0,

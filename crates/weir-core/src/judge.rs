@@ -14,7 +14,7 @@ use crate::{
     policy::{Mode, Policy},
     release,
     soak::{self, Seen},
-    starving, summary,
+    summary,
     time::{Moment, Span},
     verdict::{self, Scene, Verdict},
     waves,
@@ -82,9 +82,6 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let verdict = verdict::examine(&scene, &history);
 
     let mut history = history;
-    if target > history.progress.target {
-        history.soaked = Span::ZERO;
-    }
     history.progress.target = target;
     account(&scene, &verdict, &mut history);
     let course = course::alongside(&scene, &verdict, &history);
@@ -93,23 +90,15 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
 
 /// Takes the width as it is seen into the history: the target is never below what is out, since what
 /// is out cannot be called back, nor above full width.
-///
-/// A node served because it starved widens the rollout without disturbing its soak. More than such
-/// service explains was let through by someone else, or slipped through, and is soaked anew.
 fn follow_width(scene: &Scene<'_>, history: &mut History) {
     let rollout = &scene.evidence.rollout;
     history.approved = rollout
         .approved
         .then(|| history.approved.unwrap_or(scene.now));
-    if rollout.pods.fresh().is_none() {
-        return;
+    if rollout.pods.fresh().is_some() {
+        let target = history.progress.target.max(scene.census.out());
+        history.progress.target = target.min(scene.census.full);
     }
-    let (out, full) = (scene.census.out(), scene.census.full);
-    let target = history.progress.target;
-    if out > target + starving::allowance(scene.policy, full) {
-        history.soaked = Span::ZERO;
-    }
-    history.progress.target = target.max(out).min(full);
 }
 
 /// Counts this moment: width, holds and soak.
@@ -123,12 +112,9 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     }
     count_hold(verdict, history, now);
     let seen = seen(scene, verdict, history.progress.target);
-    history.soaked = if verdict.harmed() {
-        Span::ZERO
-    } else {
-        history.soaked + soak::soak_since(history, seen, now)
-    };
+    soak::count(history, seen, verdict.harmed(), now);
     history.standing.clone_from(&verdict.standing);
+    history.informed |= !verdict.blind;
     history.seen = seen;
     history.judged = now;
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    census::{Census, Member, whole},
+    census::{self, Census, Member, whole},
     course::Course,
     history::History,
     plan::{Because, Intent},
@@ -92,6 +92,7 @@ fn starved<'a>(
         .take(served)
         .collect();
     history.starving_tokens -= names.len() as f64;
+    history.soaked_width += census::count(names.len());
     names
 }
 

@@ -40,11 +40,16 @@ pub(crate) fn quiet_since(history: &History, seen: Seen, now: Moment) -> Span {
     }
 }
 
-/// Time since the last judgement that counts as soak.
-pub(crate) fn soak_since(history: &History, seen: Seen, now: Moment) -> Span {
-    match (history.seen, seen) {
-        (Seen::Calm, Seen::Calm) => watched(history, now),
-        _ => Span::ZERO,
+/// Counts the time since the last judgement as soak, if it is that.
+///
+/// Soak belongs to a width. A pod that is replaced does not disturb it; one more than it was begun
+/// with does, whoever let it through.
+pub(crate) fn count(history: &mut History, seen: Seen, harmed: bool, now: Moment) {
+    if harmed || history.width > history.soaked_width {
+        history.soaked = Span::ZERO;
+        history.soaked_width = history.width;
+    } else if (history.seen, seen) == (Seen::Calm, Seen::Calm) {
+        history.soaked = history.soaked + watched(history, now);
     }
 }
 

@@ -11,9 +11,10 @@ mod standing;
 
 use std::cmp::Ordering;
 
+use self::servers::Server;
 use crate::{
     census::Census,
-    evidence::{Evidence, ServerEvidence},
+    evidence::Evidence,
     history::{History, Standing},
     plan::{Finding, Kind, Rule, Severity},
     policy::{Mode, Policy},
@@ -21,8 +22,8 @@ use crate::{
     time::Moment,
 };
 
-/// A fault of one API server, by the name that findings call it.
-type ServerRule = fn(&Scene<'_>, &str, &ServerEvidence) -> Option<Finding>;
+/// A fault of one API server.
+type ServerRule = fn(&Scene<'_>, &Server<'_>) -> Option<Finding>;
 
 /// A fault of the rollout, or of the evidence as a whole.
 type RolloutRule = fn(&Scene<'_>) -> Vec<Finding>;
@@ -97,12 +98,10 @@ impl Verdict {
 
 /// Runs all rules.
 pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
-    let servers = servers::named(&scene.evidence.servers);
-    let of_servers = SERVER_RULES.iter().flat_map(|rule| {
-        servers
-            .iter()
-            .filter_map(|(name, server)| rule(scene, name, server))
-    });
+    let servers = servers::all(&scene.evidence.servers);
+    let of_servers = SERVER_RULES
+        .iter()
+        .flat_map(|rule| servers.iter().filter_map(|server| rule(scene, server)));
     let of_rollout = ROLLOUT_RULES.iter().flat_map(|rule| rule(scene));
     let mut findings: Vec<Finding> = of_servers.chain(of_rollout).collect();
 

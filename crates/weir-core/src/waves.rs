@@ -85,12 +85,16 @@ pub(crate) fn room(census: &Census<'_>, target: u32) -> u32 {
     missing.max(unjudged)
 }
 
-/// Whether the wave is out: the target is reached, or every pod that is wanted exists and none of
-/// the gated ones has a ready node. An update that still has old pods to replace is not.
+/// Whether the wave is out: the target is reached, or no more pods can be let through towards it.
 pub(crate) fn filled(census: &Census<'_>, target: u32) -> bool {
+    room(census, target) == 0 || exhausted(census)
+}
+
+/// Whether every pod that is wanted exists, and none of the gated ones has a ready node. An update
+/// that still has old pods to replace is not exhausted: more gated pods will come.
+pub(crate) fn exhausted(census: &Census<'_>) -> bool {
     let all_exist = census::count(census.members.len()) >= census.desired;
-    let none_waits = census.in_case(Case::Waiting) == 0;
-    room(census, target) == 0 || (all_exist && none_waits)
+    all_exist && census.in_case(Case::Waiting) == 0
 }
 
 /// Whether the wave is out and its pods are ready, but for as many as are tolerated.

@@ -1,6 +1,6 @@
 //! Faults of the evidence itself. What is not known only ever holds.
 
-use super::Scene;
+use super::{Scene, servers::Server};
 use crate::{
     evidence::{Reading, ServerEvidence},
     plan::{Finding, Rule},
@@ -23,28 +23,28 @@ fn gap<T>(reading: &Reading<T>) -> Option<Gap> {
 }
 
 /// A source of an API server was last heard too long ago.
-pub(super) fn server_stale(_: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
-    let silent = said(server_gaps(server), |gap| match gap {
+pub(super) fn server_stale(_: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let silent = said(server_gaps(server.known), |gap| match gap {
         Gap::Stale(age) => Some(format!("silent for {age}")),
         Gap::Missing(_) => None,
     })?;
     Some(Finding::hold(
         Rule::EvidenceStale,
-        name,
+        server.name.as_str(),
         silent,
         "the API server answers again; until then it is not known whether it suffers",
     ))
 }
 
 /// A source of an API server says nothing, or nothing that can be understood.
-pub(super) fn server_absent(_: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
-    let missing = said(server_gaps(server), |gap| match gap {
+pub(super) fn server_absent(_: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let missing = said(server_gaps(server.known), |gap| match gap {
         Gap::Stale(_) => None,
         Gap::Missing(why) => Some(why),
     })?;
     Some(Finding::hold(
         Rule::EvidenceAbsent,
-        name,
+        server.name.as_str(),
         missing,
         "it is read whole again; see that Weir reaches this address and may read /metrics",
     ))

@@ -18,11 +18,18 @@ const FAILED_PROBES: u32 = 2;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The servers by the names that findings call them: the address, and the process's start where
-/// several answer at one address.
-pub(super) fn named(
-    servers: &BTreeMap<ServerId, ServerEvidence>,
-) -> Vec<(String, &ServerEvidence)> {
+/// An API server as rules look at it.
+pub(super) struct Server<'a> {
+    /// What findings call it: its address, and its process's start where several answer there.
+    pub(super) name: String,
+    /// Where it is reached.
+    pub(super) address: &'a str,
+    /// What is known of it.
+    pub(super) known: &'a ServerEvidence,
+}
+
+/// All servers, in the order of their addresses and starts.
+pub(super) fn all(servers: &BTreeMap<ServerId, ServerEvidence>) -> Vec<Server<'_>> {
     let name = |id: &ServerId| {
         let alone = servers
             .keys()
@@ -36,17 +43,19 @@ pub(super) fn named(
     };
     servers
         .iter()
-        .map(|(id, server)| (name(id), server))
+        .map(|(id, known)| Server {
+            name: name(id),
+            address: &id.address,
+            known,
+        })
         .collect()
 }
 
 /// Probes are much slower than in quiet times, or fail.
-pub(super) fn latency_regressed(
-    scene: &Scene<'_>,
-    name: &str,
-    server: &ServerEvidence,
-) -> Option<Finding> {
-    let latency = server.latency.fresh()?;
+///
+/// It is found on the address: whichever process answered there.
+pub(super) fn latency_regressed(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let latency = server.known.latency.fresh()?;
     let limit = latency_limit_ms(&scene.policy.harm, latency);
     if latency.failed < FAILED_PROBES && latency.p50_ms < limit {
         return None;
@@ -58,7 +67,7 @@ pub(super) fn latency_regressed(
         });
     Some(Finding::hold(
         Rule::LatencyRegressed,
-        name,
+        server.address,
         format!(
             "median of probes {:.0} ms (limit {limit:.0} ms{quiet}), slowest {:.0} ms, {} of the last \
              {} failed",
@@ -80,12 +89,8 @@ fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
 }
 
 /// Requests wait in Priority and Fairness queues.
-pub(super) fn queue_saturated(
-    scene: &Scene<'_>,
-    name: &str,
-    server: &ServerEvidence,
-) -> Option<Finding> {
-    let flow = server.flow.fresh()?;
+pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let flow = server.known.flow.fresh()?;
     let limit = scene.policy.harm.queued;
     (flow.queued >= limit).then(|| {
         let level = flow
@@ -94,7 +99,7 @@ pub(super) fn queue_saturated(
             .map_or_else(String::new, |level| format!(", longest at level {level}"));
         Finding::hold(
             Rule::QueueSaturated,
-            name,
+            server.name.as_str(),
             format!(
                 "{:.1} requests waited in queues on average (limit {limit:.1}), {:.0} when last \
                  read{level}",
@@ -109,13 +114,13 @@ pub(super) fn queue_saturated(
 }
 
 /// An API server refuses requests with 429.
-pub(super) fn rejecting(scene: &Scene<'_>, name: &str, server: &ServerEvidence) -> Option<Finding> {
-    let flow = server.flow.fresh()?;
+pub(super) fn rejecting(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let flow = server.known.flow.fresh()?;
     let limit = scene.policy.harm.rejected_per_second;
     (flow.rejected_per_second >= limit).then(|| {
         Finding::hold(
             Rule::Rejecting,
-            name,
+            server.name.as_str(),
             format!(
                 "{:.1} requests a second refused with 429 (limit {limit:.1})",
                 flow.rejected_per_second
@@ -129,12 +134,8 @@ pub(super) fn rejecting(scene: &Scene<'_>, name: &str, server: &ServerEvidence) 
 }
 
 /// An API server's memory grows fast.
-pub(super) fn memory_climbing(
-    scene: &Scene<'_>,
-    name: &str,
-    server: &ServerEvidence,
-) -> Option<Finding> {
-    let process = server.process.fresh()?;
+pub(super) fn memory_climbing(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
+    let process = server.known.process.fresh()?;
     let limits = &scene.policy.harm;
     let before = process.resident_before_bytes;
     let grown = process.resident_bytes - before;
@@ -142,7 +143,7 @@ pub(super) fn memory_climbing(
     (grown >= limit).then(|| {
         Finding::hold(
             Rule::MemoryClimbing,
-            name,
+            server.name.as_str(),
             format!(
                 "resident memory grew by {:.0} MiB to {:.0} MiB (limit {:.0} MiB), now by {:.1} MiB a \
                  second",
@@ -161,17 +162,13 @@ pub(super) fn memory_climbing(
 }
 
 /// An API server restarted a short while ago.
-pub(super) fn server_restarted(
-    scene: &Scene<'_>,
-    name: &str,
-    server: &ServerEvidence,
-) -> Option<Finding> {
+pub(super) fn server_restarted(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
     let quiet = scene.policy.harm.restart_quiet;
-    let ago = scene.now.since(server.restarted?);
+    let ago = scene.now.since(server.known.restarted?);
     (ago < quiet).then(|| {
         Finding::hold(
             Rule::ServerRestarted,
-            name,
+            server.name.as_str(),
             format!("the process restarted {ago} ago: its clients are reconnecting and relisting"),
             format!("it has run for {quiet}"),
         )
