@@ -16,16 +16,27 @@ use anyhow::{Context, Result, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+mod accounts;
+mod audit;
+mod background;
+mod churn;
 mod components;
 mod enter;
+mod faults;
 mod guidance;
 mod kubeconfig;
 mod nodes;
 mod pki;
 mod process;
+mod weir;
 
+pub use audit::AuditedRequest;
+pub use churn::Churn;
 pub use enter::{enter, run_test};
 pub use process::Program;
+pub use weir::{Ceiling, WeirProcess};
+
+use crate::tools;
 
 use components::{Files, server_address};
 use pki::Pki;
@@ -63,6 +74,10 @@ impl EndpointReconciler {
 pub struct WorldSpec {
     /// Ready nodes.
     pub nodes: u32,
+    /// Running pods that have nothing to do with Weir, spread over Deployments with Services.
+    pub pods: u32,
+    /// Of these pods, how many are deleted (and replaced) in each second.
+    pub churn_per_second: f64,
     /// API servers, each with an address of its own; they share one core.
     pub api_servers: u8,
     /// How the endpoints of the service `kubernetes` come about.
@@ -85,6 +100,8 @@ impl WorldSpec {
     pub fn bare() -> Self {
         Self {
             nodes: 0,
+            pods: 0,
+            churn_per_second: 0.0,
             api_servers: 1,
             endpoints: EndpointReconciler::Lease,
             audit: false,
@@ -105,6 +122,12 @@ impl WorldSpec {
             nodes::MOST
         );
         ensure!(
+            (0.0..=churn::MOST_PER_SECOND).contains(&self.churn_per_second),
+            "churn is 0 to {} pods per second, not {}",
+            churn::MOST_PER_SECOND,
+            self.churn_per_second
+        );
+        ensure!(
             self.controller_qps > 0,
             "controllers need at least 1 request per second"
         );
@@ -116,6 +139,8 @@ impl WorldSpec {
 pub struct World {
     files: Files,
     client: Client,
+    /// First, so that it is dropped before what it works on.
+    churn: Option<Churn>,
     api_servers: Vec<Program>,
     controller_manager: Program,
     scheduler: Program,
@@ -125,7 +150,7 @@ pub struct World {
 }
 
 impl World {
-    /// Starts the control plane, and its nodes until all are Ready.
+    /// Starts the control plane, its nodes until all are Ready, and its pods until all run.
     ///
     /// # Errors
     /// Not inside namespaces, a spec out of bounds, or a program that ends or is not ready in time
@@ -143,20 +168,14 @@ impl World {
             .map(|index| Program::start(files.api_server(index, spec, inside.server_core)?, &logs))
             .collect::<Result<Vec<_>>>()?;
         let client = client_of(&files.directory.join("admin.kubeconfig")).await?;
-        for index in 0..spec.api_servers {
-            let path = files
-                .directory
-                .join(format!("admin-{}.kubeconfig", index + 1));
-            ready(
-                &client_of(&path).await?,
-                &[&etcd, &api_servers[usize::from(index)]],
-            )
-            .await?;
+        for (index, server) in api_servers.iter().enumerate() {
+            ready(&files, index, &[&etcd, server]).await?;
         }
         let controller_manager = Program::start(files.controller_manager(spec)?, &logs)?;
         let scheduler = Program::start(files.scheduler(spec)?, &logs)?;
         let kwok = Program::start(files.kwok()?, &logs)?;
-        let world = Self {
+        let mut world = Self {
+            churn: None,
             files,
             client,
             api_servers,
@@ -166,6 +185,10 @@ impl World {
             etcd,
         };
         world.add_nodes(spec.nodes).await?;
+        world.populate(spec.pods).await?;
+        if spec.churn_per_second > 0.0 {
+            world.churn = Some(Churn::start(world.client(), spec.churn_per_second));
+        }
         Ok(world)
     }
 
@@ -173,6 +196,14 @@ impl World {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The same by way of API server `index` (from 0).
+    ///
+    /// # Errors
+    /// There is no such server.
+    pub async fn client_at(&self, index: usize) -> Result<Client> {
+        admin_of(&self.files, index).await
     }
 
     /// The administrator's kubeconfig; it works inside only.
@@ -221,11 +252,13 @@ impl World {
     /// Waits until API server `index` (from 0) answers that it is ready, after a restart.
     pub async fn api_server_ready(&self, index: usize) -> Result<()> {
         let server = self.api_servers.get(index).context("no such API server")?;
-        let path = self
-            .files
-            .directory
-            .join(format!("admin-{}.kubeconfig", index + 1));
-        ready(&client_of(&path).await?, &[&self.etcd, server]).await
+        ready(&self.files, index, &[&self.etcd, server]).await
+    }
+
+    /// The pods that go and come, unless the spec says none.
+    #[must_use]
+    pub fn churn(&self) -> Option<&Churn> {
+        self.churn.as_ref()
     }
 
     /// Runs kubectl as the administrator and returns what it printed.
@@ -233,7 +266,7 @@ impl World {
     /// # Errors
     /// It failed; the message has what it said.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let kubectl = crate::tools::program(crate::tools::Tool::Kubernetes, "kubectl")?;
+        let kubectl = tools::program(tools::Tool::Kubernetes, "kubectl")?;
         let output = tokio::process::Command::new(kubectl)
             .args(arguments)
             .env("KUBECONFIG", self.kubeconfig())
@@ -252,22 +285,26 @@ impl World {
 
     /// An error, with the end of its log, if any of the programs has ended.
     pub fn check(&self) -> Result<()> {
-        let others = [
-            &self.etcd,
-            &self.controller_manager,
-            &self.scheduler,
-            &self.kwok,
-        ];
-        others
+        self.programs().try_for_each(Program::check)
+    }
+
+    /// All programs, clients before what they are clients of.
+    fn programs(&self) -> impl Iterator<Item = &Program> {
+        let clients = [&self.kwok, &self.scheduler, &self.controller_manager];
+        clients
             .into_iter()
             .chain(&self.api_servers)
-            .try_for_each(Program::check)
+            .chain([&self.etcd])
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        // On a tmpfs that goes with the namespaces anyway; this frees memory for the next world.
+        // Programs that still run would write into what is being removed. None of this is needed to
+        // leave nothing behind; it frees memory and addresses for the next world.
+        for program in self.programs() {
+            drop(program.kill());
+        }
         drop(std::fs::remove_dir_all(&self.files.directory));
     }
 }
@@ -314,8 +351,22 @@ async fn client_of(kubeconfig: &Path) -> Result<Client> {
     Client::try_from(config).context("making a client of the world")
 }
 
-/// Waits until an API server says that it is ready; its programs must go on running meanwhile.
-async fn ready(client: &Client, programs: &[&Program]) -> Result<()> {
+/// The administrator's client for API server `index` (from 0).
+async fn admin_of(files: &Files, index: usize) -> Result<Client> {
+    client_of(
+        &files
+            .directory
+            .join(format!("admin-{}.kubeconfig", index + 1)),
+    )
+    .await
+}
+
+/// Waits until API server `index` says that it is ready; `programs` must go on running meanwhile.
+async fn ready(files: &Files, index: usize, programs: &[&Program]) -> Result<()> {
+    let kubeconfig = files
+        .directory
+        .join(format!("admin-{}.kubeconfig", index + 1));
+    let client = client_of(&kubeconfig).await?;
     let started = Instant::now();
     loop {
         programs.iter().try_for_each(|program| program.check())?;

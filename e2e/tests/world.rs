@@ -2,11 +2,20 @@
 //!
 //! These tests start real control planes; run them in a release build.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
 use weir_e2e::inside;
 use weir_e2e::world::{World, WorldSpec};
+
+/// Far above what is measured on two idle cores (2 s), and still "seconds".
+const CONTROL_PLANE_LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_control_plane_starts_in_seconds() -> Result<()> {
@@ -15,25 +24,212 @@ fn a_control_plane_starts_in_seconds() -> Result<()> {
         let world = World::start(&WorldSpec::bare()).await?;
         let took = started.elapsed();
         println!("control plane: {took:?}");
-        assert!(took.as_secs() < 30, "took {took:?}");
-        println!("{}", world.kubectl(&["get", "endpointslices,ns"]).await?);
+        ensure!(took < CONTROL_PLANE_LIMIT, "took {took:?}");
         world.check()
     })
 }
 
 #[test]
-fn nodes_become_ready() -> Result<()> {
+fn nodes_are_ready_and_more_can_join() -> Result<()> {
     inside!(async {
-        let started = Instant::now();
         let world = World::start(&WorldSpec {
             nodes: 200,
             ..WorldSpec::bare()
         })
         .await?;
-        println!("with 200 nodes: {:?}", started.elapsed());
         world.add_nodes(3).await?;
         let names = world.kubectl(&["get", "nodes", "-o", "name"]).await?;
         assert_eq!(names.lines().count(), 203);
+        let zone = [
+            "get",
+            "nodes",
+            "-o",
+            "name",
+            "-l",
+            "topology.kubernetes.io/zone=z3",
+        ];
+        assert_eq!(world.kubectl(&zone).await?.lines().count(), 67);
+        world.delete_nodes(&["node-00000", "node-00202"]).await?;
+        world.add_nodes(1).await?;
+        let names = world.kubectl(&["get", "nodes", "-o", "name"]).await?;
+        assert_eq!(names.lines().count(), 202);
         world.check()
     })
+}
+
+#[test]
+fn background_pods_run_have_a_usual_size_and_come_and_go() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            nodes: 10,
+            pods: 300,
+            churn_per_second: 5.0,
+            ..WorldSpec::bare()
+        };
+        let world = World::start(&spec).await?;
+        let bytes = world
+            .kubectl(&["get", "--raw", "/api/v1/pods"])
+            .await?
+            .len()
+            / 300;
+        assert!((6_500..8_500).contains(&bytes), "{bytes} bytes per pod");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let churn = world
+            .churn()
+            .map_or((0, 0), |churn| (churn.deleted(), churn.failed()));
+        assert!(
+            (30..=55).contains(&churn.0) && churn.1 == 0,
+            "{churn:?} deleted, failed"
+        );
+        let running = [
+            "get",
+            "pods",
+            "-A",
+            "--field-selector=status.phase=Running",
+            "-o",
+            "name",
+        ];
+        let running = world.kubectl(&running).await?.lines().count();
+        assert!((250..=320).contains(&running), "{running} pods run");
+        world.check()
+    })
+}
+
+#[test]
+fn two_api_servers_are_two_and_each_can_be_paused_killed_and_restarted() -> Result<()> {
+    inside!(async {
+        let world = World::start(&WorldSpec {
+            api_servers: 2,
+            ..WorldSpec::bare()
+        })
+        .await?;
+        let slices: Api<EndpointSlice> = Api::namespaced(world.client(), "default");
+        let endpoints = slices
+            .get("kubernetes")
+            .await?
+            .endpoints
+            .unwrap_or_default();
+        let addresses: Vec<_> = endpoints
+            .into_iter()
+            .flat_map(|endpoint| endpoint.addresses)
+            .collect();
+        assert_eq!(addresses, ["172.31.255.1", "172.31.255.2"]);
+        let identity = ListParams::default().labels("apiserver.kubernetes.io/identity");
+        let leases: Api<Lease> = Api::namespaced(world.client(), "kube-system");
+        assert_eq!(leases.list(&identity).await?.items.len(), 2);
+
+        let second = &world.api_servers()[1];
+        let through_second = world.client_at(1).await?;
+        second.pause()?;
+        let answer = through_second.apiserver_version();
+        let answer = tokio::time::timeout(Duration::from_secs(2), answer).await;
+        assert!(answer.is_err(), "a paused server answered");
+        world.client().apiserver_version().await?;
+        second.resume()?;
+        through_second.apiserver_version().await?;
+
+        let first_life = second.pid();
+        second.kill()?;
+        assert!(
+            through_second.apiserver_version().await.is_err(),
+            "a dead server answered"
+        );
+        second.restart()?;
+        world.api_server_ready(1).await?;
+        assert_ne!(second.pid(), first_life);
+        assert!(second.cpu_seconds()? > 0.1 && second.resident_bytes()? > 50 << 20);
+        world.check()
+    })
+}
+
+#[test]
+fn a_failed_node_is_tainted_a_silent_one_unknown_and_both_come_back() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            nodes: 3,
+            pods: 30,
+            ..WorldSpec::bare()
+        };
+        let world = World::start(&spec).await?;
+        world.fail_node("node-00000").await?;
+        world.silence_node("node-00001").await?;
+        ready_status(&world, "node-00000", "False", Duration::from_secs(10)).await?;
+        // The controllers' grace period is 50 s.
+        ready_status(&world, "node-00001", "Unknown", Duration::from_secs(75)).await?;
+        let pods: Api<Pod> = Api::all(world.client());
+        let not_ready = |pods: Vec<Pod>| pods.iter().filter(|pod| !is_ready(pod)).count();
+        assert!(not_ready(pods.list(&ListParams::default()).await?.items) > 0);
+        world.recover_node("node-00000").await?;
+        world.wake_node("node-00001").await?;
+        assert_eq!(not_ready(pods.list(&ListParams::default()).await?.items), 0);
+        world.check()
+    })
+}
+
+#[test]
+fn an_account_has_its_own_rights_and_its_requests_are_recorded() -> Result<()> {
+    inside!(async {
+        let world = World::start(&WorldSpec {
+            audit: true,
+            ..WorldSpec::bare()
+        })
+        .await?;
+        let named = |name: &str| serde_json::json!({ "metadata": { "name": name } });
+        let namespaces: Api<Namespace> = Api::all(world.client());
+        let namespace = serde_json::from_value(named("weir-system"))?;
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(world.client(), "weir-system");
+        let account = serde_json::from_value(named("weir"))?;
+        accounts.create(&PostParams::default(), &account).await?;
+
+        let kubeconfig = world.account_kubeconfig("weir-system", "weir").await?;
+        let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+        let weir = Client::try_from(config)?;
+        let refused = Api::<Node>::all(weir)
+            .delete("any", &DeleteParams::default())
+            .await;
+        assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 403));
+        // The administrator's requests are not recorded, so this is the only one.
+        let requests = world.weir_requests()?;
+        let seen: Vec<_> = requests
+            .iter()
+            .map(|one| (&*one.verb, &*one.target, one.code, one.is_write()))
+            .collect();
+        assert_eq!(seen, [("delete", "nodes", 403, true)]);
+        assert!(world.token("weir-system", "nobody").await.is_err());
+        world.check()
+    })
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .into_iter()
+        .any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
+async fn ready_status(world: &World, node: &str, wanted: &str, limit: Duration) -> Result<()> {
+    let nodes: Api<Node> = Api::all(world.client());
+    let started = Instant::now();
+    loop {
+        let status = nodes.get(node).await?.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let ready = conditions.iter().find(|one| one.type_ == "Ready");
+        if ready.is_some_and(|one| one.status == wanted) {
+            return Ok(());
+        }
+        let elapsed = started.elapsed();
+        ensure!(
+            elapsed < limit,
+            "{node} is {ready:?} after {elapsed:?}, not {wanted}"
+        );
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }

@@ -133,6 +133,7 @@ impl Files {
             flag("kube-api-qps", spec.controller_qps),
             flag("kube-api-burst", spec.controller_qps),
             flag("bind-address", "127.0.0.1"),
+            flag("leader-elect", false),
         ]);
         let program = program(Tool::Kubernetes, "kube-controller-manager")?;
         Ok(self.launch("kube-controller-manager", &program, flags))
@@ -145,6 +146,7 @@ impl Files {
             flag("kube-api-qps", spec.controller_qps),
             flag("kube-api-burst", spec.controller_qps),
             flag("bind-address", "127.0.0.1"),
+            flag("leader-elect", false),
         ]);
         let program = program(Tool::Kubernetes, "kube-scheduler")?;
         Ok(self.launch("kube-scheduler", &program, flags))

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -25,17 +25,26 @@ pub(super) fn write_all(directory: &Path, pki: &Pki, servers: &[Ipv4Addr]) -> Re
     let first = servers
         .first()
         .context("a world has at least one API server")?;
+    let authority = pki.file("ca.crt");
     for (name, user, group) in USERS {
         let (certificate, key) = pki.issue_client(user, group)?;
         let paths = ["crt", "key"].map(|suffix| pki.file(&format!("{name}.{suffix}")));
         fs::write(&paths[0], certificate)?;
         fs::write(&paths[1], key)?;
         let credentials = json!({ "client-certificate": paths[0], "client-key": paths[1] });
-        write(directory, name, &kubeconfig(pki, *first, &credentials))?;
+        write(
+            directory,
+            name,
+            &kubeconfig(&authority, *first, &credentials),
+        )?;
         if name == "admin" {
             for (at, server) in servers.iter().enumerate() {
                 let name = format!("admin-{}", at + 1);
-                write(directory, &name, &kubeconfig(pki, *server, &credentials))?;
+                write(
+                    directory,
+                    &name,
+                    &kubeconfig(&authority, *server, &credentials),
+                )?;
             }
         }
     }
@@ -44,7 +53,7 @@ pub(super) fn write_all(directory: &Path, pki: &Pki, servers: &[Ipv4Addr]) -> Re
 
 /// A kubeconfig with one server and one user. Certificates are given by path: it is of use only
 /// where the paths are, inside.
-pub(super) fn kubeconfig(pki: &Pki, server: Ipv4Addr, credentials: &Value) -> Value {
+pub(super) fn kubeconfig(authority: &Path, server: Ipv4Addr, credentials: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -52,15 +61,16 @@ pub(super) fn kubeconfig(pki: &Pki, server: Ipv4Addr, credentials: &Value) -> Va
         "contexts": [{ "name": "world", "context": { "cluster": "world", "user": "user" } }],
         "clusters": [{ "name": "world", "cluster": {
             "server": format!("https://{server}:{PORT}"),
-            "certificate-authority": pki.file("ca.crt"),
+            "certificate-authority": authority,
         }}],
         "users": [{ "name": "user", "user": credentials }],
     })
 }
 
-/// JSON is YAML too.
-fn write(directory: &Path, name: &str, config: &Value) -> Result<()> {
+/// Writes `<name>.kubeconfig`. JSON is YAML too.
+pub(super) fn write(directory: &Path, name: &str, config: &Value) -> Result<PathBuf> {
     let path = directory.join(format!("{name}.kubeconfig"));
     fs::write(&path, serde_json::to_vec_pretty(config)?)
-        .with_context(|| format!("writing {}", path.display()))
+        .with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
 }

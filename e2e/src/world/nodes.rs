@@ -23,6 +23,12 @@ pub(super) const AT_ONCE: usize = 48;
 /// Far longer than 4,000 nodes take.
 const READY_LIMIT: Duration = Duration::from_mins(5);
 
+/// Taints of nodes that are not ready, or not heard of.
+const FAILED: [&str; 2] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+];
+
 impl World {
     /// Adds `count` nodes, numbered on from the last, and waits until all are Ready.
     ///
@@ -71,6 +77,18 @@ impl World {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
+
+    /// Waits until this node is Ready and takes pods.
+    pub async fn node_ready(&self, name: &str) -> Result<()> {
+        let nodes: Api<Node> = Api::all(self.client());
+        let started = Instant::now();
+        while !is_ready(&nodes.get(name).await?) {
+            let waited = started.elapsed();
+            ensure!(waited < READY_LIMIT, "{name} is not ready after {waited:?}");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        Ok(())
+    }
 }
 
 async fn register(nodes: &Api<Node>, number: u32) -> Result<()> {
@@ -98,7 +116,7 @@ fn is_ready(node: &Node) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
         && !tainted
             .iter()
-            .any(|taint| taint.key == "node.kubernetes.io/not-ready")
+            .any(|taint| FAILED.contains(&taint.key.as_str()))
 }
 
 /// A node with the labels, the addresses and about the size of a cloud provider's.

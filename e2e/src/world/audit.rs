@@ -1,0 +1,163 @@
+//! Turns the API servers' audit logs into what Weir's account has asked of them.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::World;
+
+/// One request as an API server saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedRequest {
+    /// When it was received.
+    pub at: Timestamp,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` …
+    pub verb: String,
+    /// The resource, with its subresource after a slash; the path for what is not a resource.
+    pub target: String,
+    /// The HTTP status; 0 while the request is still being answered.
+    pub code: u16,
+    /// What the client calls itself.
+    pub user_agent: String,
+}
+
+impl AuditedRequest {
+    /// Whether it changes anything in the store.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    stage: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    verb: String,
+    #[serde(default)]
+    user_agent: String,
+    object_ref: Option<ObjectRef>,
+    response_status: Option<ResponseStatus>,
+    request_received_timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct ObjectRef {
+    resource: Option<String>,
+    subresource: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ResponseStatus {
+    #[serde(default)]
+    code: u16,
+}
+
+impl World {
+    /// Every request that Weir's ServiceAccount has made of any API server, in the servers' order.
+    /// A watch is counted when it is opened.
+    ///
+    /// # Errors
+    /// The world keeps no audit log ([`super::WorldSpec::audit`]), or a line of it is not understood.
+    pub fn weir_requests(&self) -> Result<Vec<AuditedRequest>> {
+        let mut requests = Vec::new();
+        for server in self.api_servers() {
+            let path = self.directory().join(format!("{}.audit", server.name()));
+            ensure!(
+                path.exists(),
+                "{} keeps no audit log: set WorldSpec::audit",
+                server.name()
+            );
+            let log = fs::read_to_string(&path)?;
+            // The last line may still be being written.
+            let complete = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            for line in complete.lines() {
+                requests.extend(parse(line).with_context(|| format!("audit entry {line}"))?);
+            }
+        }
+        Ok(requests)
+    }
+}
+
+/// The request of one entry; none for the second entry of a watch, which is written at its end.
+fn parse(line: &str) -> Result<Option<AuditedRequest>> {
+    let entry: Entry = serde_json::from_str(line)?;
+    let counted = if entry.verb == "watch" {
+        "ResponseStarted"
+    } else {
+        "ResponseComplete"
+    };
+    if entry.stage != counted {
+        return Ok(None);
+    }
+    let path = entry
+        .request_uri
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let target = entry.object_ref.and_then(|object| {
+        let resource = object.resource?;
+        Some(
+            object
+                .subresource
+                .map_or(resource.clone(), |sub| format!("{resource}/{sub}")),
+        )
+    });
+    Ok(Some(AuditedRequest {
+        at: entry.request_received_timestamp,
+        verb: entry.verb,
+        target: target.unwrap_or(path),
+        code: entry.response_status.map_or(0, |status| status.code),
+        user_agent: entry.user_agent,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATCH: &str = r#"{"kind":"Event","level":"Metadata","auditID":"1",
+        "stage":"ResponseComplete","requestURI":"/api/v1/namespaces/a/pods/b/status?x=y",
+        "verb":"patch","user":{"username":"u"},"sourceIPs":["::1"],"userAgent":"weir/0.1.0",
+        "objectRef":{"resource":"pods","namespace":"a","name":"b","subresource":"status"},
+        "responseStatus":{"metadata":{},"code":200},
+        "requestReceivedTimestamp":"2026-11-21T21:00:00.123456Z",
+        "stageTimestamp":"2026-11-21T21:00:00.125Z"}"#;
+
+    #[test]
+    fn a_write_is_told_by_its_verb() -> Result<()> {
+        let request = parse(PATCH)?.context("a finished request")?;
+        assert_eq!(
+            (request.target.as_str(), request.code),
+            ("pods/status", 200)
+        );
+        assert!(request.is_write() && request.user_agent == "weir/0.1.0");
+        Ok(())
+    }
+
+    #[test]
+    fn a_watch_counts_once() -> Result<()> {
+        let watch = PATCH.replace(r#""verb":"patch""#, r#""verb":"watch""#);
+        assert_eq!(parse(&watch)?, None);
+        let opened = parse(&watch.replace("ResponseComplete", "ResponseStarted"))?;
+        assert!(opened.is_some_and(|request| !request.is_write()));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_a_resource_goes_by_its_path() -> Result<()> {
+        let scrape = r#"{"stage":"ResponseComplete","requestURI":"/metrics?a=b","verb":"get",
+            "responseStatus":{"code":403},"requestReceivedTimestamp":"2026-11-21T21:00:00Z"}"#;
+        let request = parse(scrape)?.context("a finished request")?;
+        assert_eq!((request.target.as_str(), request.code), ("/metrics", 403));
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! Weir itself in a world: installed from the repository's manifests, run as a process under its
+//! own `ServiceAccount`, so that its RBAC is what is tested.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::process::{Launch, Program};
+use super::{World, tools};
+
+/// Weir's namespace and `ServiceAccount`, as its manifests name them.
+const NAMESPACE: &str = "weir-system";
+const ACCOUNT: &str = "weir";
+
+/// The first Weir of a world serves here, the next one port on.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(8080);
+
+/// Time to open its port: before that it has only read its flags.
+const LISTEN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How far Weir may go in the whole cluster; the same words as its `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// Weir only reads.
+    Observe,
+    /// Weir judges, and holds nothing.
+    Shadow,
+    /// Weir holds what is enrolled to be held.
+    Enforce,
+}
+
+impl Ceiling {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Shadow => "shadow",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// A running Weir. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct WeirProcess {
+    /// Its process: kill, stop, restart, pause, memory, log.
+    pub program: Program,
+    /// Where it serves health and metrics.
+    pub listen: SocketAddr,
+}
+
+impl WeirProcess {
+    /// Waits until it accepts connections on [`WeirProcess::listen`].
+    ///
+    /// # Errors
+    /// It has ended (with the end of its log), or it takes too long.
+    pub async fn listening(&self) -> Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect(self.listen).await.is_err() {
+            self.program.check()?;
+            ensure!(
+                started.elapsed() < LISTEN_LIMIT,
+                "Weir does not listen on {}; the end of its log:\n{}",
+                self.listen,
+                self.program.log_end()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// Applies `crds/` and `deploy/` of the repository: whatever a person would apply but for the
+    /// Deployment, whose place [`World::start_weir`] takes. The bindings that make the valve gate
+    /// (`deploy/enforce/`) only with [`Ceiling::Enforce`].
+    ///
+    /// # Errors
+    /// The API server refuses one of the objects.
+    pub async fn install_weir(&self, ceiling: Ceiling) -> Result<()> {
+        self.apply(&manifests(&["crds"])?).await?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd",
+            "--all",
+        ])
+        .await?;
+        let directories: &[&str] = match ceiling {
+            Ceiling::Observe | Ceiling::Shadow => &["deploy"],
+            Ceiling::Enforce => &["deploy", "deploy/enforce"],
+        };
+        self.apply(&manifests(directories)?).await
+    }
+
+    /// Applies manifests, server-side, in their order.
+    ///
+    /// # Errors
+    /// The API server refuses one of them; the message says which.
+    pub async fn apply(&self, manifests: &str) -> Result<()> {
+        let kubectl = tools::program(tools::Tool::Kubernetes, "kubectl")?;
+        let mut child = tokio::process::Command::new(kubectl)
+            .args(["apply", "--server-side", "--force-conflicts", "-f", "-"])
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("HOME", self.directory())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting kubectl")?;
+        let mut input = child.stdin.take().context("kubectl's standard input")?;
+        input.write_all(manifests.as_bytes()).await?;
+        drop(input);
+        let output = child.wait_with_output().await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "kubectl apply: {said}");
+        Ok(())
+    }
+
+    /// Starts Weir under its `ServiceAccount`, with `--mode`, `--listen` and the given flags.
+    ///
+    /// `WEIR_BIN` names the program; without it the workspace's own is built, in the profile of the
+    /// program that calls this.
+    ///
+    /// # Errors
+    /// Weir is not installed ([`World::install_weir`]), or cannot be built or started.
+    pub async fn start_weir(&self, ceiling: Ceiling, flags: &[&str]) -> Result<WeirProcess> {
+        let binary = tokio::task::spawn_blocking(weir_binary).await??;
+        let kubeconfig = self.account_kubeconfig(NAMESPACE, ACCOUNT).await?;
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let name = format!("weir-{port}");
+        let mut words = vec![binary.to_string_lossy().into_owned()];
+        words.extend([
+            format!("--mode={}", ceiling.flag()),
+            format!("--listen={listen}"),
+        ]);
+        words.extend(flags.iter().map(|&flag| flag.to_owned()));
+        let environment = vec![
+            (
+                "KUBECONFIG".into(),
+                kubeconfig.to_string_lossy().into_owned(),
+            ),
+            ("POD_NAME".into(), name.clone()),
+        ];
+        let program = Program::start(
+            Launch {
+                name,
+                words,
+                environment,
+            },
+            self.directory(),
+        )?;
+        let weir = WeirProcess { program, listen };
+        weir.listening().await?;
+        Ok(weir)
+    }
+}
+
+/// All documents in the YAML files of some directories of the repository, in the order of their
+/// names, but for Deployments.
+fn manifests(directories: &[&str]) -> Result<String> {
+    let mut documents = Vec::new();
+    for directory in directories {
+        let directory = repository().join(directory);
+        let mut files = fs::read_dir(&directory)
+            .with_context(|| format!("reading {}", directory.display()))?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<_>>>()?;
+        files.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        });
+        files.sort();
+        for file in files {
+            let text = fs::read_to_string(&file)?;
+            let kept = text
+                .split("\n---")
+                .filter(|text| !is_deployment(text))
+                .map(str::to_owned);
+            documents.extend(kept);
+        }
+    }
+    Ok(documents.join("\n---\n"))
+}
+
+fn is_deployment(document: &str) -> bool {
+    document.lines().any(|line| line == "kind: Deployment")
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The program to run: `WEIR_BIN`, else the workspace's. Cargo is asked each time, since a program
+/// left from an earlier state of the source would be tested without anyone noticing.
+fn weir_binary() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("WEIR_BIN").map(PathBuf::from) {
+        ensure!(
+            given.is_file(),
+            "WEIR_BIN={} is not a file",
+            given.display()
+        );
+        return Ok(given);
+    }
+    let this = std::env::current_exe()?;
+    let beside = this.parent().context("this program is in no directory")?;
+    let profile = if beside.ends_with("deps") {
+        beside.parent()
+    } else {
+        Some(beside)
+    };
+    let profile = profile.context("this program is in no profile's directory")?;
+    let target = profile
+        .parent()
+        .context("the profile's directory is in no target directory")?;
+    let name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => bail!("{} is no profile's directory", profile.display()),
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--package=weir",
+            "--bin=weir",
+            "--profile",
+            name,
+            "--target-dir",
+        ])
+        .arg(target)
+        .arg("--manifest-path")
+        .arg(repository().join("Cargo.toml"))
+        .status()
+        .context("starting cargo to build Weir: install it, or name a built program in WEIR_BIN")?;
+    ensure!(status.success(), "building Weir failed ({status})");
+    Ok(profile.join("weir"))
+}
