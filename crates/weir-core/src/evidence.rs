@@ -38,6 +38,24 @@ pub enum Reading<T> {
 }
 
 impl<T> Reading<T> {
+    /// A value read `age` ago, by the diagram above: `why` says what became of its source when it is
+    /// so old that it is absent.
+    #[must_use]
+    pub fn aged(
+        value: T,
+        age: Span,
+        [stale_after, absent_after]: [Span; 2],
+        why: impl FnOnce() -> String,
+    ) -> Self {
+        if age <= stale_after {
+            Self::Fresh(value)
+        } else if age <= absent_after {
+            Self::Stale { value, age }
+        } else {
+            Self::Absent { why: why() }
+        }
+    }
+
     /// The value, if it is fresh.
     #[must_use]
     pub const fn fresh(&self) -> Option<&T> {
@@ -83,10 +101,11 @@ pub struct ServerEvidence {
 }
 
 /// Round-trip times of probes through ordinary priority levels, over the short window: the last
-/// five probes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// five probes. A probe that was not served counts as its time-out, however soon it was refused: its
+/// client is not served either.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Median of the short window, in milliseconds; a failed probe counts as its time-out.
+    /// Median of the short window, in milliseconds.
     pub p50_ms: f64,
     /// The slowest of the short window, in milliseconds.
     pub max_ms: f64,
@@ -94,6 +113,10 @@ pub struct Latency {
     pub probes: u32,
     /// Of those, how many failed or timed out.
     pub failed: u32,
+    /// Of those, how many were refused with 429; not counted among the failed.
+    pub refused: u32,
+    /// Why the last of the failed ones failed.
+    pub failure: Option<String>,
     /// The quiet median to compare with, in milliseconds, once enough quiet probes were made.
     pub baseline_p50_ms: Option<f64>,
 }
@@ -101,13 +124,18 @@ pub struct Latency {
 /// Priority and Fairness over the interval between the last two scrapes, all levels but `exempt`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
-    /// Requests that waited in a queue, on average, over the interval (wait seconds per second).
+    /// Requests that waited in a queue, on average, over the interval: the wait of those that left
+    /// a queue, in seconds per second, or those that were in it at both ends, whichever is more. (A
+    /// queue that does not move counts no wait.)
     pub queued: f64,
     /// Requests waiting in queues when scraped.
     pub in_queue: f64,
+    /// How long a request that left a queue in the interval had waited on average, in milliseconds;
+    /// zero if none did.
+    pub mean_wait_ms: f64,
     /// Requests refused per second: 429s from any level.
     pub rejected_per_second: f64,
-    /// The level with the longest wait, for the message.
+    /// The level where most were queued, for the message.
     pub worst_level: Option<String>,
 }
 

@@ -29,6 +29,7 @@ pub mod judge;
 pub mod plan;
 pub mod policy;
 mod release;
+pub mod servers;
 pub mod soak;
 mod starving;
 mod summary;

@@ -1,0 +1,266 @@
+//! One address of an API server, and the processes that answer there.
+//!
+//! ```text
+//!  address ──┬── probes (whichever process answers)
+//!            ├── why its page could not be read, if the last try failed
+//!            └── processes, told apart by their start:  A ●──●──●
+//!                                                       B           ●──●──●──●
+//!                                                      B began after A was last heard: a restart
+//! ```
+//!
+//! Behind a balancer several processes answer in turn; each may be silent for as many scrapes as
+//! there are processes.
+
+use super::{
+    Cadence, ProbeKind, ProbeResult, Scrape, ScrapeError,
+    probes::Probes,
+    series::{MEMORY_WINDOW, Series},
+};
+use crate::{
+    evidence::{Latency, Reading, ServerEvidence, ServerId},
+    time::{Moment, Span},
+};
+
+/// Processes remembered: more than any balancer is known to have behind it.
+const MAX_PROCESSES: usize = 16;
+
+/// When what is not heard any more is given up: as long as an API server's identity Lease lasts.
+const GIVE_UP_AFTER: Span = Span::from_secs(3600);
+
+/// What is known of one address.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    /// When Weir began to look; a process that started later is a restart.
+    first_look: Moment,
+    /// When it left the endpoints, if it did.
+    gone: Option<Moment>,
+    probes: Probes,
+    processes: Vec<Series>,
+    /// Why its page could not be read when last tried, if so.
+    trouble: Option<(Moment, ScrapeError)>,
+}
+
+/// What there is to tell of one process.
+pub(super) struct Told {
+    pub(super) id: ServerId,
+    pub(super) evidence: ServerEvidence,
+    /// Its page was freshly read, at an address that is among the endpoints.
+    pub(super) is_live: bool,
+    /// It may be left out, if as many as there should be are live.
+    pub(super) is_spare: bool,
+    /// It has been spare for so long that it is left out in any case.
+    pub(super) is_given_up: bool,
+}
+
+impl Address {
+    pub(super) fn new(at: Moment) -> Self {
+        Self {
+            first_look: at,
+            gone: None,
+            probes: Probes::default(),
+            processes: Vec::new(),
+            trouble: None,
+        }
+    }
+
+    /// It is among the endpoints.
+    pub(super) const fn join(&mut self) {
+        self.gone = None;
+    }
+
+    /// It is not among the endpoints.
+    pub(super) fn leave(&mut self, at: Moment) {
+        self.gone.get_or_insert(at);
+    }
+
+    /// When it left the endpoints, if it is not among them.
+    pub(super) const fn gone(&self) -> Option<Moment> {
+        self.gone
+    }
+
+    /// A probe ended.
+    pub(super) fn probed(
+        &mut self,
+        kind: ProbeKind,
+        result: ProbeResult,
+        at: Moment,
+        (cadence, quiet): (Cadence, bool),
+    ) {
+        if quiet {
+            self.probes.remember_quiet(&result);
+        }
+        self.probes.push(kind, result, at, cadence.probe_timeout);
+    }
+
+    /// Its page was read, or not.
+    pub(super) fn scraped(
+        &mut self,
+        scrape: Result<Scrape, ScrapeError>,
+        at: Moment,
+        cadence: Cadence,
+    ) {
+        let scrape = match scrape {
+            Ok(scrape) => scrape,
+            Err(error) => {
+                self.trouble = Some((at, error));
+                return;
+            }
+        };
+        self.trouble = None;
+        let [_, max_gap] = cadence.scrape_ages(self.turns(at, cadence));
+        let known = self
+            .processes
+            .iter_mut()
+            .find(|process| process.is_of(&scrape));
+        match known {
+            Some(process) => process.push(scrape, at, max_gap),
+            None => self.discover(scrape, at),
+        }
+    }
+
+    /// Takes the first scrape of a process.
+    fn discover(&mut self, scrape: Scrape, at: Moment) {
+        let started = Moment::from_millis(scrape.started);
+        if let [only] = self.processes.as_slice()
+            && started > only.heard()
+        {
+            // It answers in the place of the only one, and began after that one was last heard.
+            self.processes.clear();
+        }
+        if self.processes.len() >= MAX_PROCESSES {
+            self.processes.sort_by_key(Series::heard);
+            self.processes.remove(0);
+        }
+        let restarted = (started > self.first_look).then_some(at);
+        self.processes.push(Series::new(scrape, at, restarted));
+    }
+
+    /// How many processes answer in turn: those heard lately.
+    fn turns(&self, now: Moment, cadence: Cadence) -> u64 {
+        let [_, absent_after] = cadence.scrape_ages(1);
+        let lately = absent_after.max(MEMORY_WINDOW);
+        let heard = self
+            .processes
+            .iter()
+            .filter(|process| now.since(process.heard()) <= lately);
+        (heard.count() as u64).max(1)
+    }
+
+    /// What is known at `now` of each of its processes; of the address alone, if it never told one.
+    pub(super) fn tell(&self, name: &str, cadence: Cadence, now: Moment) -> Vec<Told> {
+        let latency = match self.why_gone(now) {
+            Some(why) => Reading::Absent { why },
+            None => self.probes.latency(now, cadence),
+        };
+        if self.processes.is_empty() {
+            return vec![self.tell_unknown(name, latency, now)];
+        }
+        let ages = cadence.scrape_ages(self.turns(now, cadence));
+        let is_live =
+            |process: &Series| self.reading(process, Some(()), ages, now).fresh().is_some();
+        let is_any_live = self.processes.iter().any(is_live);
+        let tell = |process: &Series| {
+            let is_live = is_live(process);
+            let is_spare = !is_live && (is_any_live || self.gone.is_some());
+            let silent = now.since(self.gone.unwrap_or(process.heard()));
+            Told {
+                id: ServerId {
+                    address: name.to_owned(),
+                    started: Some(process.id),
+                },
+                evidence: ServerEvidence {
+                    latency: latency.clone(),
+                    flow: self.reading(process, process.flow(), ages, now),
+                    process: self.reading(process, process.process(), ages, now),
+                    restarted: process.restarted,
+                },
+                is_live,
+                is_spare,
+                is_given_up: is_spare && silent >= GIVE_UP_AFTER,
+            }
+        };
+        self.processes.iter().map(tell).collect()
+    }
+
+    /// An address that has not told a process yet.
+    fn tell_unknown(&self, name: &str, latency: Reading<Latency>, now: Moment) -> Told {
+        let is_spare = self.gone.is_some();
+        Told {
+            id: ServerId {
+                address: name.to_owned(),
+                started: None,
+            },
+            evidence: ServerEvidence {
+                latency,
+                flow: self.unread(now),
+                process: self.unread(now),
+                restarted: None,
+            },
+            is_live: false,
+            is_spare,
+            is_given_up: self
+                .gone
+                .is_some_and(|gone| now.since(gone) >= GIVE_UP_AFTER),
+        }
+    }
+
+    /// Something read from a process's page; `None` if one scrape does not tell it.
+    fn reading<T>(
+        &self,
+        process: &Series,
+        value: Option<T>,
+        ages: [Span; 2],
+        now: Moment,
+    ) -> Reading<T> {
+        if let Some(why) = self.why_gone(now) {
+            return Reading::Absent { why };
+        }
+        if let Some((at, error @ ScrapeError::Garbled { .. })) = &self.trouble
+            && *at > process.heard()
+        {
+            return Reading::Garbled {
+                why: error.to_string(),
+            };
+        }
+        let age = now.since(process.heard());
+        let why_silent = || match &self.trouble {
+            Some((_, error)) => format!("last read {} ago, {error}", seconds(age)),
+            None => format!("the metrics page was last read {} ago", seconds(age)),
+        };
+        match value {
+            Some(value) => Reading::aged(value, age, ages, why_silent),
+            None if age > ages[0] => Reading::Absent { why: why_silent() },
+            None => Reading::Absent {
+                why: "the metrics page was read once so far, and a rate needs two".to_owned(),
+            },
+        }
+    }
+
+    /// Something of a page that was never read.
+    fn unread<T>(&self, now: Moment) -> Reading<T> {
+        match (self.why_gone(now), &self.trouble) {
+            (Some(why), _) => Reading::Absent { why },
+            (None, None) => Reading::Absent {
+                why: "the metrics page has not been read yet".to_owned(),
+            },
+            (None, Some((_, error @ ScrapeError::Failed { .. }))) => Reading::Absent {
+                why: error.to_string(),
+            },
+            (None, Some((_, error @ ScrapeError::Garbled { .. }))) => Reading::Garbled {
+                why: error.to_string(),
+            },
+        }
+    }
+
+    fn why_gone(&self, now: Moment) -> Option<String> {
+        let gone = now.since(self.gone?);
+        Some(format!(
+            "the address left the endpoints of the service default/kubernetes {} ago",
+            seconds(gone)
+        ))
+    }
+}
+
+fn seconds(span: Span) -> String {
+    format!("{:.0} s", span.as_secs_f64())
+}

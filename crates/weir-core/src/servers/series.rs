@@ -1,0 +1,204 @@
+//! The scrapes of one process become rates. What belongs to another process never comes here.
+//!
+//! ```text
+//!  memory window  ├───────── two minutes, to see growth ─────────┤
+//!  scrapes        ●     ●     ●     ●     ●     ●     ●     ●    ●
+//!                                                          before last
+//!                                                           └─┬─┘
+//!                                                 the interval of all rates
+//! ```
+
+use std::{collections::VecDeque, ops::Add};
+
+use super::Scrape;
+use crate::{
+    evidence::{Flow, Process},
+    time::{Moment, Span},
+};
+
+/// How far back growth of memory is looked for. Agents that relist every few minutes show within
+/// two; a Go heap's own sawtooth is much shorter.
+pub(super) const MEMORY_WINDOW: Span = Span::from_secs(120);
+
+/// Scrapes remembered for it: one a second.
+const MAX_MEMORY: usize = 121;
+
+/// Two scrapes that are closer count as this many seconds apart: CPU time is told in hundredths of a
+/// second, and a request's whole wait is counted in the moment in which it ends.
+const MIN_INTERVAL_SECONDS: f64 = 1.0;
+
+/// The scrapes of one process.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    /// The start time that the process is known by: the first that it told.
+    pub(super) id: u64,
+    /// When Weir first heard it, if the process started after Weir had begun to look.
+    pub(super) restarted: Option<Moment>,
+    before: Option<Timed>,
+    last: Timed,
+    /// Resident bytes, over the memory window.
+    memory: VecDeque<(Moment, f64)>,
+}
+
+#[derive(Debug, Clone)]
+struct Timed {
+    at: Moment,
+    scrape: Scrape,
+}
+
+impl Series {
+    pub(super) fn new(scrape: Scrape, at: Moment, restarted: Option<Moment>) -> Self {
+        Self {
+            id: scrape.started,
+            restarted,
+            before: None,
+            memory: VecDeque::from([(at, scrape.resident_bytes)]),
+            last: Timed { at, scrape },
+        }
+    }
+
+    /// When the process was last heard.
+    pub(super) const fn heard(&self) -> Moment {
+        self.last.at
+    }
+
+    /// Whether a page is this process's. The kernel derives the start time from the wall clock, so
+    /// that a step of the clock moves it by whole seconds: its fraction stays, and so does what was
+    /// counted.
+    pub(super) fn is_of(&self, scrape: &Scrape) -> bool {
+        const STEP_MS: u64 = 2000;
+        let last = &self.last.scrape;
+        let moved = last.started.abs_diff(scrape.started);
+        let is_step = moved <= STEP_MS && moved.is_multiple_of(1000);
+        moved == 0 || is_step && scrape.cpu_seconds >= last.cpu_seconds
+    }
+
+    /// Takes the process's next scrape. After more than `max_gap` the series begins anew: a rate
+    /// over so long would average out what happened in it.
+    pub(super) fn push(&mut self, scrape: Scrape, at: Moment, max_gap: Span) {
+        if at <= self.heard() {
+            return;
+        }
+        let is_continued =
+            at.since(self.heard()) <= max_gap && scrape.cpu_seconds >= self.last.scrape.cpu_seconds;
+        let memory = (at, scrape.resident_bytes);
+        let last = std::mem::replace(&mut self.last, Timed { at, scrape });
+        self.before = is_continued.then_some(last);
+        if !is_continued {
+            self.memory.clear();
+        }
+        self.remember(memory);
+    }
+
+    /// Keeps what lies in the memory window, and at least the scrape before.
+    fn remember(&mut self, memory: (Moment, f64)) {
+        self.memory.push_back(memory);
+        let is_old = |(at, _): &(Moment, f64)| memory.0.since(*at) > MEMORY_WINDOW;
+        while self.memory.len() > MAX_MEMORY
+            || self.memory.len() > 2 && self.memory.front().is_some_and(is_old)
+        {
+            self.memory.pop_front();
+        }
+    }
+
+    /// Queues and refusals over the last interval; `None` after a single scrape.
+    pub(super) fn flow(&self) -> Option<Flow> {
+        let interval = self.interval()?;
+        let levels: Vec<LevelFlow<'_>> = interval.levels().collect();
+        let total = |of: fn(&LevelFlow<'_>) -> f64| levels.iter().map(of).fold(0.0, f64::add);
+        let waited = total(|level| level.waited);
+        let wait_seconds = total(|level| level.wait_seconds);
+        let worst = levels
+            .iter()
+            .max_by(|one, other| one.queued.total_cmp(&other.queued));
+        // The server counts a request that it refuses by its code, and one that Priority and
+        // Fairness refuses also at its level.
+        let rejected =
+            total(|level| level.rejected).max(increase(interval.old.refused, interval.new.refused));
+        Some(Flow {
+            queued: total(|level| level.queued),
+            in_queue: total(|level| level.in_queue),
+            mean_wait_ms: if waited > 0.0 {
+                1000.0 * wait_seconds / waited
+            } else {
+                0.0
+            },
+            rejected_per_second: rejected / interval.seconds,
+            worst_level: worst
+                .filter(|level| level.queued > 0.0)
+                .map(|level| level.name.to_owned()),
+        })
+    }
+
+    /// CPU over the last interval, and memory; `None` after a single scrape.
+    pub(super) fn process(&self) -> Option<Process> {
+        let Interval { old, new, seconds } = self.interval()?;
+        let (began, resident_before_bytes) = *self.memory.front()?;
+        let growth = new.resident_bytes - resident_before_bytes;
+        Some(Process {
+            cpu_cores: increase(old.cpu_seconds, new.cpu_seconds) / seconds,
+            cpu_limit_cores: new.cpu_limit_cores,
+            resident_bytes: new.resident_bytes,
+            resident_growth_per_second: growth / seconds_between(began, self.heard()),
+            resident_before_bytes,
+            inflight: new.inflight,
+        })
+    }
+
+    fn interval(&self) -> Option<Interval<'_>> {
+        let before = self.before.as_ref()?;
+        let seconds = seconds_between(before.at, self.heard());
+        Some(Interval {
+            old: &before.scrape,
+            new: &self.last.scrape,
+            seconds,
+        })
+    }
+}
+
+/// What all rates are taken over.
+struct Interval<'a> {
+    old: &'a Scrape,
+    new: &'a Scrape,
+    seconds: f64,
+}
+
+/// One priority level over an interval.
+struct LevelFlow<'a> {
+    name: &'a str,
+    /// Requests that waited, on average.
+    queued: f64,
+    /// Requests that wait at the end.
+    in_queue: f64,
+    /// Requests that left a queue, and how long they had waited.
+    waited: f64,
+    wait_seconds: f64,
+    /// Requests refused.
+    rejected: f64,
+}
+
+impl<'a> Interval<'a> {
+    fn levels(&self) -> impl Iterator<Item = LevelFlow<'a>> {
+        self.new.levels.iter().map(|(name, new)| {
+            let old = self.old.levels.get(name).copied().unwrap_or_default();
+            let wait_seconds = increase(old.wait_seconds, new.wait_seconds);
+            LevelFlow {
+                name,
+                queued: (wait_seconds / self.seconds).max(old.in_queue.min(new.in_queue)),
+                in_queue: new.in_queue,
+                waited: increase(old.waited, new.waited),
+                wait_seconds,
+                rejected: increase(old.rejected, new.rejected),
+            }
+        })
+    }
+}
+
+fn seconds_between(began: Moment, ended: Moment) -> f64 {
+    ended.since(began).as_secs_f64().max(MIN_INTERVAL_SECONDS)
+}
+
+/// How much a counter grew. One that went down was begun anew, and has grown by all it shows.
+fn increase(old: f64, new: f64) -> f64 {
+    if new >= old { new - old } else { new }
+}
