@@ -174,7 +174,10 @@ fn container(part: &Part) -> Value {
             json!({ "name": format!("UPSTREAM_ENDPOINT_{at:02}"), "value": value })
         })
         .collect();
-    let probe = |path: &str| json!({ "httpGet": { "path": path, "port": 8080 }, "periodSeconds": 10, "timeoutSeconds": 2 });
+    let probe = |path: &str| {
+        let get = json!({ "path": path, "port": 8080 });
+        json!({ "httpGet": get, "periodSeconds": 10, "timeoutSeconds": 2 })
+    };
     json!({
         "name": "main",
         "image": format!("registry.example/{}/{}:1.2.3", part.namespace, part.name),

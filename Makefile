@@ -1,0 +1,77 @@
+# Weir's habits. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# In CI a stale lock file is a mistake; at home cargo may mend it.
+CARGO ?= cargo
+LOCKED := $(if $(CI),--locked)
+LAB := $(CARGO) run $(LOCKED) --release -p weir-e2e --bin lab --
+
+# Without default features it needs no TLS: it is never asked to fetch anything.
+DENY_VERSION := 0.20.2
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: help
+help: ## Lists these targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sort \
+		| awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## Builds the operator and the plugin, optimised
+	$(CARGO) build $(LOCKED) --release -p weir
+
+.PHONY: fmt
+fmt: ## Formats all Rust code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Formatting, clippy and documentation, with no warning left
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items
+
+.PHONY: deny
+deny: $(DENY) ## Licences, sources and duplicates of all dependencies
+	$(DENY) --workspace check --hide-inclusion-graph licenses bans sources
+
+$(DENY):
+	$(CARGO) install --locked cargo-deny@$(DENY_VERSION) --no-default-features --root target/tools
+
+.PHONY: generate
+generate: ## Writes all generated files (crds/ and others)
+	$(CARGO) run $(LOCKED) -p weir --bin weir -- generate .
+
+.PHONY: check-generate
+check-generate: ## Fails if a generated file is not what the code generates
+	$(CARGO) test $(LOCKED) -p weir --test generated
+
+.PHONY: test
+test: test-unit test-e2e ## All tests; builds Kubernetes on first use (about 10 minutes on 2 cores)
+
+.PHONY: test-unit
+test-unit: ## Unit, documentation and architecture tests; no cluster
+	$(CARGO) test $(LOCKED) -p weir -p weir-core
+
+# Release only: the agents of a thousand nodes are played by one core. One at a time: each world
+# has the machine to itself, else one test's load is another's latency.
+.PHONY: test-e2e
+test-e2e: ## Behaviour on real control planes, in namespaces of their own (Linux)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(CARGO) test $(LOCKED) --release -p weir-e2e --lib --bins
+	$(CARGO) test $(LOCKED) --release -p weir-e2e --test '*' -- --test-threads=1
+
+.PHONY: demo
+demo: ## One agent that harms, without Weir and with it, then one that does not (6 minutes)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) demo
+
+.PHONY: check
+check: ## Everything that CI runs
+	.ci/run
+
+.PHONY: clean
+clean: ## Removes what was built here; the Kubernetes programs stay in the user's cache
+	$(CARGO) clean
