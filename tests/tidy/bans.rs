@@ -111,7 +111,6 @@ const UNFINISHED: &[(&str, &str)] = &[
     ("FIX", "ME"),
     ("XX", "X"),
     ("place", "holder"),
-    ("for no", "w,"),
     ("/wo", "rk/"),
     ("/ro", "ot/"),
 ];
