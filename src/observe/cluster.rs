@@ -8,9 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::util::intstr::IntOrString};
+use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use weir_core::{
-    evidence::{PodRow, Reading},
+    evidence::{PodRow, PodState, Reading},
     time::Moment,
 };
 
@@ -26,6 +26,16 @@ pub struct WorkloadKey {
     pub namespace: String,
     /// Its name in the namespace.
     pub name: String,
+}
+
+impl WorkloadKey {
+    /// The key of a namespaced object.
+    pub(super) fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl std::fmt::Display for WorkloadKey {
@@ -46,7 +56,7 @@ pub struct Cluster {
     /// All rollouts that Weir has begun to guard.
     pub rollouts: Rows<WorkloadKey, GuardedRollout>,
     /// The parameter object of the gate policy; `None` if there is none.
-    pub valve: Reading<Option<Arc<Valve>>>,
+    pub valve: Reading<Option<Valve>>,
     /// All nodes; absent while no workload is followed.
     pub nodes: Rows<String, NodeView>,
     /// Pods of all revisions of each followed workload, by name.
@@ -75,9 +85,9 @@ pub struct DaemonSetView {
     pub desired: u32,
     /// Nodes that run a pod of the current revision (`status.updatedNumberScheduled`).
     pub updated: u32,
-    /// Nodes that may be without a ready pod during an update: a number, or a percentage of
-    /// `desired` rounded up. `None` if the strategy is `OnDelete`.
-    pub max_unavailable: Option<IntOrString>,
+    /// Nodes that may be without a ready pod during an update, as its controller counts them; none
+    /// if the strategy is `OnDelete`, or adds the new pods before it removes the old.
+    pub max_unavailable: u32,
     /// Labels of the pod template.
     pub template_labels: BTreeMap<String, String>,
     /// Of the pod template's spec only what decides whether nodes depend on it: the priority class,
@@ -129,4 +139,17 @@ pub struct PodView {
     pub resource_version: String,
     /// It is being deleted.
     pub deleting: bool,
+    /// How its containers have restarted.
+    pub restarts: Restarts,
+}
+
+/// How a pod's containers have restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restarts {
+    /// How often, all containers together.
+    pub count: u32,
+    /// When last, as far as is known.
+    pub last: Option<Moment>,
+    /// What the pod would be doing if it had not.
+    pub otherwise: PodState,
 }

@@ -1,0 +1,141 @@
+//! Turns the set of followed workloads into watches on their pods, and on nodes while there is any.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+use weir_core::{evidence::Reading, time::Moment};
+
+use super::{
+    cluster::{NodeView, PodView, Rows, WorkloadKey},
+    crowd::Crowd,
+    watches::{
+        kept::Kept,
+        node::Nodes,
+        pod::Pods,
+        run::{Selection, run},
+    },
+};
+use crate::{client::Clients, clock::Clock, tasks::TaskError};
+
+/// A workload and the label selector of its pods: one that comes back with another selector is
+/// another watch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PodsOf {
+    pub(super) workload: WorkloadKey,
+    pub(super) selector: String,
+}
+
+/// What is to be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Targets {
+    pub(super) pods: BTreeSet<PodsOf>,
+    /// The labels that are kept of nodes; `None` if nodes are not watched.
+    pub(super) nodes: Option<BTreeSet<String>>,
+}
+
+/// What the watches of followed workloads keep.
+pub(super) struct Followed {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pods: BTreeMap<PodsOf, Arc<Kept<Pods>>>,
+    nodes: Option<Arc<Kept<Nodes>>>,
+}
+
+impl Followed {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The nodes.
+    pub(super) fn nodes(&self, now: Moment) -> Rows<String, NodeView> {
+        match &self.state().nodes {
+            Some(kept) => kept.reading(now),
+            None => Reading::Absent {
+                why: "nodes are watched only while a rollout is followed".to_owned(),
+            },
+        }
+    }
+
+    /// The pods of each workload that is watched.
+    pub(super) fn pods(&self, now: Moment) -> BTreeMap<WorkloadKey, Rows<String, PodView>> {
+        let state = self.state();
+        let pods = state.pods.iter();
+        pods.map(|(pods, kept)| (pods.workload.clone(), kept.reading(now)))
+            .collect()
+    }
+
+    /// Keeps the watches that `targets` asks for, for as long as it is polled.
+    pub(super) async fn follow(
+        self: Arc<Self>,
+        clients: Clients,
+        mut targets: watch::Receiver<Targets>,
+    ) -> Result<(), TaskError> {
+        let mut pods = Crowd::new();
+        let mut nodes = Crowd::new();
+        loop {
+            let wanted = targets.borrow_and_update().clone();
+            self.forget_all_but(&wanted);
+            pods.set(&wanted.pods, |pods| {
+                run(clients.clone(), self.kept_pods(pods), Selection::pods(pods))
+            });
+            nodes.set(&wanted.nodes, |labels| {
+                run(
+                    clients.clone(),
+                    self.kept_nodes(labels),
+                    Selection::default(),
+                )
+            });
+            tokio::select! {
+                changed = targets.changed() => changed?,
+                () = pods.run() => return Ok(()),
+                () = nodes.run() => return Ok(()),
+            }
+        }
+    }
+
+    fn forget_all_but(&self, wanted: &Targets) {
+        let mut state = self.state();
+        state.pods.retain(|pods, _| wanted.pods.contains(pods));
+        if wanted.nodes.is_none() {
+            state.nodes = None;
+        }
+    }
+
+    fn kept_pods(&self, pods: &PodsOf) -> Arc<Kept<Pods>> {
+        let kept = || Arc::new(Kept::new(Pods, self.clock));
+        Arc::clone(self.state().pods.entry(pods.clone()).or_insert_with(kept))
+    }
+
+    /// Other labels need another list; until that is whole, what was kept stays.
+    fn kept_nodes(&self, labels: &BTreeSet<String>) -> Arc<Kept<Nodes>> {
+        let kept = || Arc::new(Kept::new(Nodes::default(), self.clock));
+        let mut state = self.state();
+        let nodes = state.nodes.get_or_insert_with(kept);
+        nodes.keep().keep_labels(labels);
+        Arc::clone(nodes)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Selection {
+    fn pods(pods: &PodsOf) -> Self {
+        Self {
+            namespace: Some(pods.workload.namespace.clone()),
+            labels: Some(pods.selector.clone()),
+            fields: None,
+        }
+    }
+}

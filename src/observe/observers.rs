@@ -1,0 +1,177 @@
+//! What the guard holds of all this: starts the tasks, and hands out what they know.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+use weir_core::{evidence::Reading, time::Moment};
+
+use super::{
+    cluster::{Cluster, Follow, WorkloadKey},
+    followed::{Followed, PodsOf, Targets},
+    join::{Join, map},
+    servers::{Pace, Servers, ServersView},
+    watches::{
+        daemon_set::DaemonSets,
+        kept::Kept,
+        namespace::Namespaces,
+        own::{Policies, Rollouts, Valves},
+        revision::Revisions,
+        run::{Selection, run},
+        slim::Keep,
+    },
+};
+use crate::{api::SINGLETON, client::Clients, clock::Clock, tasks::Tasks};
+
+/// All that is observed.
+pub struct Observers {
+    daemon_sets: Arc<Kept<DaemonSets>>,
+    revisions: Arc<Kept<Revisions>>,
+    namespaces: Arc<Kept<Namespaces>>,
+    policies: Arc<Kept<Policies>>,
+    rollouts: Arc<Kept<Rollouts>>,
+    valve: Arc<Kept<Valves>>,
+    servers: Servers,
+    followed: Arc<Followed>,
+    targets: watch::Sender<Targets>,
+    follow: Follow,
+    join: Join,
+}
+
+impl Observers {
+    /// Starts to watch, probe and scrape. The probe object lives in Weir's own `namespace`.
+    #[must_use]
+    pub fn start(clients: &Clients, namespace: &str, tasks: &mut Tasks) -> Self {
+        let clock = clients.clock();
+        let servers = Servers::start(clients, namespace, tasks);
+        let mut start = Starter {
+            clients,
+            clock,
+            tasks,
+        };
+        let (targets, wanted) = watch::channel(Targets::default());
+        let followed = Arc::new(Followed::new(clock));
+        let follow = Arc::clone(&followed).follow(clients.clone(), wanted);
+        start.tasks.start("watches of followed workloads", follow);
+        Self {
+            daemon_sets: start.watch("watch on daemonsets", DaemonSets),
+            revisions: start.watch("watch on controllerrevisions", Revisions),
+            namespaces: start.watch("watch on namespaces", Namespaces),
+            policies: start.watch("watch on rolloutpolicies", Policies),
+            rollouts: start.watch("watch on guardedrollouts", Rollouts),
+            valve: start.watch("watch on valves", Valves),
+            servers,
+            followed,
+            targets,
+            follow: Follow::default(),
+            join: Join::default(),
+        }
+    }
+
+    /// Says which workloads' pods are watched from now on, and which labels of nodes are kept.
+    pub fn follow(&mut self, follow: Follow) {
+        self.follow = follow;
+    }
+
+    /// How often API servers are asked from now on. A change asks them at once.
+    pub fn pace(&self, pace: Pace) {
+        self.servers.set_pace(pace);
+    }
+
+    /// Whether this Weir leads: only the leader's probes write.
+    pub fn lead(&self, leading: bool) {
+        self.servers.set_leading(leading);
+    }
+
+    /// Whether no rollout has any width: then what is measured is what other times are compared
+    /// with.
+    pub fn quiet(&self, quiet: bool) {
+        self.servers.set_quiet(quiet);
+    }
+
+    /// What is known of the API servers.
+    #[must_use]
+    pub fn servers(&self, now: Moment) -> ServersView {
+        self.servers.view(now)
+    }
+
+    /// What is known of the cluster. To be asked at each tick: it is here that the watches of
+    /// followed workloads learn of a DaemonSet that came, or came back with another selector.
+    pub fn cluster(&mut self, now: Moment) -> Cluster {
+        let daemon_sets = self.daemon_sets.reading(now);
+        if let Some(known) = daemon_sets.last() {
+            let selector = |key: &WorkloadKey| Some(known.get(key)?.selector.clone());
+            self.aim(selector);
+        }
+        Cluster {
+            daemon_sets: self.join.join(daemon_sets, self.revisions.reading(now)),
+            namespaces: self.namespaces.reading(now),
+            policies: self.policies.reading(now),
+            rollouts: self.rollouts.reading(now),
+            valve: map(self.valve.reading(now), |valves| {
+                valves.get(SINGLETON).cloned()
+            }),
+            nodes: self.followed.nodes(now),
+            pods: self.pods(now),
+        }
+    }
+
+    fn pods(&self, now: Moment) -> BTreeMap<WorkloadKey, super::Rows<String, super::PodView>> {
+        let mut pods = self.followed.pods(now);
+        for workload in &self.follow.workloads {
+            pods.entry(workload.clone())
+                .or_insert_with(|| Reading::Absent {
+                    why: format!("the pods of {workload} are not watched yet"),
+                });
+        }
+        pods.retain(|workload, _| self.follow.workloads.contains(workload));
+        pods
+    }
+
+    fn aim(&self, selector: impl Fn(&WorkloadKey) -> Option<String>) {
+        let workloads = self.follow.workloads.iter();
+        let pods: BTreeSet<_> = workloads
+            .filter_map(|workload| {
+                let selector = selector(workload)?;
+                Some(PodsOf {
+                    workload: workload.clone(),
+                    selector,
+                })
+            })
+            .collect();
+        let nodes = (!pods.is_empty()).then(|| self.follow.spread_by.clone());
+        let targets = Targets { pods, nodes };
+        self.targets.send_if_modified(|current| {
+            let is_new = *current != targets;
+            if is_new {
+                *current = targets;
+            }
+            is_new
+        });
+    }
+}
+
+/// Starts watches that are always there.
+struct Starter<'a> {
+    clients: &'a Clients,
+    clock: Clock,
+    tasks: &'a mut Tasks,
+}
+
+impl Starter<'_> {
+    fn watch<K: Keep>(&mut self, name: &'static str, keep: K) -> Arc<Kept<K>> {
+        let kept = Arc::new(Kept::new(keep, self.clock));
+        let watch = run(
+            self.clients.clone(),
+            Arc::clone(&kept),
+            Selection::default(),
+        );
+        self.tasks.start(name, async {
+            watch.await;
+            Ok(())
+        });
+        kept
+    }
+}

@@ -1,0 +1,195 @@
+//! Turns requests to one API server, one at a time, into round trips.
+//!
+//! They go the way of any ordinary client: through the priority level of Weir's account, to what is
+//! newest (no read is from "any" version), measured to the end of the answer. `/livez` and `/readyz`
+//! bypass the queues, and are no measure. The object is Weir's own, and is made if it is missing.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode, header::CONTENT_TYPE};
+use http_body_util::BodyExt;
+use k8s_openapi::jiff::Timestamp;
+use kube::{client::Body, core::Status};
+use serde_json::{Value, json};
+use weir_core::{
+    servers::{ProbeKind, ProbeResult},
+    time::Moment,
+};
+
+use super::{Desk, tempo};
+use crate::{client::OverBudget, observe::watches::run::chain};
+
+/// The name of the Lease that probes read and write.
+const OBJECT: &str = "weir-probe";
+/// Objects that the LIST asks for.
+const LIMIT: u32 = 5;
+/// How long a probe may take.
+const TIMEOUT: Duration = Duration::from_millis(tempo::PROBE_TIMEOUT.as_millis());
+
+/// Probes one API server for as long as it is polled.
+pub(super) async fn run(desk: Desk, address: String, namespace: String) {
+    let client = match desk.clients.server(&address) {
+        Ok(client) => client,
+        Err(error) => {
+            let failed = ProbeResult::Failed { why: chain(&error) };
+            desk.fleet()
+                .probed(&address, ProbeKind::Get, failed, desk.clock.now());
+            return std::future::pending().await;
+        }
+    };
+    let prober = Prober { client, namespace };
+    let mut tempo = desk.tempo.clone();
+    let mut turn: usize = 0;
+    loop {
+        let now = *tempo.borrow_and_update();
+        let kind = now.kinds()[turn % now.kinds().len()];
+        turn = turn.wrapping_add(1);
+        let begun = desk.clock.elapsed();
+        let asked = prober.ask(prober.request(kind, desk.clock.now()));
+        let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
+        let took = desk.clock.elapsed().saturating_sub(begun);
+        if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {
+            prober.create(desk.clock.now()).await;
+        }
+        if let Some(result) = prober.result(kind, answer, took) {
+            desk.fleet()
+                .probed(&address, kind, result, desk.clock.now());
+        }
+        let every = Duration::from_millis(now.cadence().probe_every.as_millis());
+        let left = every.saturating_sub(desk.clock.elapsed().saturating_sub(begun));
+        tempo::rest(&mut tempo, now.pace, left).await;
+    }
+}
+
+struct Prober {
+    client: kube::Client,
+    namespace: String,
+}
+
+/// An answer, read to its end.
+type Answer = Result<(StatusCode, Vec<u8>), kube::Error>;
+
+impl Prober {
+    fn request(&self, kind: ProbeKind, now: Moment) -> Request<Body> {
+        let leases = self.leases();
+        match kind {
+            ProbeKind::Get => get(format!("{leases}/{OBJECT}")),
+            ProbeKind::List => get(format!("{leases}?limit={LIMIT}")),
+            ProbeKind::Write => {
+                let patch = json!({ "spec": { "renewTime": micro_time(now) } });
+                let uri = format!("{leases}/{OBJECT}?fieldManager=weir");
+                with_body(Request::patch(uri), "application/merge-patch+json", &patch)
+            }
+        }
+    }
+
+    fn leases(&self) -> String {
+        format!(
+            "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+            self.namespace
+        )
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.client.send(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((status, body.to_vec()))
+    }
+
+    /// Makes the object; the next write tells whether that went well.
+    async fn create(&self, now: Moment) {
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": { "name": OBJECT, "namespace": self.namespace },
+            "spec": { "holderIdentity": "weir", "renewTime": micro_time(now) },
+        });
+        let uri = format!("{}?fieldManager=weir", self.leases());
+        let request = with_body(Request::post(uri), "application/json", &lease);
+        let made = tokio::time::timeout(TIMEOUT, self.ask(request)).await;
+        if !matches!(&made, Ok(Ok((status, _))) if status.is_success()) {
+            tracing::warn!(?made, "the probe object could not be made");
+        }
+    }
+
+    /// What an answer says about the server; nothing if it was not asked.
+    fn result(
+        &self,
+        kind: ProbeKind,
+        answer: Option<Answer>,
+        took: Duration,
+    ) -> Option<ProbeResult> {
+        let Some(answer) = answer else {
+            let why = format!("no whole answer within {} s", TIMEOUT.as_secs());
+            return Some(ProbeResult::Failed { why });
+        };
+        let (status, body) = match answer {
+            Ok(answer) => answer,
+            Err(error) if is_over_budget(&error) => return None,
+            Err(error) => return Some(ProbeResult::Failed { why: chain(&error) }),
+        };
+        let said = || message(&body).unwrap_or_else(|| status.to_string());
+        Some(match status {
+            // That there is no such object is an answer, too.
+            status if status.is_success() => ProbeResult::Served(took),
+            StatusCode::NOT_FOUND => ProbeResult::Served(took),
+            StatusCode::TOO_MANY_REQUESTS => ProbeResult::Refused,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProbeResult::Denied {
+                why: format!(
+                    "grant Weir the verb {} on leases in {} ({})",
+                    verb(kind),
+                    self.namespace,
+                    said()
+                ),
+            },
+            _ => ProbeResult::Failed { why: said() },
+        })
+    }
+}
+
+fn is_missing(answer: &Answer) -> bool {
+    matches!(answer, Ok((StatusCode::NOT_FOUND, _)))
+}
+
+const fn verb(kind: ProbeKind) -> &'static str {
+    match kind {
+        ProbeKind::Get => "get",
+        ProbeKind::List => "list",
+        ProbeKind::Write => "patch",
+    }
+}
+
+/// Whether the request never left: that says nothing about the server.
+fn is_over_budget(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Service(error) if error.is::<OverBudget>())
+}
+
+/// What an API server says in an answer that is not an object.
+fn message(body: &[u8]) -> Option<String> {
+    let status: Status = serde_json::from_slice(body).ok()?;
+    Some(status.message).filter(|message| !message.is_empty())
+}
+
+fn get(uri: String) -> Request<Body> {
+    Request::get(uri)
+        .body(Body::empty())
+        .expect("a namespace is a DNS label, fit for a path")
+}
+
+fn with_body(request: http::request::Builder, kind: &str, body: &Value) -> Request<Body> {
+    request
+        .header(CONTENT_TYPE, kind)
+        .body(Body::from(body.to_string().into_bytes()))
+        .expect("a namespace is a DNS label, fit for a path")
+}
+
+/// A time as Leases hold it.
+fn micro_time(now: Moment) -> String {
+    let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    format!("{time:.6}")
+}
+
+#[cfg(test)]
+mod tests;

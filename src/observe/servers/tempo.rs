@@ -1,0 +1,115 @@
+//! How often API servers are asked: from whether a rollout is in flight, and how many servers there
+//! are, to the core's `Cadence`.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use weir_core::{
+    servers::{Cadence, ProbeKind},
+    time::Span,
+};
+
+/// How long a probe may take. Ten times what counts as a regressed median; beyond it more waiting
+/// tells nothing more.
+pub(super) const PROBE_TIMEOUT: Span = Span::from_secs(5);
+/// How long a page may take, head to end: it must be done before the next is due.
+pub(super) const SCRAPE_TIMEOUT: Span = Span::from_secs(4);
+
+/// Between probes of one server, idle.
+const IDLE_PROBE_EVERY: Span = Span::from_secs(10);
+/// The share of that which each server takes: at most one probe in two seconds, all together.
+const IDLE_PROBE_SHARE: u64 = 2;
+
+/// Whether anything is at stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// No rollout is in flight: next to nothing is asked.
+    #[default]
+    Idle,
+    /// A rollout is in flight: a probe a second, a page every five.
+    InFlight,
+}
+
+/// How often, and with what, servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tempo {
+    pub(super) pace: Pace,
+    /// Only the leader writes: several Weirs' probes would be the load that they measure.
+    pub(super) leading: bool,
+    pub(super) servers: usize,
+}
+
+impl Tempo {
+    pub(super) fn cadence(self) -> Cadence {
+        let (probe_every, scrape_every) = match self.pace {
+            Pace::Idle => {
+                let share = Span::from_secs(IDLE_PROBE_SHARE.saturating_mul(self.servers as u64));
+                (share.max(IDLE_PROBE_EVERY), Span::from_secs(60))
+            }
+            Pace::InFlight => (Span::from_secs(1), Span::from_secs(5)),
+        };
+        Cadence {
+            probe_every,
+            probe_timeout: PROBE_TIMEOUT,
+            scrape_every,
+            scrape_timeout: SCRAPE_TIMEOUT,
+        }
+    }
+
+    /// The kinds of probes that take turns.
+    pub(super) const fn kinds(self) -> &'static [ProbeKind] {
+        match self.pace {
+            Pace::InFlight if self.leading => &[ProbeKind::Get, ProbeKind::List, ProbeKind::Write],
+            Pace::InFlight | Pace::Idle => &[ProbeKind::Get, ProbeKind::List],
+        }
+    }
+}
+
+/// Waits, or less if the pace changes: a rollout that takes off is not kept waiting.
+pub(super) async fn rest(tempo: &mut watch::Receiver<Tempo>, pace: Pace, at_most: Duration) {
+    let other_pace = async {
+        if tempo.wait_for(|tempo| tempo.pace != pace).await.is_err() {
+            // Nobody is left who could change it.
+            std::future::pending::<()>().await;
+        }
+    };
+    drop(tokio::time::timeout(at_most, other_pace).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tempo(pace: Pace, servers: usize) -> Tempo {
+        Tempo {
+            pace,
+            leading: true,
+            servers,
+        }
+    }
+
+    #[test]
+    fn idle_probes_are_at_most_half_a_request_a_second_however_many_servers() {
+        for servers in [1, 3, 5, 9, 100] {
+            let every = tempo(Pace::Idle, servers)
+                .cadence()
+                .probe_every
+                .as_secs_f64();
+            assert!(
+                every >= 10.0 && servers as f64 / every <= 0.5,
+                "{servers}: {every}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_leader_with_a_rollout_in_flight_writes() {
+        assert!(tempo(Pace::InFlight, 1).kinds().contains(&ProbeKind::Write));
+        assert!(!tempo(Pace::Idle, 1).kinds().contains(&ProbeKind::Write));
+        let follower = Tempo {
+            leading: false,
+            ..tempo(Pace::InFlight, 1)
+        };
+        assert!(!follower.kinds().contains(&ProbeKind::Write));
+    }
+}

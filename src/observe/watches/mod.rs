@@ -1,0 +1,17 @@
+//! Turns objects of the API into rows that are kept, one task for each watch.
+//!
+//! - [`slim`]: an object of which only a few fields are decoded.
+//! - [`kept`]: rows, and how fresh they are.
+//! - [`run`]: the life of one watch.
+//! - the other files: what is kept of each kind.
+
+pub(super) mod daemon_set;
+pub(super) mod instance;
+pub(super) mod kept;
+pub(super) mod namespace;
+pub(super) mod node;
+pub(super) mod own;
+pub(super) mod pod;
+pub(super) mod revision;
+pub(super) mod run;
+pub(super) mod slim;

@@ -1,0 +1,97 @@
+//! Node → [`NodeView`]. Images, capacities and most labels, nearly all of a node, are not kept.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use serde::Deserialize;
+
+use super::slim::{Keep, Seen, moment};
+use crate::observe::cluster::NodeView;
+
+/// How Nodes are read.
+#[derive(Default)]
+pub(in crate::observe) struct Nodes {
+    /// The labels that are kept, shared by all rows.
+    labels: Mutex<BTreeSet<Arc<str>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::observe) struct Body {
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Spec {
+    #[serde(default)]
+    unschedulable: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Status {
+    conditions: Option<Vec<Condition>>,
+}
+
+/// One condition of a node or a pod.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    r#type: String,
+    status: String,
+}
+
+impl Nodes {
+    /// Keeps these labels of the nodes that are read from now on.
+    pub(in crate::observe) fn keep_labels(&self, labels: &BTreeSet<String>) {
+        *self.labels() = labels.iter().map(|label| label.as_str().into()).collect();
+    }
+
+    fn labels(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keep for Nodes {
+    type Kind = Node;
+    type Body = Body;
+    type Key = String;
+    type Row = NodeView;
+
+    fn key(meta: &ObjectMeta) -> String {
+        meta.name.clone().unwrap_or_default()
+    }
+
+    fn row(
+        &self,
+        meta: &ObjectMeta,
+        body: Body,
+        _: Seen<'_, NodeView>,
+    ) -> Result<Option<NodeView>, String> {
+        let joined = meta
+            .creation_timestamp
+            .as_ref()
+            .ok_or("it has no creation time")?;
+        let has = meta.labels.as_ref();
+        let labels: BTreeMap<_, _> = self
+            .labels()
+            .iter()
+            .filter_map(|label| Some((Arc::clone(label), has?.get(&**label)?.as_str().into())))
+            .collect();
+        let mut conditions = body.status.conditions.iter().flatten();
+        Ok(Some(NodeView {
+            ready: conditions
+                .any(|condition| condition.r#type == "Ready" && condition.status == "True"),
+            cordoned: body.spec.unschedulable,
+            joined: moment(joined),
+            labels,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

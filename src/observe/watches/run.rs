@@ -1,0 +1,190 @@
+//! Turns one watch's events and errors into what is [`Kept`], for ever.
+//!
+//! A watch begins with a streamed list (`sendInitialEvents`): object by object, so that neither side
+//! holds a page in memory. The list comes from the API server's cache ("any" semantic, version 0): a
+//! quorum read of 5,000 pods by a guard is load, and what is stale in it is brought up to date by the
+//! watch that it is the beginning of. Servers with streamed lists switched off get pages of 500.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Api,
+    core::Status,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, InitialListStrategy},
+    },
+};
+
+use super::{
+    kept::{Kept, Trouble, what},
+    slim::{Keep, Slim},
+};
+use crate::client::Clients;
+
+/// Seconds after which the server ends a watch, and a new one takes it up: the bound on how long a
+/// dead connection goes unnoticed. Below a minute, and not the same for all watches.
+const ENDS_AFTER: std::ops::Range<u32> = 45..51;
+/// Objects in a page, where lists are not streamed: client-go's.
+const PAGE: u32 = 500;
+/// How long to wait after an answer that made no sense before everything is listed anew.
+const ANEW_AFTER: Duration = Duration::from_secs(10);
+/// How often time passes over the rows.
+const AGES_EVERY: Duration = Duration::from_secs(5);
+
+/// Which objects of a kind are watched.
+#[derive(Debug, Clone, Default)]
+pub(in crate::observe) struct Selection {
+    pub(in crate::observe) namespace: Option<String>,
+    pub(in crate::observe) labels: Option<String>,
+    pub(in crate::observe) fields: Option<String>,
+}
+
+/// Keeps `kept` up to date for as long as it is polled.
+pub(in crate::observe) async fn run<K: Keep>(
+    clients: Clients,
+    kept: Arc<Kept<K>>,
+    selection: Selection,
+) {
+    let mut strategy = InitialListStrategy::StreamingList;
+    loop {
+        let config = watcher::Config {
+            label_selector: selection.labels.clone(),
+            field_selector: selection.fields.clone(),
+            timeout: Some(fastrand::u32(ENDS_AFTER)),
+            initial_list_strategy: strategy.clone(),
+            page_size: Some(PAGE),
+            ..watcher::Config::default()
+        };
+        let client = clients.watching(kept.pulse());
+        let api = api(client, selection.namespace.as_deref());
+        let events = watcher::watcher(api, config).default_backoff();
+        match follow(&kept, events).await {
+            Again::InPages => strategy = InitialListStrategy::ListWatch,
+            Again::Later => tokio::time::sleep(ANEW_AFTER).await,
+        }
+    }
+}
+
+/// The kind's API, in one namespace or in all.
+fn api<K: Keep>(client: kube::Client, namespace: Option<&str>) -> Api<Slim<K>> {
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &()),
+        None => Api::all_with(client, &()),
+    }
+}
+
+/// Why a watch must be begun anew.
+enum Again {
+    /// Lists are not streamed here.
+    InPages,
+    /// What came made no sense.
+    Later,
+}
+
+async fn follow<K: Keep>(
+    kept: &Kept<K>,
+    events: impl Stream<Item = watcher::Result<Event<Slim<K>>>>,
+) -> Again {
+    let mut events = std::pin::pin!(events);
+    let mut ageing = tokio::time::interval(AGES_EVERY);
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = ageing.tick() => {
+                kept.age();
+                continue;
+            }
+        };
+        match event {
+            Some(Ok(event)) => take(kept, event),
+            Some(Err(error)) if is_unstreamed(&error) => return Again::InPages,
+            Some(Err(error)) => {
+                let trouble = trouble::<K>(&error);
+                let unreadable = matches!(trouble, Trouble::Unreadable(_));
+                kept.fail(trouble);
+                if unreadable {
+                    return Again::Later;
+                }
+            }
+            // kube's watcher never ends by itself; if it does, begin anew.
+            None => return Again::Later,
+        }
+    }
+}
+
+fn take<K: Keep>(kept: &Kept<K>, event: Event<Slim<K>>) {
+    match event {
+        Event::Init => kept.begin_list(),
+        Event::InitApply(object) => kept.list(object),
+        Event::InitDone => kept.end_list(),
+        Event::Apply(object) => kept.apply(object),
+        Event::Delete(object) => kept.delete(&object),
+    }
+}
+
+/// Whether the server refuses to stream lists: 422, with the name of the parameter.
+fn is_unstreamed(error: &watcher::Error) -> bool {
+    status(error)
+        .is_some_and(|status| status.code == 422 && status.message.contains("sendInitialEvents"))
+}
+
+fn status(error: &watcher::Error) -> Option<&Status> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// What an error means for a person.
+fn trouble<K: Keep>(error: &watcher::Error) -> Trouble {
+    let what = what::<K>();
+    if let Some(status) = status(error) {
+        let said = &status.message;
+        return match status.code {
+            401 => Trouble::Refused(format!(
+                "Weir's credentials are not accepted for {what}: check its ServiceAccount's token \
+                 ({said})"
+            )),
+            403 => Trouble::Refused(format!(
+                "Weir may not read {what}: grant it the verbs list and watch on them ({said})"
+            )),
+            404 => Trouble::Refused(format!(
+                "the API server does not know {what}: apply Weir's CRDs ({said})"
+            )),
+            code => Trouble::Failed(format!("{code} {said}")),
+        };
+    }
+    match error {
+        watcher::Error::WatchFailed(kube::Error::SerdeError(error))
+        | watcher::Error::InitialListFailed(kube::Error::SerdeError(error)) => Trouble::Unreadable(
+            format!("the watch on {what} sent something that is not an object: {error}"),
+        ),
+        watcher::Error::NoResourceVersion => Trouble::Unreadable(format!(
+            "the watch on {what} sent objects without a version"
+        )),
+        error => Trouble::Failed(chain(error)),
+    }
+}
+
+/// An error with its causes, in one line.
+pub(in crate::observe) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // kube repeats a cause in its own text.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
