@@ -37,9 +37,6 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// What every world needs, in the order in which it is built.
-    pub const WORLD: [Self; 3] = [Self::Etcd, Self::Kwok, Self::Kubernetes];
-
     fn name(self) -> &'static str {
         match self {
             Self::Kubernetes => "kubernetes",
@@ -184,6 +181,16 @@ pub fn program(tool: Tool, name: &str) -> Result<PathBuf> {
     let built = tool.ensure()?.join(name);
     ensure!(built.is_file(), "{} was built without {name}", tool.name());
     Ok(built)
+}
+
+/// Builds what every world needs, unless it is there. It takes minutes the first time.
+///
+/// # Errors
+/// As [`Tool::ensure`].
+pub fn prepare() -> Result<()> {
+    program(Tool::Etcd, "etcd")?;
+    program(Tool::Kwok, "kwok")?;
+    program(Tool::Kubernetes, "kube-controller-manager").map(drop)
 }
 
 /// Where built tools and the mount point of worlds live: `$XDG_CACHE_HOME/weir-e2e`, else
