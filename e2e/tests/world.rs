@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use weir_e2e::inside;
-use weir_e2e::world::{World, WorldSpec};
+use weir_e2e::world::{Ceiling, World, WorldSpec};
 
 /// Far above what is measured on two idle cores (2 s), and still "seconds".
 const CONTROL_PLANE_LIMIT: Duration = Duration::from_secs(20);
@@ -201,6 +201,29 @@ fn an_account_has_its_own_rights_and_its_requests_are_recorded() -> Result<()> {
             .collect();
         assert_eq!(seen, [("delete", "nodes", 403, true)]);
         assert!(world.token("weir-system", "nobody").await.is_err());
+        world.check()
+    })
+}
+
+#[test]
+fn weir_is_installed_from_the_repositorys_manifests() -> Result<()> {
+    inside!(async {
+        let world = World::start(&WorldSpec::bare()).await?;
+        world.install_weir(Ceiling::Shadow).await?;
+        let bindings = ["get", "mutatingadmissionpolicybindings", "-o", "name"];
+        assert_eq!(
+            world.kubectl(&bindings).await?,
+            "",
+            "without the ceiling nothing is gated"
+        );
+        world.install_weir(Ceiling::Enforce).await?;
+        assert_ne!(world.kubectl(&bindings).await?, "");
+        world.token("weir-system", "weir").await?;
+        let refused = world
+            .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: UPPER}")
+            .await;
+        let refused = refused.expect_err("the name is invalid").to_string();
+        assert!(refused.contains("UPPER"), "{refused}");
         world.check()
     })
 }

@@ -186,7 +186,7 @@ impl Drop for Ending {
             .into_iter()
             .filter_map(Pid::from_raw)
         {
-            drop(kill_process(pid, Signal::KILL));
+            kill_process(pid, Signal::KILL).ok();
         }
     }
 }
