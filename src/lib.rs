@@ -11,10 +11,13 @@
 //! - [`act`]: enacts plans, writes status, sends events; reads no metric and makes no choice.
 //! - [`guard`]: the one loop, which gathers, judges, enacts, records and publishes.
 //! - [`valve`]: enrolment, the gate policy and the list of approved revisions.
+//! - [`view`]: what Weir knows, as text or data; pure.
+//! - [`cli`]: the kubectl plugin.
 //! - [`generate`]: the repository's generated files.
 
 pub mod act;
 pub mod api;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -25,3 +28,4 @@ pub mod policy;
 pub mod tasks;
 pub mod telemetry;
 pub mod valve;
+pub mod view;

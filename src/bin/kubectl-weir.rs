@@ -1,3 +1,8 @@
-//! The kubectl plugin.
+//! The kubectl plugin: hands the command line over.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    weir::cli::run(std::env::args_os()).await
+}

@@ -1,0 +1,111 @@
+//! `kubectl weir`: from the command line to requests, a screen and an exit code.
+//!
+//! One file per subcommand. It asks the API server itself and needs no operator; it writes nothing
+//! to the cluster. This and the binaries are the only places that print.
+
+mod connect;
+mod error;
+mod status;
+
+use std::{ffi::OsString, io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, Kind};
+
+/// Exit code: everything is as it should be.
+const FINE: u8 = 0;
+/// Exit code: the question was answered, and something is wrong.
+const TROUBLE: u8 = 1;
+
+/// Answers about Weir, which lets rollouts through only as fast as the control plane bears them.
+///
+/// Exit codes: 0 all is fine, 1 trouble was found, 2 usage, 3 the cluster could not be reached.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-weir", bin_name = "kubectl weir", version)]
+struct Args {
+    #[command(flatten)]
+    cluster: connect::ClusterArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::StatusArgs),
+}
+
+/// What a subcommand leaves behind.
+struct Outcome {
+    /// For standard output, with colours.
+    text: String,
+    /// The exit code.
+    code: u8,
+}
+
+/// Runs the plugin with these arguments, of which the first is the program's name.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(usage) => {
+            // Help and version are no errors; clap knows which stream each belongs to.
+            drop(usage.print());
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Kind::Usage.code()));
+        }
+    };
+    let outcome = match args.command {
+        Command::Status(command) => status::status(&args.cluster, &command).await,
+    };
+    match outcome {
+        Ok(Outcome { text, code }) => {
+            // Colours go only to a terminal, and not against NO_COLOR. A reader that has gone away
+            // (`| head`) has seen what it wanted.
+            drop(anstream::stdout().write_all(text.as_bytes()));
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            drop(write!(anstream::stderr(), "{}", error.report()));
+            ExitCode::from(error.kind().code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> ErrorKind {
+        let all = ["kubectl-weir"].iter().chain(arguments);
+        Args::try_parse_from(all).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_calls_itself_kubectl_weir() {
+        Args::command().debug_assert();
+        let usage = Args::command().render_usage().to_string();
+        assert!(usage.starts_with("Usage: kubectl weir "), "{usage}");
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_a_usage_error() {
+        assert_eq!(refused(&["statsu"]), ErrorKind::InvalidSubcommand);
+        assert_eq!(refused(&["status", "-o", "xml"]), ErrorKind::InvalidValue);
+        assert_eq!(
+            refused(&["status", "-A", "-n", "shop"]),
+            ErrorKind::ArgumentConflict
+        );
+        let usage = Args::try_parse_from(["kubectl-weir", "status", "--wat"]).unwrap_err();
+        assert_eq!(usage.exit_code(), i32::from(Kind::Usage.code()));
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_subcommand() {
+        for arguments in [["-n", "shop", "status"], ["status", "-n", "shop"]] {
+            let all = ["kubectl-weir"].iter().chain(&arguments);
+            let args = Args::try_parse_from(all).unwrap();
+            assert_eq!(args.cluster.namespace(), Some("shop"));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `kubectl weir status`: three requests, one screen.
+
+use clap::{Args, ValueEnum};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{ListParams, ObjectList},
+};
+
+use super::{
+    FINE, Outcome, TROUBLE,
+    connect::{ClusterArgs, Connection},
+    error::{CliError, causes},
+};
+use crate::{
+    api::{ControlPlane, GuardedRollout, SINGLETON},
+    view::status::{Answer, Answers, Detail, Page, Status, render, summarize},
+};
+
+/// Rollouts asked for at most. A hundred workloads of a few revisions each fit, and the answer stays
+/// within a few megabytes.
+const PAGE: u32 = 500;
+
+/// Shows the API servers, the rollouts in flight, what is held and why, and Weir itself
+///
+/// Reads the cluster itself, so it works while the operator is down. Exits with 1 if anything is
+/// wrong.
+#[derive(Debug, Clone, Args)]
+pub(super) struct StatusArgs {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+    /// The namespace that Weir runs in
+    #[arg(long, env = "WEIR_NAMESPACE", default_value = "weir-system")]
+    weir_namespace: String,
+    /// The Lease by which Weir's leader is known
+    #[arg(long, env = "WEIR_LEASE_NAME", default_value = "weir")]
+    lease_name: String,
+}
+
+/// How to show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// One screen
+    Text,
+    /// Text, with nothing left out
+    Wide,
+    /// Everything, for programs
+    Json,
+    /// Everything, for programs and people
+    Yaml,
+}
+
+/// Asks, sums up and renders.
+pub(super) async fn status(cluster: &ClusterArgs, args: &StatusArgs) -> Result<Outcome, CliError> {
+    let connection = cluster.connect().await?;
+    let answers = ask(&connection, cluster.namespace(), args).await?;
+    let status = summarize(answers, connection.clock.now());
+    Ok(Outcome {
+        code: if status.trouble.is_empty() {
+            FINE
+        } else {
+            TROUBLE
+        },
+        text: show(&status, args.output)?,
+    })
+}
+
+fn show(status: &Status, output: Output) -> Result<String, CliError> {
+    match output {
+        Output::Text => Ok(render(status, Detail::Screen)),
+        Output::Wide => Ok(render(status, Detail::Wide)),
+        Output::Json => serde_json::to_string_pretty(status)
+            .map(|text| text + "\n")
+            .map_err(CliError::Json),
+        Output::Yaml => serde_saphyr::to_string(status).map_err(CliError::Yaml),
+    }
+}
+
+/// The three requests, at once.
+async fn ask(
+    connection: &Connection,
+    namespace: Option<&str>,
+    args: &StatusArgs,
+) -> Result<Answers, CliError> {
+    let client = || connection.client.clone();
+    let control_planes: Api<ControlPlane> = Api::all(client());
+    let leases: Api<Lease> = Api::namespaced(client(), &args.weir_namespace);
+    let rollouts: Api<GuardedRollout> = match namespace {
+        Some(namespace) => Api::namespaced(client(), namespace),
+        None => Api::all(client()),
+    };
+    // Not from a resourceVersion of 0, which would be served without a limit.
+    let page = ListParams::default().limit(PAGE);
+    let (control_plane, rollouts, lease) = futures::join!(
+        control_planes.get(SINGLETON),
+        rollouts.list(&page),
+        leases.get(&args.lease_name),
+    );
+    let answers = (
+        answer(control_plane),
+        answer(rollouts.map(one_page)),
+        answer(lease),
+    );
+    if let (Err(source), Err(_), Err(_)) = answers {
+        return Err(connection.unreachable(source));
+    }
+    let (control_plane, rollouts, lease) = answers;
+    Ok(Answers {
+        control_plane: control_plane.unwrap_or_else(|error| silence(&error)),
+        rollouts: rollouts.unwrap_or_else(|error| silence(&error)),
+        lease: lease.unwrap_or_else(|error| silence(&error)),
+    })
+}
+
+fn one_page(list: ObjectList<GuardedRollout>) -> Page {
+    let next = list
+        .metadata
+        .continue_
+        .is_some_and(|token| !token.is_empty());
+    let remaining = list.metadata.remaining_item_count.unwrap_or_default();
+    Page {
+        rollouts: list.items,
+        beyond: u64::try_from(remaining)
+            .unwrap_or_default()
+            .max(u64::from(next)),
+    }
+}
+
+/// What one request was answered, if it was. A refusal is an answer; to be nobody is not.
+fn answer<T>(result: Result<T, kube::Error>) -> Result<Answer<T>, kube::Error> {
+    match result {
+        Ok(found) => Ok(Answer::Found(found)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Missing),
+        Err(kube::Error::Api(status)) if status.code != 401 => {
+            Ok(Answer::Refused(status.message.clone()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What stands for one request that got no answer while others did: an API server that drowns may
+/// still answer the small ones.
+fn silence<T>(error: &kube::Error) -> Answer<T> {
+    Answer::Refused(causes(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status as Refusal;
+
+    use super::*;
+
+    fn refusal(code: u16) -> Result<(), kube::Error> {
+        let status = Refusal::failure("no", "Because").with_code(code);
+        Err(kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer_and_silence_is_not() {
+        assert!(matches!(answer(Ok(())), Ok(Answer::Found(()))));
+        assert!(matches!(answer(refusal(404)), Ok(Answer::Missing)));
+        for code in [403, 429, 500, 503] {
+            assert!(matches!(answer(refusal(code)), Ok(Answer::Refused(why)) if why == "no"));
+        }
+        assert!(answer(refusal(401)).is_err());
+        let silent = Err::<(), _>(kube::Error::Service("connection refused".into()));
+        let why = answer(silent).map(|_| ()).unwrap_err();
+        assert!(
+            matches!(silence::<()>(&why), Answer::Refused(why) if why.contains("connection refused"))
+        );
+    }
+
+    #[test]
+    fn a_page_says_how_much_lies_beyond_it() {
+        let page = |metadata: serde_json::Value| {
+            let list = serde_json::json!({ "metadata": metadata, "items": [] });
+            one_page(serde_json::from_value(list).unwrap()).beyond
+        };
+        assert_eq!(page(serde_json::json!({})), 0);
+        assert_eq!(
+            page(serde_json::json!({ "continue": "x", "remainingItemCount": 7 })),
+            7
+        );
+        assert_eq!(page(serde_json::json!({ "continue": "x" })), 1);
+    }
+}

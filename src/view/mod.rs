@@ -1,0 +1,8 @@
+//! What Weir knows, as text for a terminal or as data for a program.
+//!
+//! Pure: it is given everything it shows, with the time, and returns strings. It neither asks nor
+//! prints. Colours are always in the text; whoever prints it takes them out where nobody sees them.
+
+mod age;
+pub mod status;
+mod table;

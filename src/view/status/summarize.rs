@@ -1,0 +1,263 @@
+//! From the API server's answers to the status, and to what is wrong.
+
+use k8s_openapi::{
+    api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp,
+};
+use weir_core::time::{Moment, Span};
+
+use super::{Answer, Answers, ApiServer, ApiServers, Life, Page, Rollout, Rollouts, Status, Weir};
+use crate::{
+    api::{
+        ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State,
+        marks::conditions,
+    },
+    view::age::age,
+};
+
+/// A Lease without a duration is Weir's own: forty seconds.
+const LEASE_SECONDS: i32 = 40;
+
+/// What the answers add up to.
+#[must_use]
+pub fn summarize(answers: Answers, now: Moment) -> Status {
+    let Answers {
+        control_plane,
+        rollouts,
+        lease,
+    } = answers;
+    let weir = weir(&lease, &control_plane, now);
+    let api_servers = api_servers(control_plane);
+    let rollouts = all_rollouts(rollouts, now);
+    let trouble = [
+        trouble_with_weir(&weir),
+        trouble_with_servers(&api_servers),
+        trouble_with_rollouts(&rollouts),
+    ];
+    Status {
+        trouble: trouble.concat(),
+        api_servers,
+        rollouts,
+        weir,
+    }
+}
+
+fn weir(lease: &Answer<Lease>, control_plane: &Answer<ControlPlane>, now: Moment) -> Weir {
+    let status = match control_plane {
+        Answer::Found(object) => object.status.clone().unwrap_or_default(),
+        Answer::Missing | Answer::Refused(_) => ControlPlaneStatus::default(),
+    };
+    let mut weir = Weir {
+        state: Life::Unknown,
+        version: status.version,
+        mode: status.mode,
+        leader: None,
+        renewed_seconds_ago: None,
+        unknown: None,
+    };
+    match lease {
+        Answer::Refused(why) => weir.unknown = Some(why.clone()),
+        Answer::Missing => weir.state = Life::NotInstalled,
+        Answer::Found(lease) => {
+            let spec = lease.spec.clone().unwrap_or_default();
+            let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
+            let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
+            let renewed = spec.renew_time.map(|time| now.since(moment(time.0)));
+            // A leader that goes in good order empties the holder's name.
+            weir.leader = spec.holder_identity.filter(|name| !name.is_empty());
+            weir.renewed_seconds_ago = renewed.map(seconds_of);
+            let held = weir.leader.is_some() && renewed.is_some_and(|ago| ago <= lasts);
+            weir.state = if held { Life::Running } else { Life::Silent };
+        }
+    }
+    weir
+}
+
+fn api_servers(control_plane: Answer<ControlPlane>) -> ApiServers {
+    let status = match control_plane {
+        Answer::Found(object) => object.status,
+        Answer::Missing => None,
+        Answer::Refused(why) => {
+            return ApiServers {
+                unknown: Some(why),
+                ..ApiServers::default()
+            };
+        }
+    };
+    let Some(status) = status else {
+        return ApiServers {
+            unknown: Some("Weir has not written what it sees of them".to_owned()),
+            ..ApiServers::default()
+        };
+    };
+    let seen = status.servers.into_iter().map(|server| ApiServer {
+        address: server.address,
+        state: server.state,
+        latency_ms: server.latency_ms,
+        usual_latency_ms: server.usual_latency_ms,
+        why: server.why,
+    });
+    let not_ready = status
+        .conditions
+        .into_iter()
+        .find(|condition| condition.type_ == conditions::READY && condition.status != "True")
+        .map(|condition| format!("{}: {}", condition.reason, condition.message));
+    ApiServers {
+        expected: status.expected_servers,
+        seen: seen.collect(),
+        not_ready,
+        unknown: None,
+    }
+}
+
+fn all_rollouts(answer: Answer<Page>, now: Moment) -> Rollouts {
+    let page = match answer {
+        Answer::Found(page) => page,
+        Answer::Missing => {
+            return Rollouts {
+                unknown: Some("GuardedRollouts are not defined: Weir is not installed".to_owned()),
+                ..Rollouts::default()
+            };
+        }
+        Answer::Refused(why) => {
+            return Rollouts {
+                unknown: Some(why),
+                ..Rollouts::default()
+            };
+        }
+    };
+    // A superseded rollout is history: its successor is listed.
+    let mut all: Vec<_> = page
+        .rollouts
+        .into_iter()
+        .map(|object| rollout(object, now))
+        .filter(|rollout| rollout.state != Some(State::Superseded))
+        .collect();
+    all.sort_by_cached_key(|one| (urgency(one.state), one.namespace.clone(), one.name.clone()));
+    let (complete, open) = all
+        .into_iter()
+        .partition(|rollout| rollout.state == Some(State::Complete));
+    Rollouts {
+        open,
+        complete,
+        beyond: page.beyond,
+        unknown: None,
+    }
+}
+
+fn rollout(object: GuardedRollout, now: Moment) -> Rollout {
+    let status = object.status.unwrap_or_default();
+    let begun = object.metadata.creation_timestamp;
+    Rollout {
+        namespace: object.metadata.namespace.unwrap_or_default(),
+        name: object.metadata.name.unwrap_or_default(),
+        state: status.state,
+        mode: status.mode,
+        width: status.width,
+        full_width: status.full_width,
+        wave: status.wave,
+        nodes_without_pod: status.nodes_without_pod,
+        age_seconds: begun.map_or(0, |Time(begun)| seconds_of(now.since(moment(begun)))),
+        summary: status.summary,
+        findings: status.findings,
+        findings_omitted: status.findings_omitted.unwrap_or_default(),
+    }
+}
+
+/// What a person must look at first comes first.
+const fn urgency(state: Option<State>) -> u8 {
+    match state {
+        Some(State::Held) => 0,
+        Some(State::Refused) => 1,
+        Some(State::Paused) => 2,
+        None | Some(State::Pending) => 3,
+        Some(State::Progressing | State::Soaking) => 4,
+        Some(State::Complete | State::Superseded) => 5,
+    }
+}
+
+fn trouble_with_weir(weir: &Weir) -> Vec<String> {
+    let what = match weir.state {
+        Life::Running => return Vec::new(),
+        Life::Silent => match weir.renewed_seconds_ago {
+            Some(seconds) => format!(
+                "Weir is silent: its lease was last renewed {} ago. Approved revisions run and \
+                 scale on, unapproved ones wait; what is shown here is what it last knew",
+                age(Span::from_secs(seconds))
+            ),
+            None => "Weir is silent: nobody holds its lease".to_owned(),
+        },
+        Life::NotInstalled => "Weir is not at work here: there is no lease of it".to_owned(),
+        Life::Unknown => format!(
+            "whether Weir is at work is not known: {}",
+            weir.unknown.as_deref().unwrap_or("its lease was not read")
+        ),
+    };
+    vec![what]
+}
+
+fn trouble_with_servers(servers: &ApiServers) -> Vec<String> {
+    let mut trouble = Vec::new();
+    if let Some(why) = &servers.unknown {
+        trouble.push(format!("nothing is known of the API servers: {why}"));
+    }
+    let bad = servers
+        .seen
+        .iter()
+        .filter(|one| one.state != ServerState::Quiet);
+    trouble.extend(bad.map(|server| {
+        let state = match server.state {
+            ServerState::Suffering => "suffers",
+            ServerState::Unseen | ServerState::Quiet => "is not seen",
+        };
+        let why = server
+            .why
+            .as_deref()
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        format!("API server {} {state}{why}", server.address)
+    }));
+    if let Some(expected) = servers.expected
+        && (servers.seen.len() as u64) < u64::from(expected)
+    {
+        let seen = servers.seen.len();
+        trouble.push(format!("only {seen} of {expected} API servers are seen"));
+    }
+    // The condition sums up what the servers say; alone it is news.
+    if trouble.is_empty() {
+        let why = servers.not_ready.iter();
+        trouble.extend(why.map(|why| format!("the control plane is not ready: {why}")));
+    }
+    trouble
+}
+
+fn trouble_with_rollouts(rollouts: &Rollouts) -> Vec<String> {
+    let mut trouble = Vec::new();
+    if let Some(why) = &rollouts.unknown {
+        trouble.push(format!("nothing is known of rollouts: {why}"));
+    }
+    for rollout in &rollouts.open {
+        let what = match (rollout.state, rollout.mode) {
+            (Some(State::Held), None | Some(Mode::Enforce)) => "is held",
+            (Some(State::Held), _) => "would be held, if it were enforced",
+            (Some(State::Refused), _) => "is refused",
+            _ => continue,
+        };
+        trouble.push(format!("{}/{} {what}", rollout.namespace, rollout.name));
+    }
+    if rollouts.beyond > 0 {
+        trouble.push(format!(
+            "{} more rollouts were not looked at",
+            rollouts.beyond
+        ));
+    }
+    trouble
+}
+
+fn moment(time: Timestamp) -> Moment {
+    // Before 1970 there was no Kubernetes.
+    Moment::from_millis(u64::try_from(time.as_millisecond()).unwrap_or_default())
+}
+
+const fn seconds_of(span: Span) -> u64 {
+    span.as_millis() / 1000
+}

@@ -1,0 +1,261 @@
+//! The status as one screen of text.
+
+use anstyle::{AnsiColor, Style};
+use weir_core::time::Span;
+
+use super::{ApiServer, ApiServers, Life, Rollout, Rollouts, Status, Weir};
+use crate::{
+    api::{Finding, Mode, ServerState, Severity, State},
+    view::{
+        age::age,
+        table::{self, Cell},
+    },
+};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BUSY: Style = AnsiColor::Cyan.on_default();
+const WARN: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const HEAD: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// Open rollouts on a screen that is not wide; what is held comes first.
+const ROLLOUTS: usize = 20;
+/// Sentences on what is wrong, on a screen that is not wide.
+const TROUBLES: usize = 10;
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// One screen.
+    Screen,
+    /// Everything.
+    Wide,
+}
+
+/// The status as text, with colours, and a line break at its end.
+#[must_use]
+pub fn render(status: &Status, detail: Detail) -> String {
+    let lines = [
+        api_servers(&status.api_servers),
+        rollouts(&status.rollouts, detail),
+        weir(&status.weir),
+        conclusion(&status.trouble, detail),
+    ];
+    let mut text = lines.map(|part| part.join("\n")).join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn head(title: &str, rest: &str) -> String {
+    format!("{HEAD}{title}{HEAD:#}  {rest}")
+        .trim_end()
+        .to_owned()
+}
+
+fn unknown(title: &str, why: &str) -> Vec<String> {
+    vec![head(title, &format!("{WARN}not known{WARN:#}: {why}"))]
+}
+
+fn api_servers(servers: &ApiServers) -> Vec<String> {
+    const TITLE: &str = "API SERVERS";
+    if let Some(why) = &servers.unknown {
+        return unknown(TITLE, why);
+    }
+    let seen = servers.seen.len();
+    let count = match servers.expected {
+        Some(expected) => format!("{seen} of {expected} seen"),
+        None => format!("{seen} seen; how many there should be is not known"),
+    };
+    let rows: Vec<_> = servers.seen.iter().map(api_server).collect();
+    [vec![head(TITLE, &count)], table::lines(&rows)].concat()
+}
+
+fn api_server(server: &ApiServer) -> Vec<Cell> {
+    let (state, style) = match server.state {
+        ServerState::Quiet => ("Quiet", GOOD),
+        ServerState::Suffering => ("Suffering", BAD),
+        ServerState::Unseen => ("Unseen", WARN),
+    };
+    let latency = match (server.latency_ms, server.usual_latency_ms) {
+        (Some(now), Some(usual)) => format!("{now} ms, usually {usual} ms"),
+        (Some(now), None) => format!("{now} ms"),
+        (None, _) => String::new(),
+    };
+    vec![
+        server.address.as_str().into(),
+        Cell::styled(state, style),
+        latency.into(),
+        server.why.clone().unwrap_or_default().into(),
+    ]
+}
+
+fn rollouts(rollouts: &Rollouts, detail: Detail) -> Vec<String> {
+    const TITLE: &str = "ROLLOUTS";
+    if let Some(why) = &rollouts.unknown {
+        return unknown(TITLE, why);
+    }
+    let mut lines = vec![head(TITLE, &count(rollouts))];
+    let limit = match detail {
+        Detail::Screen => ROLLOUTS,
+        Detail::Wide => usize::MAX,
+    };
+    let mut shown: Vec<_> = rollouts.open.iter().take(limit).collect();
+    if detail == Detail::Wide {
+        shown.extend(&rollouts.complete);
+    }
+    if shown.is_empty() {
+        return lines;
+    }
+    let titles = ["NAMESPACE", "NAME", "STATE", "WIDTH", "WAVE", "MODE", "AGE"];
+    let mut rows = vec![titles.map(|title| Cell::styled(title, FAINT)).to_vec()];
+    rows.extend(shown.iter().map(|rollout| row(rollout)));
+    let mut table = table::lines(&rows).into_iter();
+    lines.extend(table.next());
+    for (line, rollout) in table.zip(&shown) {
+        lines.push(line);
+        lines.extend(
+            reasons(rollout, detail)
+                .into_iter()
+                .map(|why| format!("      {why}")),
+        );
+    }
+    let hidden = rollouts.open.len().saturating_sub(limit);
+    if hidden > 0 {
+        lines.push(format!("  and {hidden} more: see them with -o wide"));
+    }
+    lines
+}
+
+fn count(rollouts: &Rollouts) -> String {
+    let held = rollouts
+        .open
+        .iter()
+        .filter(|one| one.state == Some(State::Held))
+        .count();
+    let open = rollouts.open.len();
+    let complete = rollouts.complete.len();
+    let beyond = match rollouts.beyond {
+        0 => String::new(),
+        more => format!(", {more} more not looked at"),
+    };
+    if open == 0 && complete == 0 && rollouts.beyond == 0 {
+        return "none".to_owned();
+    }
+    format!("{open} in flight, {held} held, {complete} complete{beyond}")
+}
+
+fn row(rollout: &Rollout) -> Vec<Cell> {
+    let (state, style) = match rollout.state {
+        None => ("New", BUSY),
+        Some(State::Pending) => ("Pending", BUSY),
+        Some(State::Progressing) => ("Progressing", BUSY),
+        Some(State::Soaking) => ("Soaking", BUSY),
+        Some(State::Held) => ("Held", BAD),
+        Some(State::Paused) => ("Paused", WARN),
+        Some(State::Complete) => ("Complete", GOOD),
+        Some(State::Refused) => ("Refused", BAD),
+        Some(State::Superseded) => ("Superseded", FAINT),
+    };
+    vec![
+        rollout.namespace.as_str().into(),
+        rollout.name.as_str().into(),
+        Cell::styled(state, style),
+        format!("{}/{}", rollout.width, rollout.full_width).into(),
+        rollout.wave.to_string().into(),
+        rollout.mode.map_or("-", mode).into(),
+        age(Span::from_secs(rollout.age_seconds)).into(),
+    ]
+}
+
+/// Why a rollout is where it is: what holds it, or its summary if nothing does.
+fn reasons(rollout: &Rollout, detail: Detail) -> Vec<String> {
+    let quiet = matches!(rollout.state, Some(State::Complete)) && detail == Detail::Screen;
+    let mut lines: Vec<_> = rollout
+        .findings
+        .iter()
+        .filter(|finding| detail == Detail::Wide || finding.severity == Severity::Hold)
+        .map(reason)
+        .collect();
+    let shown = if detail == Detail::Wide {
+        lines.len()
+    } else {
+        lines.len().min(2)
+    };
+    let cut = lines.len() - shown + rollout.findings_omitted as usize;
+    lines.truncate(shown);
+    if cut > 0 {
+        lines.push(format!("and {cut} more findings"));
+    }
+    if lines.is_empty() && !quiet {
+        lines.extend(rollout.summary.clone());
+    }
+    if rollout.nodes_without_pod > 0 {
+        lines.push(format!(
+            "{} nodes wait for a pod",
+            rollout.nodes_without_pod
+        ));
+    }
+    lines
+}
+
+fn reason(finding: &Finding) -> String {
+    let Finding {
+        reason,
+        severity: _,
+        subject,
+        evidence,
+        clears_when,
+    } = finding;
+    format!("{reason} on {subject}: {evidence}; clears when {clears_when}")
+}
+
+fn weir(weir: &Weir) -> Vec<String> {
+    let state = match weir.state {
+        Life::Running => format!("{GOOD}Running{GOOD:#}"),
+        Life::Silent => format!("{BAD}Silent{BAD:#}"),
+        Life::NotInstalled => format!("{BAD}Not installed{BAD:#}"),
+        Life::Unknown => format!("{WARN}Not known{WARN:#}"),
+    };
+    let parts = [
+        Some(state),
+        weir.version
+            .as_ref()
+            .map(|version| format!("version {version}")),
+        weir.mode.map(|ceiling| format!("mode {}", mode(ceiling))),
+        weir.leader
+            .as_ref()
+            .map(|leader| format!("leader {leader}")),
+        weir.renewed_seconds_ago
+            .map(|seconds| format!("lease renewed {} ago", age(Span::from_secs(seconds)))),
+    ];
+    vec![head(
+        "WEIR",
+        &parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
+    )]
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "Observe",
+        Mode::Shadow => "Shadow",
+        Mode::Enforce => "Enforce",
+    }
+}
+
+fn conclusion(trouble: &[String], detail: Detail) -> Vec<String> {
+    if trouble.is_empty() {
+        return vec![format!("{GOOD}Nothing is wrong.{GOOD:#}")];
+    }
+    let limit = match detail {
+        Detail::Screen => TROUBLES,
+        Detail::Wide => usize::MAX,
+    };
+    let mut lines = vec![format!("{BAD}Not fine:{BAD:#}")];
+    lines.extend(trouble.iter().take(limit).map(|what| format!("  - {what}")));
+    let hidden = trouble.len().saturating_sub(limit);
+    if hidden > 0 {
+        lines.push(format!("  and {hidden} more: see them with -o wide"));
+    }
+    lines
+}
