@@ -26,7 +26,7 @@ impl Source {
 
     /// The code before the inline tests, which are the last thing in a file.
     pub(crate) fn product(&self) -> &str {
-        match self.code.find("#[cfg(test)]\nmod ") {
+        match self.code.find("#[cfg(test)]\nmod tests {") {
             Some(start) => &self.code[..start],
             None => &self.code,
         }
@@ -188,6 +188,8 @@ fn inline_tests_are_not_product() {
         "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    x();\n}\n",
     );
     assert_eq!(source.product().trim(), "fn a() {}");
+    let elsewhere = Source::new("src/a.rs", "#[cfg(test)]\nmod tests;\n\nfn a() {}\n");
+    assert!(elsewhere.product().contains("fn a()"));
     assert!(!source.is_test());
     assert!(Source::new("src/a/tests.rs", "").is_test());
     assert!(Source::new("src/a/tests/b.rs", "").is_test());
