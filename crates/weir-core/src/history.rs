@@ -57,7 +57,8 @@ pub struct History {
     pub progress: Progress,
     /// Soak time added at `soaked_width`.
     pub soaked: Span,
-    /// The width that soak is added for; nodes served because they starved add to it.
+    /// The pods that ran and could be judged when that soak began; nodes served because they starved
+    /// add to it.
     pub soaked_width: u32,
     /// Harm that stands, ordered by rule and subject.
     pub standing: Vec<Standing>,

@@ -88,15 +88,15 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     conclude(&scene, verdict, course, Vec::new(), history)
 }
 
-/// Takes the width as it is seen into the history: the target is never below what is out, since what
-/// is out cannot be called back, nor above full width.
+/// Takes the width as it is seen into the history: the target is never below what runs, since that
+/// cannot be called back, nor above full width.
 fn follow_width(scene: &Scene<'_>, history: &mut History) {
     let rollout = &scene.evidence.rollout;
     history.approved = rollout
         .approved
         .then(|| history.approved.unwrap_or(scene.now));
     if rollout.pods.fresh().is_some() {
-        let target = history.progress.target.max(scene.census.out());
+        let target = history.progress.target.max(scene.census.judged());
         history.progress.target = target.min(scene.census.full);
     }
 }
@@ -112,7 +112,7 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     }
     count_hold(verdict, history, now);
     let seen = seen(scene, verdict, history.progress.target);
-    soak::count(history, seen, verdict.harmed(), now);
+    soak::count(history, seen, verdict.harmed(), scene.census.judged(), now);
     history.standing.clone_from(&verdict.standing);
     history.informed |= !verdict.blind;
     history.seen = seen;

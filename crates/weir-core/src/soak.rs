@@ -42,12 +42,12 @@ pub(crate) fn quiet_since(history: &History, seen: Seen, now: Moment) -> Span {
 
 /// Counts the time since the last judgement as soak, if it is that.
 ///
-/// Soak belongs to a width. A pod that is replaced does not disturb it; one more than it was begun
-/// with does, whoever let it through.
-pub(crate) fn count(history: &mut History, seen: Seen, harmed: bool, now: Moment) {
-    if harmed || history.width > history.soaked_width {
+/// Soak belongs to a width, that of the pods that could be judged. A pod that is replaced does not
+/// disturb it; one more than it was begun with does, whoever let it through.
+pub(crate) fn count(history: &mut History, seen: Seen, harmed: bool, judged: u32, now: Moment) {
+    if harmed || judged > history.soaked_width {
         history.soaked = Span::ZERO;
-        history.soaked_width = history.width;
+        history.soaked_width = judged;
     } else if (history.seen, seen) == (Seen::Calm, Seen::Calm) {
         history.soaked = history.soaked + watched(history, now);
     }

@@ -101,12 +101,15 @@ pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
         );
         findings.push(leak.only_told());
     }
-    let (out, target) = (scene.census.out(), scene.target);
-    if out > target + starving::allowance(scene.policy, scene.census.full) {
+    let (run, target) = (scene.census.judged(), scene.target);
+    if run > target + starving::allowance(scene.policy, scene.census.full) {
         let beyond = Finding::hold(
             Rule::PodsLeaked,
             "width",
-            format!("{out} pods are out where the waves allow {target}: released by hand?"),
+            format!(
+                "{run} pods run where the waves allow {target}: let through by hand, or on nodes \
+                 that came back"
+            ),
             "at once: it is taken for the width, and soaked anew",
         );
         findings.push(beyond.only_told());

@@ -1,4 +1,6 @@
 //! The judge as a whole: timelines that read as scripts, and properties that hold for any evidence.
 
+mod any;
 mod play;
+mod properties;
 mod timelines;

@@ -377,10 +377,10 @@ fn the_canary_s_node_dies_and_another_takes_its_place() {
         1 s: Progressing 0/1 of 20, release 1
         3 s: Soaking 1/1 of 20
         5 s: Progressing 1/1 of 20, release 1
-        7 s: Soaking 2/2 of 20
-        17 s: Progressing 2/4 of 20, release 2
-        19 s: Soaking 4/4 of 20
-        29 s: Progressing 4/8 of 20, release 4
+        7 s: Soaking 2/1 of 20
+        16 s: Progressing 2/2 of 20
+        17 s: Soaking 2/2 of 20
+        28 s: Progressing 2/4 of 20, release 2
         ",
     );
 }

@@ -1,0 +1,247 @@
+//! Any policy, evidence and history that a judgement may be asked for, within a small world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use weir_core::{
+    evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence, ServerEvidence},
+    history::{History, Progress, Standing},
+    plan::{Finding, Rule, Severity},
+    policy::Policy,
+    soak::Seen,
+    time::{Moment, Span},
+};
+
+use crate::play::{BEGIN, calm, server};
+
+/// When any evidence is judged.
+pub(crate) const NOW: Moment = Moment::from_millis(1_000_600_000);
+
+/// How many nodes there are.
+const NODES: usize = 10;
+
+/// Everything that a judgement is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) policy: Policy,
+    pub(crate) evidence: Evidence,
+    pub(crate) history: History,
+}
+
+/// Any case at all.
+pub(crate) fn case() -> impl Strategy<Value = Case> {
+    (policy(), evidence(), history()).prop_map(|(policy, evidence, history)| Case {
+        policy,
+        evidence,
+        history,
+    })
+}
+
+/// Any case in which the next thing to do would be to let pods through: nothing suffers.
+pub(crate) fn harmless_case() -> impl Strategy<Value = Case> {
+    case().prop_map(|mut case| {
+        for server in case.evidence.servers.values_mut() {
+            *server = calm();
+        }
+        case.evidence.expected_servers = Reading::Fresh(1);
+        case.evidence.rollout.paused = false;
+        case.history.standing.clear();
+        case
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (
+        prop_oneof![Just(Policy::fast()), Just(Policy::careful())],
+        0.1..30.0,
+        0.0..0.3,
+    )
+        .prop_map(
+            |(policy, releases_per_second, starving_per_ten_minutes)| Policy {
+                releases_per_second,
+                starving_per_ten_minutes,
+                ..policy
+            },
+        )
+}
+
+fn reading<T: Clone + std::fmt::Debug>(value: T) -> impl Strategy<Value = Reading<T>> {
+    let stale = Reading::Stale {
+        value: value.clone(),
+        age: Span::from_secs(20),
+    };
+    prop_oneof![
+        20 => Just(Reading::Fresh(value)),
+        1 => Just(stale),
+        1 => Just(Reading::Absent { why: "refused".to_owned() }),
+        1 => Just(Reading::Garbled { why: "cut".to_owned() }),
+    ]
+}
+
+fn a_server() -> impl Strategy<Value = ServerEvidence> {
+    let faults = (
+        select(vec![5.0, 5.0, 5.0, 300.0]),
+        select(vec![0, 0, 0, 2]),
+        any::<bool>(),
+    );
+    let flows = (
+        select(vec![0.0, 0.0, 0.0, 3.0]),
+        select(vec![0.0, 0.0, 0.0, 9.0]),
+    );
+    let restarted = option::weighted(0.1, (0..100_u64).prop_map(Span::from_secs));
+    (faults, flows, restarted)
+        .prop_map(|((p50_ms, failed, known), (queued, rejected), restarted)| {
+            let mut server = calm();
+            if let Reading::Fresh(latency) = &mut server.latency {
+                latency.p50_ms = p50_ms;
+                latency.failed = failed;
+                latency.baseline_p50_ms = known.then_some(5.0);
+            }
+            if let Reading::Fresh(flow) = &mut server.flow {
+                flow.queued = queued;
+                flow.rejected_per_second = rejected;
+            }
+            server.restarted = restarted.map(|ago| NOW - ago);
+            server
+        })
+        .prop_flat_map(|server| {
+            let readings = (
+                reading(*server.latency.fresh().expect("calm")),
+                reading(server.flow.fresh().expect("calm").clone()),
+                reading(*server.process.fresh().expect("calm")),
+            );
+            readings.prop_map(move |(latency, flow, process)| ServerEvidence {
+                latency,
+                flow,
+                process,
+                restarted: server.restarted,
+            })
+        })
+}
+
+fn pod() -> impl Strategy<Value = (PodState, Span, bool)> {
+    let states = prop_oneof![
+        6 => Just(PodState::Gated),
+        6 => Just(PodState::Ready),
+        1 => Just(PodState::Unscheduled),
+        1 => Just(PodState::Starting),
+        1 => Just(PodState::Failing),
+    ];
+    (
+        states,
+        (0..400_u64).prop_map(Span::from_secs),
+        prop::bool::weighted(0.95),
+    )
+}
+
+fn node() -> impl Strategy<Value = NodeRow> {
+    let zone = select(vec!["", "a", "b"]);
+    let joined = select(vec![
+        BEGIN - Span::from_secs(60),
+        BEGIN + Span::from_secs(60),
+    ]);
+    (zone, prop::bool::weighted(0.85), joined).prop_map(|(zone, ready, joined)| NodeRow {
+        zone: zone.to_owned(),
+        ready,
+        joined,
+    })
+}
+
+fn name(node: usize) -> String {
+    format!("node-{node}")
+}
+
+fn rollout() -> impl Strategy<Value = RolloutEvidence> {
+    let nodes = vec(node(), NODES);
+    let pods = vec(option::weighted(0.8, pod()), NODES);
+    let others = vec(prop::bool::weighted(0.2), NODES);
+    let flags = (
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.1),
+    );
+    (nodes, pods, others, 0..12_u32, 1..3_u32, flags).prop_flat_map(
+        |(nodes, pods, others, desired, max_unavailable, (earlier_approved, approved, paused))| {
+            let nodes: BTreeMap<_, _> = nodes
+                .into_iter()
+                .enumerate()
+                .map(|(at, node)| (name(at), node))
+                .collect();
+            let row = |(at, pod): (usize, Option<(PodState, Span, bool)>)| {
+                let (state, age, tame) = pod?;
+                let born_gated = tame || state == PodState::Gated;
+                let row = PodRow {
+                    node: name(at),
+                    state,
+                    since: NOW - age,
+                    born_gated,
+                };
+                Some((format!("pod-{at}"), row))
+            };
+            let pods: BTreeMap<_, _> = pods.into_iter().enumerate().filter_map(row).collect();
+            let served: BTreeSet<_> = (0..NODES).filter(|at| others[*at]).map(name).collect();
+            (reading(pods), reading(nodes)).prop_map(move |(pods, nodes)| RolloutEvidence {
+                desired,
+                max_unavailable,
+                pods,
+                nodes,
+                served_by_others: served.clone(),
+                earlier_approved,
+                approved,
+                paused,
+            })
+        },
+    )
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    (vec(a_server(), 1..3), reading(1), reading(()), rollout()).prop_map(
+        |(servers, expected_servers, source, rollout)| Evidence {
+            servers: servers
+                .into_iter()
+                .enumerate()
+                .map(|(at, known)| (server(&format!("api-{at}")), known))
+                .collect(),
+            expected_servers,
+            sources: BTreeMap::from([("daemon sets".to_owned(), source)]),
+            rollout,
+        },
+    )
+}
+
+fn standing() -> impl Strategy<Value = Vec<Standing>> {
+    let harm = (0..12_u64, 0..700_u64).prop_map(|(quiet, since)| Standing {
+        finding: Finding {
+            rule: Rule::LatencyRegressed,
+            severity: Severity::Hold,
+            subject: "api-0".to_owned(),
+            evidence: "slow".to_owned(),
+            clears_when: "fast".to_owned(),
+        },
+        since: NOW - Span::from_secs(since),
+        quiet: Span::from_secs(quiet),
+    });
+    option::weighted(0.2, harm).prop_map(|harm| harm.into_iter().collect())
+}
+
+fn history() -> impl Strategy<Value = History> {
+    let progress = (0..12_u32, 0..8_u32, 0.02..1.0).prop_map(|(target, wave, pace)| Progress {
+        target,
+        wave,
+        pace,
+    });
+    let seen = select(vec![Seen::Calm, Seen::Calm, Seen::Disturbed, Seen::Blind]);
+    let soak = (0..200_u64, 0..14_u32);
+    (progress, seen, soak, 0..8000_u64, standing(), 0.0..3.0).prop_map(
+        |(progress, seen, (soaked, soaked_width), gap, standing, starving_tokens)| History {
+            judged: NOW - Span::from_millis(gap),
+            informed: true,
+            seen,
+            soaked: Span::from_secs(soaked),
+            soaked_width,
+            standing,
+            starving_tokens,
+            ..History::resumed(BEGIN, progress, BEGIN)
+        },
+    )
+}
