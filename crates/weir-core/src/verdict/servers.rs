@@ -60,18 +60,17 @@ pub(super) fn latency_regressed(scene: &Scene<'_>, server: &Server<'_>) -> Optio
     if latency.failed < FAILED_PROBES && latency.p50_ms < limit {
         return None;
     }
-    let quiet = latency
-        .baseline_p50_ms
-        .map_or_else(String::new, |baseline| {
-            format!(", in quiet times {baseline:.0} ms")
-        });
+    let quiet = said(latency.baseline_p50_ms, |ms| {
+        format!(", in quiet times {ms:.0} ms")
+    });
+    let failure = said(latency.failure.as_ref(), |why| format!(" ({why})"));
     Some(Finding::hold(
         Rule::LatencyRegressed,
         server.address,
         format!(
-            "median of probes {:.0} ms (limit {limit:.0} ms{quiet}), slowest {:.0} ms, {} of the last \
-             {} failed",
-            latency.p50_ms, latency.max_ms, latency.failed, latency.probes
+            "median of the last {} probes {:.0} ms (limit {limit:.0} ms{quiet}), slowest {:.0} ms, \
+             {} failed{failure}",
+            latency.probes, latency.p50_ms, latency.max_ms, latency.failed
         ),
         format!(
             "the median has been below {limit:.0} ms, with fewer than {FAILED_PROBES} probes failed, \
@@ -79,6 +78,10 @@ pub(super) fn latency_regressed(scene: &Scene<'_>, server: &Server<'_>) -> Optio
             scene.policy.harm.clear_after
         ),
     ))
+}
+
+fn said<T>(known: Option<T>, say: impl FnOnce(T) -> String) -> String {
+    known.map_or_else(String::new, say)
 }
 
 fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
@@ -92,45 +95,56 @@ fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
 pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
     let flow = server.known.flow.fresh()?;
     let limit = scene.policy.harm.queued;
-    (flow.queued >= limit).then(|| {
-        let level = flow
-            .worst_level
-            .as_ref()
-            .map_or_else(String::new, |level| format!(", longest at level {level}"));
-        Finding::hold(
-            Rule::QueueSaturated,
-            server.name.as_str(),
-            format!(
-                "{:.1} requests waited in queues on average (limit {limit:.1}), {:.0} when last \
-                 read{level}",
-                flow.queued, flow.in_queue
-            ),
-            format!(
-                "fewer than {limit:.1} have waited for {}",
-                scene.policy.harm.clear_after
-            ),
-        )
-    })
+    if flow.queued < limit {
+        return None;
+    }
+    let level = said(flow.worst_level.as_ref(), |level| {
+        format!(", most at level {level}")
+    });
+    Some(Finding::hold(
+        Rule::QueueSaturated,
+        server.name.as_str(),
+        format!(
+            "{:.1} requests were queued on average (limit {limit:.1}){level}; those let go had \
+             waited {:.0} ms, {:.0} wait still",
+            flow.queued, flow.mean_wait_ms, flow.in_queue
+        ),
+        format!(
+            "fewer than {limit:.1} have been queued for {}",
+            scene.policy.harm.clear_after
+        ),
+    ))
 }
 
-/// An API server refuses requests with 429.
+/// An API server refuses requests with 429: as it tells itself, or as Weir's probes meet it.
 pub(super) fn rejecting(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
-    let flow = server.known.flow.fresh()?;
     let limit = scene.policy.harm.rejected_per_second;
-    (flow.rejected_per_second >= limit).then(|| {
-        Finding::hold(
-            Rule::Rejecting,
-            server.name.as_str(),
-            format!(
-                "{:.1} requests a second refused with 429 (limit {limit:.1})",
-                flow.rejected_per_second
-            ),
-            format!(
-                "fewer than {limit:.1} a second have been refused for {}",
-                scene.policy.harm.clear_after
-            ),
-        )
-    })
+    let told = server
+        .known
+        .flow
+        .fresh()
+        .map_or(0.0, |flow| flow.rejected_per_second);
+    let (met, probes) = server
+        .known
+        .latency
+        .fresh()
+        .map_or((0, 0), |latency| (latency.refused, latency.probes));
+    if told < limit && met < FAILED_PROBES {
+        return None;
+    }
+    Some(Finding::hold(
+        Rule::Rejecting,
+        server.name.as_str(),
+        format!(
+            "{told:.1} requests a second refused with 429 (limit {limit:.1}), and {met} of the last \
+             {probes} probes"
+        ),
+        format!(
+            "fewer than {limit:.1} a second, and fewer than {FAILED_PROBES} probes, have been refused \
+             for {}",
+            scene.policy.harm.clear_after
+        ),
+    ))
 }
 
 /// An API server's memory grows fast.

@@ -106,7 +106,7 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
         })
         .prop_flat_map(|server| {
             let readings = (
-                reading(*server.latency.fresh().expect("calm")),
+                reading(server.latency.fresh().expect("calm").clone()),
                 reading(server.flow.fresh().expect("calm").clone()),
                 reading(*server.process.fresh().expect("calm")),
             );
