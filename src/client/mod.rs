@@ -10,6 +10,8 @@
 
 mod body;
 mod budget;
+#[cfg(test)]
+pub(crate) mod fake;
 mod gate;
 mod pulse;
 mod spent;
@@ -138,12 +140,6 @@ impl Clients {
     #[must_use]
     pub fn lease(&self) -> kube::Client {
         self.lease.clone()
-    }
-
-    /// The usual endpoint for one watch, which makes `pulse` beat with each sign of life.
-    #[must_use]
-    pub fn watching(&self, pulse: Arc<Pulse>) -> kube::Client {
-        pulse::watching(self.api(), pulse)
     }
 
     /// One API server by its `host:port`, to measure it: never retried, never made to wait, and with

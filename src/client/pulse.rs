@@ -64,23 +64,25 @@ impl Pulse {
         self.caught_up.store(false, Relaxed);
     }
 
+    /// A client whose answers to watches make this pulse beat. It is for one watch.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>, client: kube::Client) -> kube::Client {
+        let pulse = Arc::clone(self);
+        let namespace = client.default_namespace().to_owned();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (client, pulse) = (client.clone(), Arc::clone(&pulse));
+            async move {
+                let stage = Stage::of(&request);
+                let response = client.send(request).await?;
+                Ok::<_, kube::Error>(listen(response, stage, pulse))
+            }
+        });
+        kube::Client::new(service, namespace)
+    }
+
     fn beat(&self) {
         self.last.store(self.clock.now().as_millis(), Relaxed);
     }
-}
-
-/// A client whose answers to watches make `pulse` beat.
-pub(super) fn watching(client: kube::Client, pulse: Arc<Pulse>) -> kube::Client {
-    let namespace = client.default_namespace().to_owned();
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let (client, pulse) = (client.clone(), Arc::clone(&pulse));
-        async move {
-            let stage = Stage::of(&request);
-            let response = client.send(request).await?;
-            Ok::<_, kube::Error>(listen(response, stage, pulse))
-        }
-    });
-    kube::Client::new(service, namespace)
 }
 
 /// What an answer says about what is kept.

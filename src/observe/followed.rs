@@ -18,7 +18,7 @@ use super::{
         run::{Selection, run},
     },
 };
-use crate::{client::Clients, clock::Clock, tasks::TaskError};
+use crate::{clock::Clock, tasks::TaskError};
 
 /// A workload and the label selector of its pods: one that comes back with another selector is
 /// another watch.
@@ -77,7 +77,7 @@ impl Followed {
     /// Keeps the watches that `targets` asks for, for as long as it is polled.
     pub(super) async fn follow(
         self: Arc<Self>,
-        clients: Clients,
+        client: kube::Client,
         mut targets: watch::Receiver<Targets>,
     ) -> Result<(), TaskError> {
         let mut pods = Crowd::new();
@@ -86,11 +86,11 @@ impl Followed {
             let wanted = targets.borrow_and_update().clone();
             self.forget_all_but(&wanted);
             pods.set(&wanted.pods, |pods| {
-                run(clients.clone(), self.kept_pods(pods), Selection::pods(pods))
+                run(client.clone(), self.kept_pods(pods), Selection::pods(pods))
             });
             nodes.set(&wanted.nodes, |labels| {
                 run(
-                    clients.clone(),
+                    client.clone(),
                     self.kept_nodes(labels),
                     Selection::default(),
                 )
@@ -139,3 +139,6 @@ impl Selection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

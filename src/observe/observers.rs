@@ -53,7 +53,7 @@ impl Observers {
         };
         let (targets, wanted) = watch::channel(Targets::default());
         let followed = Arc::new(Followed::new(clock));
-        let follow = Arc::clone(&followed).follow(clients.clone(), wanted);
+        let follow = Arc::clone(&followed).follow(clients.api(), wanted);
         start.tasks.start("watches of followed workloads", follow);
         Self {
             daemon_sets: start.watch("watch on daemonsets", DaemonSets),
@@ -163,11 +163,7 @@ struct Starter<'a> {
 impl Starter<'_> {
     fn watch<K: Keep>(&mut self, name: &'static str, keep: K) -> Arc<Kept<K>> {
         let kept = Arc::new(Kept::new(keep, self.clock));
-        let watch = run(
-            self.clients.clone(),
-            Arc::clone(&kept),
-            Selection::default(),
-        );
+        let watch = run(self.clients.api(), Arc::clone(&kept), Selection::default());
         self.tasks.start(name, async {
             watch.await;
             Ok(())

@@ -19,7 +19,7 @@ async fn ask(path: &str, status: u16, pulse: &Arc<Pulse>) {
         let body = Body::from(b"a bookmark\n".to_vec());
         Ok::<_, kube::Error>(Response::builder().status(status).body(body).unwrap())
     });
-    let client = watching(kube::Client::new(server, "default"), Arc::clone(pulse));
+    let client = pulse.listen(kube::Client::new(server, "default"));
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = client.send(request).await.unwrap();
     tokio::time::advance(Duration::from_secs(1)).await;

@@ -25,7 +25,7 @@ use std::{
 use tokio::sync::watch;
 use weir_core::{
     evidence::{Reading, ServerEvidence, ServerId},
-    servers::Fleet,
+    servers::{Fleet, ProbeKind, ProbeResult},
     time::Moment,
 };
 
@@ -37,7 +37,7 @@ use super::{
     watches::{
         instance::Instances,
         kept::Kept,
-        run::{Selection, run},
+        run::{Selection, chain, run},
     },
 };
 use crate::{
@@ -71,7 +71,6 @@ pub(super) struct Servers {
 /// What each prober and scraper works with.
 #[derive(Clone)]
 struct Desk {
-    clients: Clients,
     clock: Clock,
     fleet: Arc<Mutex<Fleet>>,
     tempo: watch::Receiver<Tempo>,
@@ -86,14 +85,13 @@ impl Servers {
         let fleet = Arc::new(Mutex::new(Fleet::new(Tempo::default().cadence())));
         let (tempo, paced) = watch::channel(Tempo::default());
         let desk = Desk {
-            clients: clients.clone(),
             clock,
             fleet: Arc::clone(&fleet),
             tempo: paced.clone(),
         };
 
         let watch = run(
-            clients.clone(),
+            clients.api(),
             Arc::clone(&instances),
             Selection::kubernetes(),
         );
@@ -101,17 +99,17 @@ impl Servers {
             watch.await;
             Ok(())
         });
-        tasks.start(
-            "identities",
-            Arc::clone(&identities).poll(clients.api(), paced),
-        );
-        let namespace = namespace.to_owned();
-        let probe = move |desk: &Desk, address: &str| {
-            probe::run(desk.clone(), address.to_owned(), namespace.clone())
-        };
-        tasks.start("probes", desk.clone().each(Arc::clone(&instances), probe));
-        let scrape = |desk: &Desk, address: &str| scrape::run(desk.clone(), address.to_owned());
-        tasks.start("scrapes", desk.each(Arc::clone(&instances), scrape));
+        let poll = Arc::clone(&identities).poll(clients.api(), paced);
+        tasks.start("count of the API servers", poll);
+        let namespace: Arc<str> = namespace.into();
+        let probe =
+            move |desk, client, address| probe::run(desk, client, address, Arc::clone(&namespace));
+        let probes = desk
+            .clone()
+            .each(clients.clone(), Arc::clone(&instances), probe);
+        tasks.start("probes", probes);
+        let scrapes = desk.each(clients.clone(), Arc::clone(&instances), scrape::run);
+        tasks.start("scrapes", scrapes);
         Self {
             instances,
             identities,
@@ -168,8 +166,9 @@ impl Desk {
     /// Keeps one future for each address, for as long as it is polled.
     async fn each<F>(
         self,
+        clients: Clients,
         instances: Arc<Kept<Instances>>,
-        start: impl Fn(&Self, &str) -> F,
+        start: impl Fn(Self, kube::Client, String) -> F,
     ) -> Result<(), TaskError>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -181,13 +180,33 @@ impl Desk {
             // Addresses that are no longer heard of for certain are asked all the same.
             if let Some(addresses) = instances.reading(now).last().map(|slices| flat(slices)) {
                 self.fleet().endpoints(&addresses, now);
-                crowd.set(&addresses, |address: &String| start(&self, address));
+                crowd.set(&addresses, |address: &String| {
+                    let client = self.client(&clients, address);
+                    let asking = client.map(|client| start(self.clone(), client, address.clone()));
+                    async {
+                        match asking {
+                            Some(asking) => asking.await,
+                            None => std::future::pending().await,
+                        }
+                    }
+                });
             }
             tokio::select! {
                 _ = look.tick() => {}
                 () = crowd.run() => return Ok(()),
             }
         }
+    }
+
+    /// A client for one server; that there can be none is told of that server.
+    fn client(&self, clients: &Clients, address: &str) -> Option<kube::Client> {
+        let failed = match clients.server(address) {
+            Ok(client) => return Some(client),
+            Err(error) => ProbeResult::Failed { why: chain(&error) },
+        };
+        self.fleet()
+            .probed(address, ProbeKind::Get, failed, self.clock.now());
+        None
     }
 
     fn fleet(&self) -> MutexGuard<'_, Fleet> {

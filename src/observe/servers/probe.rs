@@ -4,7 +4,7 @@
 //! newest (no read is from "any" version), measured to the end of the answer. `/livez` and `/readyz`
 //! bypass the queues, and are no measure. The object is Weir's own, and is made if it is missing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -26,17 +26,8 @@ const LIMIT: u32 = 5;
 /// How long a probe may take.
 const TIMEOUT: Duration = Duration::from_millis(tempo::PROBE_TIMEOUT.as_millis());
 
-/// Probes one API server for as long as it is polled.
-pub(super) async fn run(desk: Desk, address: String, namespace: String) {
-    let client = match desk.clients.server(&address) {
-        Ok(client) => client,
-        Err(error) => {
-            let failed = ProbeResult::Failed { why: chain(&error) };
-            desk.fleet()
-                .probed(&address, ProbeKind::Get, failed, desk.clock.now());
-            return std::future::pending().await;
-        }
-    };
+/// Probes one API server for as long as it is polled; the object lives in `namespace`.
+pub(super) async fn run(desk: Desk, client: kube::Client, address: String, namespace: Arc<str>) {
     let prober = Prober { client, namespace };
     let mut tempo = desk.tempo.clone();
     let mut turn: usize = 0;
@@ -63,7 +54,7 @@ pub(super) async fn run(desk: Desk, address: String, namespace: String) {
 
 struct Prober {
     client: kube::Client,
-    namespace: String,
+    namespace: Arc<str>,
 }
 
 /// An answer, read to its end.
@@ -102,7 +93,7 @@ impl Prober {
         let lease = json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": { "name": OBJECT, "namespace": self.namespace },
+            "metadata": { "name": OBJECT, "namespace": &*self.namespace },
             "spec": { "holderIdentity": "weir", "renewTime": micro_time(now) },
         });
         let uri = format!("{}?fieldManager=weir", self.leases());

@@ -20,15 +20,7 @@ use crate::observe::watches::run::chain;
 const TIMEOUT: Duration = Duration::from_millis(tempo::SCRAPE_TIMEOUT.as_millis());
 
 /// Scrapes one API server for as long as it is polled: at once when the pace changes.
-pub(super) async fn run(desk: Desk, address: String) {
-    let client = match desk.clients.server(&address) {
-        Ok(client) => client,
-        Err(error) => {
-            let failed = Err(ScrapeError::Failed { why: chain(&error) });
-            desk.fleet().scraped(&address, failed, desk.clock.now());
-            return std::future::pending().await;
-        }
-    };
+pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
     let mut tempo = desk.tempo.clone();
     loop {
         let now = *tempo.borrow_and_update();

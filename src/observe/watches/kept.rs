@@ -280,6 +280,3 @@ fn garbled<K: Keep>(objects: &BTreeMap<K::Key, String>) -> Option<String> {
         )
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,7 +21,6 @@ use super::{
     kept::{Kept, Trouble, what},
     slim::{Keep, Slim},
 };
-use crate::client::Clients;
 
 /// Seconds after which the server ends a watch, and a new one takes it up: the bound on how long a
 /// dead connection goes unnoticed. Below a minute, and not the same for all watches.
@@ -43,7 +42,7 @@ pub(in crate::observe) struct Selection {
 
 /// Keeps `kept` up to date for as long as it is polled.
 pub(in crate::observe) async fn run<K: Keep>(
-    clients: Clients,
+    client: kube::Client,
     kept: Arc<Kept<K>>,
     selection: Selection,
 ) {
@@ -57,8 +56,10 @@ pub(in crate::observe) async fn run<K: Keep>(
             page_size: Some(PAGE),
             ..watcher::Config::default()
         };
-        let client = clients.watching(kept.pulse());
-        let api = api(client, selection.namespace.as_deref());
+        let api = api(
+            kept.pulse().listen(client.clone()),
+            selection.namespace.as_deref(),
+        );
         let events = watcher::watcher(api, config).default_backoff();
         match follow(&kept, events).await {
             Again::InPages => strategy = InitialListStrategy::ListWatch,
