@@ -55,6 +55,10 @@ test: test-unit test-e2e ## All tests; builds Kubernetes on first use (about 10 
 test-unit: ## Unit, documentation and architecture tests; no cluster
 	$(CARGO) test $(LOCKED) -p weir -p weir-core
 
+.PHONY: bench
+bench: ## How fast pages of metrics are read (a minute, once built)
+	$(CARGO) bench $(LOCKED) -p weir-core --bench exposition
+
 # Release only: the agents of a thousand nodes are played by one core. One at a time: each world
 # has the machine to itself, else one test's load is another's latency.
 .PHONY: test-e2e

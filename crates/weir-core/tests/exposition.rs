@@ -150,8 +150,6 @@ fn page() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn a_page_gives_what_the_plain_parser_finds_under_any_chunking(
         page in page(),

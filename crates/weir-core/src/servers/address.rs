@@ -121,11 +121,13 @@ impl Address {
     /// Takes the first scrape of a process.
     fn discover(&mut self, scrape: Scrape, at: Moment) {
         let started = Moment::from_millis(scrape.started);
-        if let [only] = self.processes.as_slice()
-            && started > only.heard()
-        {
-            // It answers in the place of the only one, and began after that one was last heard.
-            self.processes.clear();
+        let mut answering = self
+            .processes
+            .iter_mut()
+            .filter(|process| !process.is_replaced);
+        if let (Some(only), None) = (answering.next(), answering.next()) {
+            // Behind a balancer it may yet be heard again.
+            only.is_replaced = started > only.heard();
         }
         if self.processes.len() >= MAX_PROCESSES {
             self.processes.sort_by_key(Series::heard);
@@ -135,13 +137,17 @@ impl Address {
         self.processes.push(Series::new(scrape, at, restarted));
     }
 
+    /// The processes that answer here, as far as is known.
+    fn answering(&self) -> impl Iterator<Item = &Series> {
+        self.processes.iter().filter(|process| !process.is_replaced)
+    }
+
     /// How many processes answer in turn: those heard lately.
     fn turns(&self, now: Moment, cadence: Cadence) -> u64 {
         let [_, absent_after] = cadence.scrape_ages(1);
         let lately = absent_after.max(MEMORY_WINDOW);
         let heard = self
-            .processes
-            .iter()
+            .answering()
             .filter(|process| now.since(process.heard()) <= lately);
         (heard.count() as u64).max(1)
     }
@@ -158,7 +164,7 @@ impl Address {
         let ages = cadence.scrape_ages(self.turns(now, cadence));
         let is_live =
             |process: &Series| self.reading(process, Some(()), ages, now).fresh().is_some();
-        let is_any_live = self.processes.iter().any(is_live);
+        let is_any_live = self.answering().any(is_live);
         let tell = |process: &Series| {
             let is_live = is_live(process);
             let is_spare = !is_live && (is_any_live || self.gone.is_some());
@@ -179,7 +185,7 @@ impl Address {
                 is_given_up: is_spare && silent >= GIVE_UP_AFTER,
             }
         };
-        self.processes.iter().map(tell).collect()
+        self.answering().map(tell).collect()
     }
 
     /// An address that has not told a process yet.
@@ -224,8 +230,8 @@ impl Address {
         }
         let age = now.since(process.heard());
         let why_silent = || match &self.trouble {
-            Some((_, error)) => format!("last read {} ago, {error}", seconds(age)),
-            None => format!("the metrics page was last read {} ago", seconds(age)),
+            Some((_, error)) => format!("last read {age} ago, {error}"),
+            None => format!("the metrics page was last read {age} ago"),
         };
         match value {
             Some(value) => Reading::aged(value, age, ages, why_silent),
@@ -255,12 +261,7 @@ impl Address {
     fn why_gone(&self, now: Moment) -> Option<String> {
         let gone = now.since(self.gone?);
         Some(format!(
-            "the address left the endpoints of the service default/kubernetes {} ago",
-            seconds(gone)
+            "the address left the endpoints of the service default/kubernetes {gone} ago"
         ))
     }
-}
-
-fn seconds(span: Span) -> String {
-    format!("{:.0} s", span.as_secs_f64())
 }

@@ -135,7 +135,7 @@ impl Probes {
         let is_in_reach = |probe: &&Probe| last.since(probe.at) <= reach;
         let window: Vec<&Probe> = self.window.iter().filter(is_in_reach).collect();
         Reading::aged(self.latency_of(&window), age, cadence.probe_ages(), || {
-            format!("the last probe ended {:.0} s ago", age.as_secs_f64())
+            format!("the last probe ended {age} ago")
         })
     }
 

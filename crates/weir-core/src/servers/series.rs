@@ -34,6 +34,8 @@ pub(super) struct Series {
     pub(super) id: u64,
     /// When Weir first heard it, if the process started after Weir had begun to look.
     pub(super) restarted: Option<Moment>,
+    /// Another process, which began after this one was last heard, has answered in its place.
+    pub(super) is_replaced: bool,
     before: Option<Timed>,
     last: Timed,
     /// Resident bytes, over the memory window.
@@ -51,6 +53,7 @@ impl Series {
         Self {
             id: scrape.started,
             restarted,
+            is_replaced: false,
             before: None,
             memory: VecDeque::from([(at, scrape.resident_bytes)]),
             last: Timed { at, scrape },
@@ -79,6 +82,7 @@ impl Series {
         if at <= self.heard() {
             return;
         }
+        self.is_replaced = false;
         let is_continued =
             at.since(self.heard()) <= max_gap && scrape.cpu_seconds >= self.last.scrape.cpu_seconds;
         let memory = (at, scrape.resident_bytes);

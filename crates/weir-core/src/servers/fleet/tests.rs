@@ -259,7 +259,7 @@ fn silence_makes_a_page_stale_and_then_absent_and_says_why() {
     assert!(matches!(told(&fleet, &id, 75).flow, Reading::Stale { .. }));
     assert_eq!(
         why(told(&fleet, &id, 76).flow),
-        "last read 66 s ago, the metrics page could not be read: timed out after 5 s"
+        "last read 1 min 6 s ago, the metrics page could not be read: timed out after 5 s"
     );
 }
 
@@ -307,6 +307,16 @@ fn a_process_that_began_after_the_other_was_heard_has_taken_its_place() {
         0.5,
         "no counter of the one before"
     );
+}
+
+#[test]
+fn a_process_that_seemed_replaced_is_told_again_once_it_is_heard() {
+    let mut fleet = fleet(&[A]);
+    scrape(&mut fleet, A, -60, 5..=10);
+    scrape(&mut fleet, A, 12, 15..=20);
+    scrape(&mut fleet, A, -60, 25..=25);
+    assert_eq!(ids(&fleet, 2, 25), [id(A, -60), id(A, 12)]);
+    assert_eq!(process(&fleet, &id(A, -60), 25).cpu_cores, 0.5);
 }
 
 #[test]
