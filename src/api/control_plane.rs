@@ -61,6 +61,7 @@ pub struct ControlPlaneStatus {
     pub observed_generation: Option<i64>,
     /// The installation's ceiling: no workload is guarded further than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
     /// The version of Weir that wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]

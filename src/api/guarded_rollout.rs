@@ -117,9 +117,11 @@ pub struct GuardedRolloutStatus {
     pub observed_generation: Option<i64>,
     /// Where the rollout stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "State")]
     pub state: Option<State>,
     /// How far Weir goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
     /// One sentence that says what is going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -178,7 +178,7 @@ pub struct Waves {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Harm {
-    /// The median of Weir's own probes counts as regressed above this …
+    /// A median of Weir's own probes up to this never counts as regressed, whatever is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("duration(self) <= duration('1s')")
@@ -186,7 +186,7 @@ pub struct Harm {
             .reason(Reason::FieldValueInvalid)
     )]
     pub latency_floor: Option<Duration>,
-    /// … and above this multiple of what is usual when quiet.
+    /// The median counts as regressed above this multiple of what is usual when quiet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub latency_factor: Option<f64>,
@@ -198,7 +198,7 @@ pub struct Harm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.1, max = 1000))]
     pub rejected_per_second: Option<f64>,
-    /// Growth of an API server's memory that counts as climbing …
+    /// Growth of an API server's memory, within minutes, that counts as climbing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("double(self.replace('%', '')) > 0.0")
@@ -206,7 +206,7 @@ pub struct Harm {
             .reason(Reason::FieldValueInvalid)
     )]
     pub memory_growth: Option<Percent>,
-    /// … if it is also at least this much.
+    /// Growth of less than this never counts as climbing, whatever share it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_growth_floor: Option<Size>,
     /// How long after an API server's restart nothing is let through.

@@ -3,6 +3,8 @@
 //! `weir generate DIR` writes them; `tests/generated.rs` proves that the committed ones are these.
 //! A file is added by adding it to [`files`], nowhere else.
 
+mod reference;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -42,6 +44,8 @@ pub fn files() -> Result<BTreeMap<String, String>, GenerateError> {
         let content = yaml(&path, &[definition])?;
         files.insert(path, content);
     }
+    let reference = reference::page(&api::definitions());
+    files.insert("docs/reference/resources.md".to_owned(), reference);
     let path = "deploy/gate-policy.yaml".to_owned();
     let content = yaml(&path, &[gate::policy()])?;
     files.insert(path, content);
