@@ -143,8 +143,13 @@ fn case_of(row: &PodRow, node_ready: bool, limits: &PodLimits, now: Moment) -> C
 /// How many of `judged` pods may be out of order before it means anything: a fraction, and one pod
 /// once there are 20 or more, since in a fleet some node is always being rebooted.
 pub(crate) fn tolerated(limits: &PodLimits, judged: u32) -> u32 {
-    let share = whole(limits.unhealthy * f64::from(judged));
+    let share = whole(share(limits.unhealthy, judged));
     if judged >= 20 { share.max(1) } else { share }
+}
+
+/// A fraction of a number of pods, to the millionth of a pod: 7 % of 100 are seven, not a hair more.
+pub(crate) fn share(fraction: f64, pods: u32) -> f64 {
+    (fraction * f64::from(pods) * 1e6).round() / 1e6
 }
 
 /// A number of things as a count; no cluster has more pods than fit.

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    census::share,
     history::History,
     policy::Policy,
     time::{Moment, Span},
@@ -58,7 +59,7 @@ pub(crate) fn count(history: &mut History, seen: Seen, harmed: bool, judged: u32
 /// Where a single pod is more than the policy's largest step (a small cluster), the soak is as many
 /// times longer, so that the time to full width has the same floor at any size.
 pub(crate) fn needed(policy: &Policy, full: u32) -> Span {
-    let largest_step = (policy.max_step * f64::from(full)).min(1.0);
+    let largest_step = share(policy.max_step, full).min(1.0);
     if largest_step > 0.0 {
         policy.soak.times(1.0 / largest_step)
     } else {

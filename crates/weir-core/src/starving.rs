@@ -7,7 +7,7 @@
 //! pod was out, stops it.
 
 use crate::{
-    census::{Census, Member, whole},
+    census::{Census, Member, share, whole},
     evidence::RolloutEvidence,
     policy::Policy,
     time::{Moment, Span},
@@ -32,7 +32,7 @@ pub(crate) fn refill(policy: &Policy, full: u32, tokens: f64, elapsed: Span) -> 
 fn capacity(policy: &Policy, full: u32) -> f64 {
     let rate = policy.starving_per_ten_minutes;
     if rate > 0.0 {
-        (rate * f64::from(full)).max(1.0)
+        share(rate, full).max(1.0)
     } else {
         0.0
     }

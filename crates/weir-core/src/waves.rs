@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
-    census::{self, Case, Census, Member, whole},
+    census::{self, Case, Census, Member, share, whole},
     history::Progress,
     policy::Policy,
 };
@@ -27,12 +27,12 @@ const PACE_RECOVERED: f64 = 0.25;
 
 /// Pods of the first wave.
 pub(crate) fn canary(policy: &Policy, full: u32) -> u32 {
-    whole((policy.canary * f64::from(full)).ceil()).clamp(1, full.max(1))
+    whole(share(policy.canary, full).ceil()).clamp(1, full.max(1))
 }
 
 /// The most that one wave may add; at least one pod, for which small clusters soak longer.
 pub(crate) fn largest_step(policy: &Policy, full: u32) -> u32 {
-    whole(policy.max_step * f64::from(full)).max(1)
+    whole(share(policy.max_step, full)).max(1)
 }
 
 /// The width that the next wave allows; not above the current target if there is nothing to widen.
@@ -44,9 +44,9 @@ pub(crate) fn next_target(policy: &Policy, census: &Census<'_>, progress: Progre
     if base == 0 {
         return progress.target.max(canary(policy, census.full));
     }
-    let growth = whole((policy.growth - 1.0).max(0.0) * f64::from(base));
+    let growth = whole(share((policy.growth - 1.0).max(0.0), base));
     let step = growth.clamp(1, largest_step(policy, census.full));
-    let paced = whole(f64::from(step) * progress.pace).max(1);
+    let paced = whole(share(progress.pace, step)).max(1);
     (base + paced).min(census.full).max(progress.target)
 }
 

@@ -3,4 +3,6 @@
 mod any;
 mod play;
 mod properties;
+mod rules;
 mod timelines;
+mod waves;

@@ -217,6 +217,12 @@ impl Play {
         self.pods().insert(name, row);
     }
 
+    /// The controller makes a pod of this revision for `node`, beside the old one.
+    pub(crate) fn surge(&mut self, node: &str) {
+        self.bear(node);
+        self.old.insert(node.to_owned());
+    }
+
     /// The pod of `node` is deleted; the controller makes another.
     pub(crate) fn replace(&mut self, node: &str) {
         self.pods().retain(|_, pod| pod.node != node);

@@ -118,7 +118,7 @@ fn carried_out(case: &Case, judgement: Judgement) -> Case {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(500))]
 
     #[test]
     fn missing_evidence_never_makes_a_verdict_milder(
@@ -306,7 +306,7 @@ impl Reference {
 }
 
 proptest! {
-    #![proptest_config(config(100))]
+    #![proptest_config(config(60))]
 
     #[test]
     fn whatever_befalls_a_rollout_it_is_approved_only_after_its_soak(
