@@ -9,6 +9,8 @@
 //!                                resumed ──▶ judge ──▶ …   (soak begins anew, buckets are empty)
 //! ```
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -76,6 +78,8 @@ pub struct History {
     pub release_carry: f64,
     /// Tokens for nodes that would starve.
     pub starving_tokens: f64,
+    /// Pods that such tokens were taken for, and that were not yet seen let through.
+    pub serving: BTreeSet<String>,
 }
 
 impl History {
@@ -114,6 +118,7 @@ impl History {
             approved: None,
             release_carry: 0.0,
             starving_tokens: 0.0,
+            serving: BTreeSet::new(),
         }
     }
 }

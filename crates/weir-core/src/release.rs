@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    census::{self, Census, Member, whole},
+    census::{self, Census, whole},
     course::Course,
     history::History,
     plan::{Because, Intent},
@@ -75,6 +75,9 @@ fn gated<'a>(census: &Census<'a>, chunk: usize) -> Vec<&'a str> {
 }
 
 /// Pods of starving nodes, each for a token.
+///
+/// A plan may come to nothing (another is still being carried out, the lease is lost): what was paid
+/// for is planned again until it is seen let through, and no longer counts against the bucket.
 fn starved<'a>(
     scene: &Scene<'a>,
     verdict: &Verdict,
@@ -84,16 +87,21 @@ fn starved<'a>(
     if verdict.blames(history.first_out) {
         return Vec::new();
     }
-    let served = chunk.min(whole(history.starving_tokens) as usize);
     let starved = starving::starved(scene.census, &scene.evidence.rollout, history.begun);
-    let names: Vec<&str> = starved
+    let (paid, unpaid): (Vec<&str>, Vec<&str>) = starved
         .into_iter()
-        .map(|Member { name, .. }| *name)
-        .take(served)
+        .map(|member| member.name)
+        .partition(|name| history.serving.contains(*name));
+    let tokens = whole(history.starving_tokens) as usize;
+    let bought = &unpaid[..tokens.min(unpaid.len())];
+    history.starving_tokens -= bought.len() as f64;
+    history.soaked_width += census::count(bought.len());
+    history.serving = paid
+        .iter()
+        .chain(bought)
+        .map(|name| (*name).to_owned())
         .collect();
-    history.starving_tokens -= names.len() as f64;
-    history.soaked_width += census::count(names.len());
-    names
+    paid.iter().chain(bought).copied().take(chunk).collect()
 }
 
 /// Pods of the current wave, in the room that those of starving nodes leave.

@@ -109,7 +109,14 @@ fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
         0 => String::new(),
         holds => format!(" {holds} findings would hold it, but approval goes before them."),
     };
-    format!("The revision is approved; letting through the {gated} pods still gated.{regardless}")
+    let paused = if scene.evidence.rollout.paused {
+        " spec.paused does not close a valve that approval has opened."
+    } else {
+        ""
+    };
+    format!(
+        "The revision is approved; letting through the {gated} pods still gated.{regardless}{paused}"
+    )
 }
 
 fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {

@@ -232,16 +232,20 @@ fn history() -> impl Strategy<Value = History> {
     });
     let seen = select(vec![Seen::Calm, Seen::Calm, Seen::Disturbed, Seen::Blind]);
     let soak = (0..200_u64, 0..14_u32);
-    (progress, seen, soak, 0..8000_u64, standing(), 0.0..3.0).prop_map(
-        |(progress, seen, (soaked, soaked_width), gap, standing, starving_tokens)| History {
-            judged: NOW - Span::from_millis(gap),
-            informed: true,
-            seen,
-            soaked: Span::from_secs(soaked),
-            soaked_width,
-            standing,
-            starving_tokens,
-            ..History::resumed(BEGIN, progress, BEGIN)
+    let starving = (0.0..3.0, vec(0..NODES, 0..3));
+    (progress, seen, soak, 0..8000_u64, standing(), starving).prop_map(
+        |(progress, seen, (soaked, soaked_width), gap, standing, (starving_tokens, serving))| {
+            History {
+                judged: NOW - Span::from_millis(gap),
+                informed: true,
+                seen,
+                soaked: Span::from_secs(soaked),
+                soaked_width,
+                standing,
+                starving_tokens,
+                serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
+                ..History::resumed(BEGIN, progress, BEGIN)
+            }
         },
     )
 }

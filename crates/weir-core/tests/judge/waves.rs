@@ -324,3 +324,28 @@ fn a_restart_of_weir_gives_no_new_tokens() {
     // One token was saved before the first restart, and in half a minute there is never another.
     assert_eq!(play.report().width, 2);
 }
+
+#[test]
+fn a_token_is_not_lost_when_its_plan_comes_to_nothing() {
+    let mut play = blind_update(1);
+    play.join(2);
+    let planned = |play: &mut Play| {
+        play.now = play.now + Span::from_secs(1);
+        let judgement = play.look();
+        play.history = judgement.history.clone();
+        judgement.plan.intents
+    };
+    let first = planned(&mut play);
+    let pods = vec!["node-100-103".to_owned()];
+    assert_eq!(
+        first,
+        [Intent::Release {
+            pods,
+            because: Because::Starving
+        }]
+    );
+    // Nothing was done, as if the lease had been lost; it is planned again, and only that.
+    assert_eq!(planned(&mut play), first);
+    play.seconds(300);
+    assert_eq!(play.report().width, 2);
+}
