@@ -6,7 +6,7 @@
 //!  kube-apiserver-2 …          and the program that started the world: its clients and swarms
 //! ```
 //! The API servers have a core to themselves, so that what a client waits for is the server and not
-//! the other clients. [`enter`] (or [`inside!`](crate::inside) in tests) comes first; whatever
+//! the other clients. [`enter()`] (or [`inside!`](crate::inside) in tests) comes first; whatever
 //! happens after, nothing is left behind.
 
 use std::path::{Path, PathBuf};

@@ -22,7 +22,7 @@ pub struct Membership<'a> {
     pub namespace_labels: &'a BTreeMap<String, String>,
     /// The labels of the workload's pod template, which win over the namespace's.
     pub template_labels: &'a BTreeMap<String, String>,
-    /// Why nodes depend on this workload, if they do (see [`super::node_critical`]).
+    /// Why nodes depend on this workload, if they do (see [`super::node_critical()`]).
     pub node_critical: Option<&'a str>,
 }
 

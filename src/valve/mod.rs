@@ -10,8 +10,8 @@
 //!  what runs, ControllerRevisions ──▶ adopt ──▶ ValveSpec ────────┘
 //! ```
 //!
-//! - [`enrolment`]: how far Weir goes with a workload.
-//! - [`node_critical`]: workloads that nodes depend on; the one table for Rust and CEL.
+//! - [`mod@enrolment`]: how far Weir goes with a workload.
+//! - [`mod@node_critical`]: workloads that nodes depend on; the one table for Rust and CEL.
 //! - [`gate`]: the admission policy and its bindings, generated into `deploy/`.
 //! - [`adopt`]: which revisions are approved, rebuilt from what runs.
 //! - [`remote`]: writing the parameter object, and checking that the gate is in force.
