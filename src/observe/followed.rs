@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::watch;
-use weir_core::{evidence::Reading, time::Moment};
+use weir_core::{
+    evidence::Reading,
+    time::{Moment, Span},
+};
 
 use super::{
     cluster::{NodeView, PodView, Rows, WorkloadKey},
@@ -72,6 +75,13 @@ impl Followed {
         let pods = state.pods.iter();
         pods.map(|(pods, kept)| (pods.workload.clone(), kept.reading(now)))
             .collect()
+    }
+
+    /// How long ago the most silent of the watches on pods, and the one on nodes, said something.
+    pub(super) fn ages(&self, now: Moment) -> [Option<Span>; 2] {
+        let state = self.state();
+        let pods = state.pods.values().filter_map(|kept| kept.age(now)).max();
+        [pods, state.nodes.as_ref().and_then(|kept| kept.age(now))]
     }
 
     /// Keeps the watches that `targets` asks for, for as long as it is polled.

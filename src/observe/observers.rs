@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::watch;
-use weir_core::{evidence::Reading, time::Moment};
+use weir_core::{
+    evidence::Reading,
+    time::{Moment, Span},
+};
 
 use super::{
     cluster::{Cluster, Follow, WorkloadKey},
@@ -15,9 +18,12 @@ use super::{
     servers::{Pace, Servers, ServersView},
     watches::{
         daemon_set::DaemonSets,
-        kept::Kept,
+        instance::Instances,
+        kept::{Kept, what},
         namespace::Namespaces,
+        node::Nodes,
         own::{Policies, Rollouts, Valves},
+        pod::Pods,
         revision::Revisions,
         run::{Selection, run},
         slim::Keep,
@@ -118,12 +124,35 @@ impl Observers {
         }
     }
 
+    /// How long ago each watch last said something, by its resource; of several on one resource the
+    /// most silent. Those that never did, or are not there now, are left out.
+    #[must_use]
+    pub fn ages(&self, now: Moment) -> BTreeMap<String, Span> {
+        let [pods, nodes] = self.followed.ages(now);
+        let ages = [
+            (what::<DaemonSets>(), self.daemon_sets.age(now)),
+            (what::<Revisions>(), self.revisions.age(now)),
+            (what::<Namespaces>(), self.namespaces.age(now)),
+            (what::<Policies>(), self.policies.age(now)),
+            (what::<Rollouts>(), self.rollouts.age(now)),
+            (what::<Valves>(), self.valve.age(now)),
+            (what::<Instances>(), self.servers.age(now)),
+            (what::<Pods>(), pods),
+            (what::<Nodes>(), nodes),
+        ];
+        ages.into_iter()
+            .filter_map(|(what, age)| Some((what, age?)))
+            .collect()
+    }
+
     fn pods(&self, now: Moment) -> BTreeMap<WorkloadKey, super::Rows<String, super::PodView>> {
         let mut pods = self.followed.pods(now);
         for workload in &self.follow.workloads {
             pods.entry(workload.clone())
                 .or_insert_with(|| Reading::Absent {
-                    why: format!("the pods of {workload} are not watched yet"),
+                    why: format!(
+                        "the pods of {workload} are not watched: no such DaemonSet is known yet"
+                    ),
                 });
         }
         pods.retain(|workload, _| self.follow.workloads.contains(workload));

@@ -70,11 +70,12 @@ impl Identities {
         let leases = Api::namespaced(client, NAMESPACE);
         loop {
             let counted = count(&leases, self.clock).await;
-            self.keep(counted);
             let every = match tempo.borrow_and_update().pace {
-                Pace::Idle => Duration::from_mins(1),
                 Pace::InFlight => Duration::from_secs(30),
+                Pace::Idle if counted.is_err() => Duration::from_secs(30),
+                Pace::Idle => Duration::from_mins(1),
             };
+            self.keep(counted);
             tokio::time::sleep(every).await;
         }
     }

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use weir_core::{
     evidence::{Reading, ServerEvidence, ServerId},
     servers::{Fleet, ProbeKind, ProbeResult},
-    time::Moment,
+    time::{Moment, Span},
 };
 
 pub use self::tempo::Pace;
@@ -155,6 +155,11 @@ impl Servers {
             expected,
             addresses,
         }
+    }
+
+    /// How long ago the watch on their addresses last said something.
+    pub(super) fn age(&self, now: Moment) -> Option<Span> {
+        self.instances.age(now)
     }
 
     fn fleet(&self) -> MutexGuard<'_, Fleet> {

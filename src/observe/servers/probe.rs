@@ -98,10 +98,13 @@ impl Prober {
         });
         let uri = format!("{}?fieldManager=weir", self.leases());
         let request = with_body(Request::post(uri), "application/json", &lease);
-        let made = tokio::time::timeout(TIMEOUT, self.ask(request)).await;
-        if !matches!(&made, Ok(Ok((status, _))) if status.is_success()) {
-            tracing::warn!(?made, "the probe object could not be made");
-        }
+        let why = match tokio::time::timeout(TIMEOUT, self.ask(request)).await {
+            Ok(Ok((status, _))) if status.is_success() => return,
+            Ok(Ok((status, body))) => message(&body).unwrap_or_else(|| status.to_string()),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => return,
+        };
+        tracing::warn!(why, "the Lease that probes write could not be made");
     }
 
     /// What an answer says about the server; nothing if it was not asked.

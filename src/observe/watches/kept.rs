@@ -168,7 +168,7 @@ impl<K: Keep> Kept<K> {
     }
 
     /// Lets time pass over the rows.
-    pub(super) fn age(&self) {
+    pub(super) fn pass_time(&self) {
         let now = self.clock.now();
         let mut state = self.state();
         let Some(rows) = &state.rows else { return };
@@ -219,6 +219,11 @@ impl<K: Keep> Kept<K> {
         }
     }
 
+    /// How long ago the watch last said something; nothing if it never did.
+    pub(in crate::observe) fn age(&self, now: Moment) -> Option<Span> {
+        Some(now.since(self.pulse.last()?))
+    }
+
     fn read(&self, object: Slim<K>, before: Option<&K::Row>) -> Result<Option<K::Row>, String> {
         let seen = Seen {
             now: self.clock.now(),
@@ -250,7 +255,7 @@ impl<K: Keep> State<K> {
 }
 
 /// The kind's name for people: `daemonsets.apps`, `pods`.
-pub(super) fn what<K: Keep>() -> String {
+pub(in crate::observe) fn what<K: Keep>() -> String {
     let (plural, group) = (K::Kind::plural(&()), K::Kind::group(&()));
     if group.is_empty() {
         plural.into_owned()

@@ -5,7 +5,7 @@
 //! quorum read of 5,000 pods by a guard is load, and what is stale in it is brought up to date by the
 //! watch that it is the beginning of. Servers with streamed lists switched off get pages of 500.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use kube::{
@@ -94,7 +94,7 @@ async fn follow<K: Keep>(
         let event = tokio::select! {
             event = events.next() => event,
             _ = ageing.tick() => {
-                kept.age();
+                kept.pass_time();
                 continue;
             }
         };
@@ -172,19 +172,36 @@ fn trouble<K: Keep>(error: &watcher::Error) -> Trouble {
     }
 }
 
-/// An error with its causes, in one line.
-pub(in crate::observe) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // kube repeats a cause in its own text.
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
+/// An error with its causes, in one line, without the wrappers that only say whose error it is.
+pub(in crate::observe) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let cause = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if is_wrapper(error) || text.contains(&cause) {
+            continue;
         }
-        next = cause.source();
+        text = if text.is_empty() {
+            cause
+        } else {
+            format!("{text}: {cause}")
+        };
     }
     text
+}
+
+fn is_wrapper(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(kube::Error::Service(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                watcher::Error::InitialListFailed(_)
+                    | watcher::Error::WatchStartFailed(_)
+                    | watcher::Error::WatchFailed(_)
+            )
+        )
 }
 
 #[cfg(test)]

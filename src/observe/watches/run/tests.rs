@@ -384,3 +384,10 @@ async fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     assert_eq!(watching.after(10).await, fresh(&["a", "b"]));
     assert!(watching.server.asked()[1].ends_with("resourceVersion=1"));
 }
+
+#[test]
+fn an_error_is_told_by_its_causes_and_not_by_whose_it_is() {
+    let reset = std::io::Error::other("connection reset by peer");
+    let error = watcher::Error::WatchStartFailed(kube::Error::Service(Box::new(reset)));
+    assert_eq!(chain(&error), "connection reset by peer");
+}
