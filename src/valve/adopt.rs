@@ -23,7 +23,10 @@
 
 use std::collections::BTreeMap;
 
-use weir_core::policy::Mode;
+use weir_core::{
+    evidence::{PodRow, PodState},
+    policy::Mode,
+};
 
 use super::revision_key;
 use crate::api::{ValveSpec, bounds};
@@ -66,6 +69,20 @@ pub struct Pods {
 }
 
 impl Pods {
+    /// Counts pods as the watches tell them. Those that are being deleted are to be left out.
+    #[must_use]
+    pub fn count<'a>(rows: impl Iterator<Item = &'a PodRow>) -> Self {
+        rows.fold(Self::default(), |mut pods, row| {
+            let kind = match (row.state, row.born_gated) {
+                (PodState::Gated, _) => &mut pods.gated,
+                (_, true) => &mut pods.released,
+                (_, false) => &mut pods.free,
+            };
+            *kind = kind.saturating_add(1);
+            pods
+        })
+    }
+
     const fn running(self) -> u32 {
         self.released.saturating_add(self.free)
     }

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use weir_core::time::Moment;
+
 use super::*;
 
 const UID: &str = "11111111-2222-3333-4444-555555555555";
@@ -38,6 +40,25 @@ fn approved(adoption: &Adoption) -> Vec<&str> {
 
 fn adopted(revisions: Vec<Revision>) -> Adoption {
     adopt(None, &[workload(revisions)], Mode::Enforce)
+}
+
+#[test]
+fn pods_are_counted_by_what_they_have_to_do_with_the_valve() {
+    let row = |state, born_gated| PodRow {
+        node: "n1".to_owned(),
+        state,
+        since: Moment::from_millis(0),
+        born_gated,
+    };
+    let rows = [
+        row(PodState::Gated, true),
+        row(PodState::Starting, true),
+        row(PodState::Ready, true),
+        row(PodState::Failing, false),
+        // Gated by hand, or by an older Weir: it is held all the same.
+        row(PodState::Gated, false),
+    ];
+    assert_eq!(Pods::count(rows.iter()), pods(2, 2, 1));
 }
 
 #[test]

@@ -172,7 +172,6 @@ fn path() -> impl Strategy<Value = String> {
         Just("plugins"),
         Just("plugins_registry"),
         Just("device-plugins"),
-        Just("."),
         Just(""),
         Just("var"),
     ];
