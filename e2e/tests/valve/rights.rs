@@ -1,0 +1,166 @@
+//! What Weir's account may do, and what it may not.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Probe, RELEASE, gates_of, is_gated};
+
+pub(crate) async fn weir_may_ask_whether_the_gate_is_in_force_and_nothing_comes_of_it(
+    cluster: &Cluster<'_>,
+) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.weir.clone(), "weir-check");
+    let pod = Probe::of("weir-check").pod()?;
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    ensure!(is_gated(&pods.create(&dry_run, &pod).await?));
+    for (who, pods) in [
+        ("Weir", pods),
+        ("an administrator", cluster.pods("weir-check")),
+    ] {
+        let created = pods.create(&PostParams::default(), &pod).await;
+        ensure!(created.is_err(), "{who} created a pod in weir-check");
+    }
+    ensure!(
+        cluster
+            .pods("weir-check")
+            .list(&ListParams::default())
+            .await?
+            .items
+            .is_empty()
+    );
+    let elsewhere: Api<Pod> = Api::namespaced(cluster.weir.clone(), "default");
+    ensure!(
+        elsewhere.create(&dry_run, &pod).await.is_err(),
+        "Weir may create pods elsewhere"
+    );
+    Ok(())
+}
+
+pub(crate) async fn weir_may_remove_its_gate_from_a_pod_and_change_nothing_else(
+    cluster: &Cluster<'_>,
+) -> Result<()> {
+    cluster.namespace("confined", None).await?;
+    let pods = cluster.pods("confined");
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": "confined", "labels": { "app": "confined" } },
+        "spec": {
+            "schedulingGates": [{ "name": "weir.dev/gate" }, { "name": "example.com/theirs" }],
+            "containers": [{ "name": "confined", "image": "none.invalid/confined" }],
+        },
+    }))?;
+    pods.create(&PostParams::default(), &pod).await?;
+    let as_weir: Api<Pod> = Api::namespaced(cluster.weir.clone(), "confined");
+    let patch = async |patch: Value| {
+        let parameters = PatchParams::default();
+        as_weir
+            .patch("confined", &parameters, &Patch::Strategic(patch))
+            .await
+    };
+    for forbidden in [
+        json!({ "metadata": { "labels": { "app": "other" } } }),
+        json!({ "metadata": { "annotations": { "a": "b" } } }),
+        json!({ "metadata": { "finalizers": ["example.com/a"] } }),
+        json!({ "spec": { "containers": [{ "name": "confined", "image": "none.invalid/other" }] } }),
+        json!({ "spec": { "nodeSelector": { "a": "b" } } }),
+        json!({ "spec": { "activeDeadlineSeconds": 1 } }),
+        json!({ "spec": { "tolerations": [{ "operator": "Exists" }] } }),
+        json!({ "spec": { "schedulingGates": [{ "$patch": "delete", "name": "example.com/theirs" }] } }),
+    ] {
+        ensure!(
+            patch(forbidden.clone()).await.is_err(),
+            "Weir may patch {forbidden}"
+        );
+    }
+    patch(serde_json::from_str(RELEASE)?).await?;
+    let left = pods.get("confined").await?;
+    ensure!(
+        gates_of(&left) == ["example.com/theirs"],
+        "{:?}",
+        gates_of(&left)
+    );
+    Ok(())
+}
+
+pub(crate) async fn weir_may_do_no_more_than_it_needs(cluster: &Cluster<'_>) -> Result<()> {
+    let needed = [
+        ("", "pods", "", "patch", "shop"),
+        ("", "pods", "", "watch", ""),
+        ("", "nodes", "", "watch", ""),
+        ("apps", "daemonsets", "", "watch", ""),
+        ("weir.dev", "guardedrollouts", "status", "patch", "shop"),
+        ("weir.dev", "valves", "", "patch", ""),
+        ("events.k8s.io", "events", "", "create", "shop"),
+        ("coordination.k8s.io", "leases", "", "update", "weir-system"),
+    ];
+    let denied = [
+        ("", "secrets", "", "get", "weir-system"),
+        ("", "configmaps", "", "list", ""),
+        ("", "pods", "", "create", "shop"),
+        ("", "pods", "", "delete", "shop"),
+        ("", "pods", "exec", "create", "shop"),
+        ("", "pods", "status", "patch", "shop"),
+        ("", "nodes", "", "patch", ""),
+        ("apps", "daemonsets", "", "patch", "shop"),
+        ("weir.dev", "rolloutpolicies", "", "patch", ""),
+        ("weir.dev", "guardedrollouts", "", "patch", "shop"),
+        ("weir.dev", "valves", "", "delete", ""),
+        ("coordination.k8s.io", "leases", "", "update", "kube-system"),
+        ("discovery.k8s.io", "endpointslices", "", "list", ""),
+        (
+            "admissionregistration.k8s.io",
+            "mutatingadmissionpolicies",
+            "",
+            "patch",
+            "",
+        ),
+        ("rbac.authorization.k8s.io", "clusterroles", "", "get", ""),
+    ];
+    let slices: Api<EndpointSlice> = Api::namespaced(cluster.weir.clone(), "default");
+    let servers = ListParams::default().fields("metadata.name=kubernetes");
+    ensure!(slices.list(&servers).await?.items.len() == 1);
+    ensure!(
+        slices.list(&ListParams::default()).await.is_err(),
+        "Weir may see others' endpoints"
+    );
+    for (allowed, table) in [(true, &needed[..]), (false, &denied[..])] {
+        for &right in table {
+            ensure!(
+                may(cluster, right).await? == allowed,
+                "{right:?} should be {allowed}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether Weir's account may do this: group, resource, subresource, verb, namespace.
+async fn may(cluster: &Cluster<'_>, right: (&str, &str, &str, &str, &str)) -> Result<bool> {
+    let (group, resource, subresource, verb, namespace) = right;
+    let some = |text: &str| Some(text.to_owned());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                group: some(group),
+                resource: some(resource),
+                subresource: some(subresource),
+                verb: some(verb),
+                namespace: some(namespace),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.weir.clone());
+    let review = reviews.create(&PostParams::default(), &review).await?;
+    Ok(review.status.is_some_and(|status| status.allowed))
+}
