@@ -1,5 +1,6 @@
 //! The test world and the lab.
 
+pub mod bystander;
 pub mod profile;
 pub mod swarm;
 pub mod tools;
