@@ -2,6 +2,7 @@
 
 pub mod bystander;
 pub mod profile;
+pub mod report;
 pub mod swarm;
 pub mod tools;
 pub mod wire;

@@ -1,3 +1,3 @@
-//! The lab.
+//! The lab: one command runs one experiment and writes its report.
 
 fn main() {}

@@ -1,0 +1,204 @@
+use quick_xml::{Reader, events::Event};
+
+use super::{demo::Demo, *};
+use crate::bystander::stats;
+
+/// A report with plausible figures; tests change what they are about.
+pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
+    let series: Vec<_> = (-10..60)
+        .map(|second| LatencyAt {
+            second,
+            calls: 10,
+            failed: 0,
+            p50_ms: if guarded || second < 5 { 4.0 } else { 900.0 },
+            max_ms: if guarded || second < 5 { 9.0 } else { 4000.0 },
+        })
+        .collect();
+    let idle = Latency {
+        calls: 100,
+        p50_ms: 4.0,
+        p99_ms: 8.0,
+        max_ms: 9.0,
+        ..Latency::default()
+    };
+    Report {
+        started: jiff::Timestamp::UNIX_EPOCH,
+        commit: Some("abc123".to_owned()),
+        machine: Machine {
+            cpu: "CPU & <model>".to_owned(),
+            cores: 2,
+            memory_mib: 24_000,
+            kernel: "6.1".to_owned(),
+        },
+        nodes: 200,
+        pods: 3000,
+        api_servers: 1,
+        profile: profile.to_owned(),
+        about: "lists all pods".to_owned(),
+        guarded,
+        update: false,
+        pace: guarded.then(|| "Fast".to_owned()),
+        state,
+        timed_out: false,
+        full_width: 200,
+        width: (0..60)
+            .map(|second| WidthAt {
+                second: f64::from(second),
+                width: (second * 10).min(if state == State::Held { 13 } else { 200 }),
+                running: 0,
+            })
+            .collect(),
+        states: guarded
+            .then(|| StateAt {
+                second: 20.0,
+                state,
+                width: 13,
+                summary: "so it is".to_owned(),
+            })
+            .into_iter()
+            .collect(),
+        held_at_width: (state == State::Held).then_some(13),
+        findings: guarded
+            .then(|| FoundAt {
+                second: 19.0,
+                reason: "LatencyRegressed".to_owned(),
+                severity: "Hold".to_owned(),
+                subject: "172.31.255.1:6443".to_owned(),
+                evidence: "p50 of probes 213 ms > 5 × 4 ms".to_owned(),
+                clears_when: "quiet for 10 s".to_owned(),
+            })
+            .into_iter()
+            .collect(),
+        harm: stats::harm(&idle, &series),
+        seconds_to_hold: (state == State::Held).then_some(3.25),
+        seconds_to_complete: (state == State::Complete).then_some(94.6),
+        bystander: Bystander {
+            idle,
+            during: Latency {
+                calls: 600,
+                failed: 7,
+                p99_ms: 3400.0,
+                ..idle
+            },
+            series,
+        },
+        api_server: ApiServer {
+            peak_cpu_cores: 0.99,
+            peak_rss_mib: 1800.0,
+            rejected: 12_345,
+            series: vec![],
+        },
+        swarm: SwarmUse::default(),
+        weir: None,
+        expected: None,
+    }
+}
+
+fn demo() -> Demo {
+    Demo {
+        unguarded: report("pod-lister", false, State::Complete),
+        guarded: report("pod-lister", true, State::Held),
+        harmless: report("node-exporter", true, State::Complete),
+    }
+}
+
+#[test]
+fn the_summary_says_what_was_shown() {
+    let [without, with, harmless] = demo().summary();
+    assert_eq!(
+        without,
+        "Without Weir all 200 pods started within 1 min 35 s. A quiet client's calls, of which one in a \
+         hundred took 8.0 ms before, then took 3.4 s: 425 times as long; 7 of 600 got no answer within \
+         10 s."
+    );
+    assert_eq!(
+        with,
+        "With Weir the same rollout was held at 13 of 200 pods, 3.2 s after the first harm."
+    );
+    assert_eq!(
+        harmless,
+        "A harmless agent went through all 200 nodes in 1 min 35 s, and was never held."
+    );
+}
+
+#[test]
+fn the_page_is_well_formed_and_needs_nothing_else() {
+    let page = html::page(&demo());
+    let mut reader = Reader::from_str(&page);
+    let mut elements = 0;
+    loop {
+        match reader
+            .read_event()
+            .unwrap_or_else(|error| panic!("{error}\n{page}"))
+        {
+            Event::Eof => break,
+            Event::Start(_) | Event::Empty(_) => elements += 1,
+            _ => {}
+        }
+    }
+    assert!(elements > 200, "only {elements} elements");
+    for foreign in ["http://", "https://", "src=", "url(", "@import", "<script"] {
+        assert!(!page.contains(foreign), "the page asks for {foreign}");
+    }
+}
+
+#[test]
+fn the_page_shows_the_figures_and_both_curves() {
+    let page = html::page(&demo());
+    for shown in [
+        "held at 13",
+        "13 of 200",
+        "3.4 s",
+        "12,345",
+        "LatencyRegressed",
+        "p50 of probes 213 ms &gt; 5 × 4 ms",
+        "CPU &amp; &lt;model&gt;",
+        "abc123",
+        "class=\"line without\"",
+        "class=\"line with\"",
+        "class=\"line harmless\"",
+        "10 s</text>",
+    ] {
+        assert!(page.contains(shown), "the page does not show {shown}");
+    }
+}
+
+#[test]
+fn reports_are_read_back_as_they_were_written() {
+    let folder = std::env::temp_dir().join(format!("lab-report-{}", std::process::id()));
+    let path = folder.join("deep/report.json");
+    let written = report("pod-lister", true, State::Held);
+    written.write(&path).expect("a folder to write to");
+    let text = fs::read(&path).expect("what was written");
+    let files = fs::read_dir(folder.join("deep"))
+        .expect("the folder")
+        .count();
+    fs::remove_dir_all(&folder).expect("the test's own folder");
+    assert_eq!(
+        serde_json::from_slice::<Report>(&text).expect("a report"),
+        written
+    );
+    assert_eq!(files, 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let error = report("x", false, State::Complete)
+        .write(Path::new("/proc/nowhere/report.json"))
+        .expect_err("nobody can write there");
+    assert!(
+        format!("{error:#}").contains("/proc/nowhere/report.json"),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/lab-report.schema.json");
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == schema(),
+        "the schema has changed; run: cargo run -p weir-e2e --bin lab -- schema > docs/reference/lab-report.schema.json"
+    );
+}
