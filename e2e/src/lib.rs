@@ -1,6 +1,8 @@
 //! The test world and the lab.
 
 pub mod bystander;
+pub mod experiment;
+pub mod lab;
 pub mod profile;
 pub mod report;
 pub mod swarm;

@@ -1,3 +1,10 @@
 //! The lab: one command runs one experiment and writes its report.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use weir_e2e::lab::{Lab, run};
+
+fn main() -> ExitCode {
+    run(&Lab::parse())
+}

@@ -9,6 +9,7 @@
 //! the other clients. [`enter()`] (or [`inside!`](crate::inside) in tests) comes first; whatever
 //! happens after, nothing is left behind.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -34,11 +35,11 @@ mod weir;
 
 pub use audit::AuditedRequest;
 pub use churn::Churn;
-pub use enter::enter;
+pub use enter::{enter, is_inside};
 pub use in_test::run_test;
 pub use process::Program;
 pub use spec::{EndpointReconciler, WorldSpec};
-pub use weir::{Ceiling, WeirProcess};
+pub use weir::{Ceiling, WeirProcess, weir_binary};
 
 use crate::tools;
 
@@ -85,6 +86,20 @@ impl World {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.files.directory
+    }
+
+    /// Where each API server listens, in their order.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        (0..=u8::MAX)
+            .zip(&self.api_servers)
+            .map(|(index, _)| SocketAddr::from((server_address(index), PORT)))
+            .collect()
+    }
+
+    /// The authority that has signed the API servers' certificates, as PEM.
+    pub fn authority(&self) -> Result<Vec<u8>> {
+        std::fs::read(self.directory().join("pki/ca.crt")).context("reading the world's authority")
     }
 
     /// The API servers. Controllers, scheduler and kubelets talk to the first: pause the others to

@@ -94,20 +94,24 @@ impl Bystander {
         })
     }
 
-    /// All calls that have ended so far, in the order in which they ended.
+    /// The calls that were due from then on and have ended so far.
     #[must_use]
-    pub fn samples(&self) -> Vec<Sample> {
-        self.samples
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn since(&self, from: Instant) -> Vec<Sample> {
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        // They are in the order of their ends, which none outlives its time-out.
+        let after = samples.partition_point(|sample| sample.due + TIMEOUT < from);
+        samples[after..]
+            .iter()
+            .filter(|sample| sample.due >= from)
+            .copied()
+            .collect()
     }
 
     /// Makes no further call, waits for the answers of those under way, and returns all.
     #[must_use]
     pub fn stop(mut self) -> Vec<Sample> {
         self.end();
-        self.samples()
+        std::mem::take(&mut *self.samples.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn end(&mut self) {

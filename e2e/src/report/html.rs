@@ -40,7 +40,6 @@ pub fn page(demo: &Demo) -> String {
         report: &demo.harmless,
     };
     let head = &demo.guarded;
-    let mut page = String::new();
     let parts = [
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
@@ -75,8 +74,7 @@ pub fn page(demo: &Demo) -> String {
         footer(head),
         "</main>\n</body>\n</html>\n".to_owned(),
     ];
-    parts.iter().for_each(|part| page.push_str(part));
-    page
+    parts.concat()
 }
 
 fn header(report: &Report) -> String {
@@ -94,7 +92,7 @@ fn header(report: &Report) -> String {
 }
 
 fn cards(demo: &Demo) -> String {
-    let [without, with, harmless] = demo.summary_html();
+    let [unguarded, guarded, harmless] = demo.summary_html();
     let p99 = |report: &Report| millis(report.bystander.during.p99_ms);
     let width = |report: &Report| {
         let width = match report.state {
@@ -114,8 +112,8 @@ fn cards(demo: &Demo) -> String {
     };
     [
         "<div class=\"cards\">\n",
-        &card("without", "Without Weir", &demo.unguarded, &without),
-        &card("with", "With Weir", &demo.guarded, &with),
+        &card("without", "Without Weir", &demo.unguarded, &unguarded),
+        &card("with", "With Weir", &demo.guarded, &guarded),
         &card("harmless", "Harmless, with Weir", &demo.harmless, &harmless),
         "</div>\n",
     ]
@@ -162,7 +160,7 @@ fn width_chart(runs: &[&Cast<'_>]) -> (&'static str, String) {
         written: |value| format!("{value:.0}"),
         level: None,
         lines: runs.iter().map(line).collect(),
-        marks: runs.iter().flat_map(|run| marks(run)).collect(),
+        marks: runs.iter().filter_map(|run| mark(run)).collect(),
     };
     ("Width: pods let through", chart.svg())
 }
@@ -197,7 +195,7 @@ fn latency_chart(runs: &[&Cast<'_>]) -> (&'static str, String) {
         },
         level: Some((above_ms, "others are harmed above this".to_owned())),
         lines: runs.iter().map(line).collect(),
-        marks: runs.iter().flat_map(|run| marks(run)).collect(),
+        marks: runs.iter().filter_map(|run| mark(run)).collect(),
     };
     (
         "A quiet client's latency: median, and up to the slowest",
@@ -215,7 +213,7 @@ fn span(runs: &[&Cast<'_>]) -> (f64, f64) {
 }
 
 /// The hold or the completion of a guarded run.
-fn marks(run: &Cast<'_>) -> Option<Mark> {
+fn mark(run: &Cast<'_>) -> Option<Mark> {
     if !run.report.guarded {
         return None;
     }

@@ -5,15 +5,7 @@ use crate::bystander::stats;
 
 /// A report with plausible figures; tests change what they are about.
 pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
-    let series: Vec<_> = (-10..60)
-        .map(|second| LatencyAt {
-            second,
-            calls: 10,
-            failed: 0,
-            p50_ms: if guarded || second < 5 { 4.0 } else { 900.0 },
-            max_ms: if guarded || second < 5 { 9.0 } else { 4000.0 },
-        })
-        .collect();
+    let series = series(guarded);
     let idle = Latency {
         calls: 100,
         p50_ms: 4.0,
@@ -21,15 +13,11 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         max_ms: 9.0,
         ..Latency::default()
     };
+    let held = state == State::Held;
     Report {
         started: jiff::Timestamp::UNIX_EPOCH,
         commit: Some("abc123".to_owned()),
-        machine: Machine {
-            cpu: "CPU & <model>".to_owned(),
-            cores: 2,
-            memory_mib: 24_000,
-            kernel: "6.1".to_owned(),
-        },
+        machine: machine(),
         nodes: 200,
         pods: 3000,
         api_servers: 1,
@@ -41,36 +29,18 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         state,
         timed_out: false,
         full_width: 200,
-        width: (0..60)
+        width: (0..60_u32)
             .map(|second| WidthAt {
                 second: f64::from(second),
-                width: (second * 10).min(if state == State::Held { 13 } else { 200 }),
+                width: (second * 10).min(if held { 13 } else { 200 }),
                 running: 0,
             })
             .collect(),
-        states: guarded
-            .then(|| StateAt {
-                second: 20.0,
-                state,
-                width: 13,
-                summary: "so it is".to_owned(),
-            })
-            .into_iter()
-            .collect(),
-        held_at_width: (state == State::Held).then_some(13),
-        findings: guarded
-            .then(|| FoundAt {
-                second: 19.0,
-                reason: "LatencyRegressed".to_owned(),
-                severity: "Hold".to_owned(),
-                subject: "172.31.255.1:6443".to_owned(),
-                evidence: "p50 of probes 213 ms > 5 × 4 ms".to_owned(),
-                clears_when: "quiet for 10 s".to_owned(),
-            })
-            .into_iter()
-            .collect(),
+        states: guarded.then(|| state_at(state)).into_iter().collect(),
+        held_at_width: held.then_some(13),
+        findings: guarded.then(finding).into_iter().collect(),
         harm: stats::harm(&idle, &series),
-        seconds_to_hold: (state == State::Held).then_some(3.25),
+        seconds_to_hold: held.then_some(3.25),
         seconds_to_complete: (state == State::Complete).then_some(94.6),
         bystander: Bystander {
             idle,
@@ -91,6 +61,47 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         swarm: SwarmUse::default(),
         weir: None,
         expected: None,
+    }
+}
+
+fn machine() -> Machine {
+    Machine {
+        cpu: "CPU & <model>".to_owned(),
+        cores: 2,
+        memory_mib: 24_000,
+        kernel: "6.1".to_owned(),
+    }
+}
+
+fn series(calm: bool) -> Vec<LatencyAt> {
+    (-10..60)
+        .map(|second| LatencyAt {
+            second,
+            calls: 10,
+            failed: 0,
+            p50_ms: if calm || second < 5 { 4.0 } else { 900.0 },
+            max_ms: if calm || second < 5 { 9.0 } else { 4000.0 },
+        })
+        .collect()
+}
+
+fn state_at(state: State) -> StateAt {
+    StateAt {
+        second: 20.0,
+        state,
+        width: 13,
+        summary: "so it is".to_owned(),
+    }
+}
+
+fn finding() -> FoundAt {
+    FoundAt {
+        second: 19.0,
+        reason: "LatencyRegressed".to_owned(),
+        severity: "Hold".to_owned(),
+        subject: "172.31.255.1:6443".to_owned(),
+        evidence: "p50 of probes 213 ms > 5 × 4 ms".to_owned(),
+        clears_when: "quiet for 10 s".to_owned(),
     }
 }
 

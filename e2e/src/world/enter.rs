@@ -57,8 +57,9 @@ pub fn enter(body: impl FnOnce() -> ExitCode) -> Result<ExitCode> {
     runtime.block_on(supervise(command)).map(exit_code)
 }
 
-/// Whether this is the program inside.
-pub(super) fn is_inside() -> bool {
+/// Whether this is the program inside. What wants all cores or the network comes before.
+#[must_use]
+pub fn is_inside() -> bool {
     std::env::var_os(MARK).is_some() && std::process::id() == 1
 }
 

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::process::{Launch, Program};
-use super::{World, tools};
+use super::{World, is_inside, tools};
 
 /// Weir's namespace and `ServiceAccount`, as its manifests name them.
 const NAMESPACE: &str = "weir-system";
@@ -200,8 +200,12 @@ fn repository() -> PathBuf {
 }
 
 /// The program to run: `WEIR_BIN`, else the workspace's. Cargo is asked each time, since a program
-/// left from an earlier state of the source would be tested without anyone noticing.
-fn weir_binary() -> Result<PathBuf> {
+/// left from an earlier state of the source would be tested without anyone noticing. Outside it shows
+/// its progress; inside there is one core and other output, and it only says what goes wrong.
+///
+/// # Errors
+/// It cannot be built, or `WEIR_BIN` is no file.
+pub fn weir_binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("WEIR_BIN").map(PathBuf::from) {
         ensure!(
             given.is_file(),
@@ -228,6 +232,7 @@ fn weir_binary() -> Result<PathBuf> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
+        .args(is_inside().then_some("--quiet"))
         .args([
             "build",
             "--package=weir",

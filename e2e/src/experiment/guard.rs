@@ -1,0 +1,166 @@
+//! Weir in an experiment: installed, told its pace, started, and asked what it used.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use weir::api::{Pace, RolloutPolicy, SINGLETON, Valve};
+
+use super::{sampler::round, setup};
+use crate::{
+    report::{Use, WeirUse},
+    world::{Ceiling, WeirProcess, World},
+};
+
+/// How long Weir may take from its start until it is ready: it waits for the gate policy to be active,
+/// which takes an API server ten seconds.
+const READY_WITHIN: Duration = Duration::from_mins(2);
+/// How long a harmless revision may take to be approved once its namespace is enrolled.
+const ADOPTED_WITHIN: Duration = Duration::from_mins(1);
+
+/// A running Weir.
+pub(super) struct Guard {
+    process: WeirProcess,
+    started: Timestamp,
+}
+
+impl Guard {
+    /// Installs Weir, sets the pace of all rollouts, starts it and waits until it is ready to hold.
+    pub(super) async fn start(world: &World, pace: Pace) -> Result<Self> {
+        world.install_weir(Ceiling::Enforce).await?;
+        let policies: Api<RolloutPolicy> = Api::all(world.client());
+        let policy = json!({"metadata": {"name": "lab"}, "spec": {"pace": pace}});
+        setup::apply(&policies, setup::object::<RolloutPolicy>(policy)).await?;
+        let started = Timestamp::now();
+        let process = world.start_weir(Ceiling::Enforce, &[]).await?;
+        let guard = Self { process, started };
+        guard.ready(&world.client()).await?;
+        Ok(guard)
+    }
+
+    /// Waits until Weir says that it is ready and new revisions are held.
+    async fn ready(&self, client: &Client) -> Result<()> {
+        let valves: Api<Valve> = Api::all(client.clone());
+        let began = Instant::now();
+        loop {
+            self.process.program.check()?;
+            let adopted = valves
+                .get_opt(SINGLETON)
+                .await?
+                .is_some_and(|valve| valve.spec.adopted);
+            let answer = self.get("/readyz").await.unwrap_or_default();
+            if adopted && answer.starts_with("HTTP/1.1 200") {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < READY_WITHIN,
+                "Weir is not ready after {READY_WITHIN:?} (valve adopted: {adopted}; it says: {answer}); \
+                 the end of its log:\n{}",
+                self.process.program.log_end()
+            );
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Waits until this revision, which runs already, is approved.
+    pub(super) async fn adopted(&self, client: &Client, revision: &str) -> Result<()> {
+        let valves: Api<Valve> = Api::all(client.clone());
+        let began = Instant::now();
+        loop {
+            let valve = valves.get_opt(SINGLETON).await?;
+            if valve.is_some_and(|valve| valve.spec.approved.contains_key(revision)) {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < ADOPTED_WITHIN,
+                "Weir has not approved the revision that runs ({revision}); the end of its log:\n{}",
+                self.process.program.log_end()
+            );
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// An error, with the end of its log, if Weir has ended.
+    pub(super) fn check(&self) -> Result<()> {
+        self.process.program.check()
+    }
+
+    /// Bytes that Weir has received so far, by its own metrics; none while it does not say.
+    pub(super) async fn bytes(&self) -> Option<u64> {
+        bytes_received(&self.get("/metrics").await.ok()?)
+    }
+
+    /// What Weir used from its start to `zero`, when the rollout began, and from there to now.
+    pub(super) async fn used(
+        &self,
+        world: &World,
+        zero: Timestamp,
+        bytes_at_zero: Option<u64>,
+    ) -> Result<WeirUse> {
+        let requests = world.weir_requests().context("what Weir asked for")?;
+        let bytes = self.bytes().await.unwrap_or_default();
+        let before = bytes_at_zero.unwrap_or_default();
+        let within = |from: Timestamp, to: Timestamp, bytes: u64| {
+            let seconds = from.duration_until(to).as_secs_f64().max(0.001);
+            let made: Vec<_> = requests
+                .iter()
+                .filter(|request| (from..to).contains(&request.at))
+                .collect();
+            Use {
+                seconds: round(seconds, 10.0),
+                requests_per_second: round(made.len() as f64 / seconds, 100.0),
+                writes: made.iter().filter(|request| request.is_write()).count() as u64,
+                bytes,
+            }
+        };
+        let now = Timestamp::now();
+        let all = within(self.started, now, bytes);
+        let peak = self.process.program.peak_resident_bytes()? as f64;
+        Ok(WeirUse {
+            requests_per_second: all.requests_per_second,
+            writes: all.writes,
+            bytes: all.bytes,
+            peak_rss_mib: round(peak / (1024.0 * 1024.0), 10.0),
+            idle: within(self.started, zero, before),
+            in_flight: within(zero, now, bytes.saturating_sub(before)),
+        })
+    }
+
+    /// Stops Weir as a node would: it is asked, and given its time.
+    pub(super) async fn stop(self) -> Result<()> {
+        self.process
+            .program
+            .stop(Duration::from_secs(30))
+            .await
+            .map(drop)
+    }
+
+    /// Asks Weir's own port for a page; the answer with its head.
+    async fn get(&self, path: &str) -> Result<String> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.process.listen).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            anyhow::Ok(answer)
+        };
+        timeout(Duration::from_secs(5), exchange).await?
+    }
+}
+
+/// The sum of Weir's counter of bytes received.
+fn bytes_received(page: &str) -> Option<u64> {
+    let values = page
+        .lines()
+        .filter(|line| line.starts_with("weir_client_received_bytes_total"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    values.reduce(|sum, value| sum + value)
+}

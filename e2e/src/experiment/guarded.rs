@@ -1,0 +1,108 @@
+//! Follows what Weir says of the rollout: its GuardedRollout, as anybody with kubectl sees it.
+
+use anyhow::{Context, Result, bail};
+use futures::StreamExt;
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt, watcher, watcher::Event},
+};
+use tokio::{sync::mpsc, time::Instant};
+use weir::api::{self, GuardedRollout};
+
+use super::outcome::Course;
+use crate::report::{FoundAt, State, StateAt};
+
+/// A version of the GuardedRollout, and when it was seen.
+pub(super) struct Sighting {
+    pub(super) at: Instant,
+    pub(super) rollout: GuardedRollout,
+}
+
+/// Follows the namespace's rollouts until it is dropped. Every version is sent; the admin's requests
+/// are exempt from priority levels, but a drowning API server delays them all the same.
+pub(super) async fn follow(
+    client: Client,
+    namespace: String,
+    seen: mpsc::UnboundedSender<Sighting>,
+) -> Result<()> {
+    let rollouts: Api<GuardedRollout> = Api::namespaced(client, &namespace);
+    let mut events =
+        std::pin::pin!(watcher(rollouts, watcher::Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        let Ok(Event::Apply(rollout) | Event::InitApply(rollout)) = event else {
+            continue;
+        };
+        let at = Instant::now();
+        seen.send(Sighting { at, rollout })
+            .context("nobody follows any more")?;
+    }
+    bail!("the watch of {namespace}'s rollouts ended")
+}
+
+/// What was learnt from the sightings of one rollout.
+#[derive(Debug, Default)]
+pub(super) struct Guarded {
+    pub(super) findings: Vec<FoundAt>,
+}
+
+impl Guarded {
+    /// Takes a sighting in; tells what is new for a reader.
+    pub(super) fn take(
+        &mut self,
+        second: f64,
+        sighting: &Sighting,
+        course: &mut Course,
+    ) -> Option<String> {
+        let status = sighting.rollout.status.as_ref()?;
+        let state = state(status.state?);
+        for finding in &status.findings {
+            self.note(second, finding);
+        }
+        if course.states.last().is_some_and(|at| at.state == state) {
+            return None;
+        }
+        let summary = status.summary.clone().unwrap_or_default();
+        let told = format!(
+            "Weir: {state:?} at {} of {}: {summary}",
+            status.width, status.full_width
+        );
+        course.states.push(StateAt {
+            second,
+            state,
+            width: status.width,
+            summary,
+        });
+        Some(told)
+    }
+
+    /// Each finding once, with its first evidence.
+    fn note(&mut self, second: f64, finding: &api::Finding) {
+        let known = self
+            .findings
+            .iter()
+            .any(|found| found.reason == finding.reason && found.subject == finding.subject);
+        if !known {
+            self.findings.push(FoundAt {
+                second,
+                reason: finding.reason.clone(),
+                severity: format!("{:?}", finding.severity),
+                subject: finding.subject.clone(),
+                evidence: finding.evidence.clone(),
+                clears_when: finding.clears_when.clone(),
+            });
+        }
+    }
+}
+
+const fn state(state: api::State) -> State {
+    match state {
+        api::State::Pending => State::Pending,
+        api::State::Progressing => State::Progressing,
+        api::State::Soaking => State::Soaking,
+        api::State::Held => State::Held,
+        api::State::Paused => State::Paused,
+        api::State::Complete => State::Complete,
+        api::State::Refused => State::Refused,
+        api::State::Superseded => State::Superseded,
+    }
+}

@@ -1,0 +1,115 @@
+//! `lab demo`: what Weir is for, in six minutes and one world.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+use weir::api::Pace;
+
+use super::{WorldArgs, inside, shipped_profiles};
+use crate::{
+    experiment::{
+        Patience, Plan, Stage,
+        story::{heading, line},
+    },
+    profile::Profile,
+    report::{Report, demo::Demo, html, write_json, write_whole},
+};
+
+/// How long each run is watched: the demo must not take longer than a person listens.
+const UNGUARDED: Patience = Patience {
+    steady: 0.0,
+    observe: 25.0,
+    timeout: 90.0,
+};
+const GUARDED: Patience = Patience {
+    steady: 20.0,
+    observe: 5.0,
+    timeout: 120.0,
+};
+const HARMLESS: Patience = Patience {
+    steady: 60.0,
+    observe: 5.0,
+    timeout: 240.0,
+};
+
+/// A harmful rollout without and with Weir, then a harmless one.
+#[derive(Debug, Args)]
+pub(super) struct DemoRun {
+    /// Where report.json and report.html are written
+    #[arg(long, value_name = "DIR", default_value = "target/demo")]
+    out: PathBuf,
+    /// The harmful agents [default: the repository's own that list all pods every second]
+    #[arg(long, value_name = "FILE")]
+    harmful: Option<PathBuf>,
+    /// The harmless agents [default: the repository's own that call nothing]
+    #[arg(long, value_name = "FILE")]
+    harmless: Option<PathBuf>,
+    #[command(flatten)]
+    world: WorldArgs,
+}
+
+impl DemoRun {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let read = |given: &Option<PathBuf>, own: &str| {
+            Profile::read(
+                &given
+                    .clone()
+                    .unwrap_or_else(|| shipped_profiles().join(own)),
+            )
+        };
+        let harmful = read(&self.harmful, "pod-lister.yaml")?;
+        let harmless = read(&self.harmless, "node-exporter.yaml")?;
+        inside(true, async {
+            let mut stage = self.world.start().await?;
+            let demo = Demo {
+                unguarded: run(&mut stage, harmful.clone(), None, UNGUARDED).await?,
+                guarded: run(&mut stage, harmful, Some(Pace::Fast), GUARDED).await?,
+                harmless: run(&mut stage, harmless, Some(Pace::Fast), HARMLESS).await?,
+            };
+            self.conclude(&demo)
+        })
+    }
+
+    fn conclude(&self, demo: &Demo) -> Result<ExitCode> {
+        write_json(&self.out.join("report.json"), demo)?;
+        write_whole(&self.out.join("report.html"), html::page(demo).as_bytes())?;
+        heading("In short:");
+        for sentence in demo.summary() {
+            line(&format!("  {sentence}"));
+        }
+        heading(&format!(
+            "The figures are in {0}/report.json, the curves in {0}/report.html",
+            self.out.display()
+        ));
+        if demo.is_as_expected() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        for report in [&demo.unguarded, &demo.guarded, &demo.harmless] {
+            let why = report
+                .expected
+                .as_ref()
+                .and_then(|expected| expected.why.as_deref());
+            if let Some(why) = why {
+                line(&format!("NOT as it must be: {}: {why}", report.profile));
+            }
+        }
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+async fn run(
+    stage: &mut Stage,
+    profile: Profile,
+    guard: Option<Pace>,
+    patience: Patience,
+) -> Result<Report> {
+    stage
+        .run(&Plan {
+            profile,
+            update: false,
+            guard,
+            patience,
+        })
+        .await
+}

@@ -1,0 +1,207 @@
+//! The lab's command line: what to run, in which world, and where its report goes.
+
+mod demo;
+mod proof;
+mod repeat;
+mod rollout;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use weir::api;
+
+use crate::{
+    experiment::{Patience, Stage, story::line},
+    report,
+    world::{self, World, WorldSpec},
+};
+
+/// Experiments with Weir on a real control plane of simulated nodes.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, max_term_width = 100)]
+pub struct Lab {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One rollout of one profile's agents, guarded or not
+    Rollout(rollout::Rollout),
+    /// Every profile of a folder, without and with Weir, as a table
+    Table(table::Table),
+    /// The same rollout several times, for the spread of its figures
+    Repeat(repeat::Repeat),
+    /// A harmful rollout without and with Weir, then a harmless one
+    Demo(demo::DemoRun),
+    /// The JSON schema of a report
+    Schema,
+}
+
+/// The world's size.
+#[derive(Debug, Clone, Args)]
+struct WorldArgs {
+    /// Nodes, and with that pods of the rollout at full width
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: u32,
+    /// Background pods, spread over Deployments with their Services
+    #[arg(long, default_value_t = 3_000)]
+    pods: u32,
+    /// API servers, which share one core
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u8).range(1..))]
+    api_servers: u8,
+    /// Background pods that are deleted and replaced in each second
+    #[arg(long, default_value_t = 1.0, value_name = "PODS")]
+    churn: f64,
+}
+
+impl WorldArgs {
+    /// Starts the world, telling a person how long it takes.
+    async fn start(&self) -> Result<Stage> {
+        let servers = match self.api_servers {
+            1 => "one API server on a core of its own".to_owned(),
+            more => format!("{more} API servers on a core of their own"),
+        };
+        line(&format!(
+            "starting a control plane: {} nodes, {} pods, {servers}",
+            self.nodes, self.pods
+        ));
+        let began = tokio::time::Instant::now();
+        let spec = WorldSpec {
+            nodes: self.nodes,
+            pods: self.pods,
+            churn_per_second: self.churn,
+            api_servers: self.api_servers,
+            audit: true,
+            ..WorldSpec::bare()
+        };
+        let world = World::start(&spec)
+            .await
+            .context("the control plane does not start")?;
+        line(&format!(
+            "it runs after {}",
+            report::html::seconds(began.elapsed().as_secs_f64())
+        ));
+        Stage::set(world, self.nodes, self.pods).await
+    }
+}
+
+/// How the rollout is guarded and how long it is watched.
+#[derive(Debug, Clone, Args)]
+struct WatchArgs {
+    /// The pace at which Weir lets the rollout through
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Pace::Fast)]
+    pace: Pace,
+    /// When the experiment ends at the latest, such as 10m; counted from the rollout's start
+    /// [default: 10m at pace Fast, 60m at pace Careful]
+    #[arg(long, value_parser = duration)]
+    timeout: Option<Duration>,
+    /// How long a hold must last to be how the rollout ends
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    steady: Duration,
+    /// How long others are watched after completion; agents have periods
+    #[arg(long, value_parser = duration, default_value = "45s")]
+    observe: Duration,
+}
+
+impl WatchArgs {
+    fn patience(&self) -> Patience {
+        let usual = match self.pace {
+            Pace::Fast => Duration::from_mins(10),
+            Pace::Careful => Duration::from_hours(1),
+        };
+        Patience {
+            steady: self.steady.as_secs_f64(),
+            observe: self.observe.as_secs_f64(),
+            timeout: self.timeout.unwrap_or(usual).as_secs_f64(),
+        }
+    }
+}
+
+/// The presets of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pace {
+    /// For agents that are known: the width doubles, with a short soak at each width
+    #[value(name = "Fast")]
+    Fast,
+    /// The default of a policy: at least ten minutes for the last 90 %
+    #[value(name = "Careful")]
+    Careful,
+}
+
+impl From<Pace> for api::Pace {
+    fn from(pace: Pace) -> Self {
+        match pace {
+            Pace::Fast => Self::Fast,
+            Pace::Careful => Self::Careful,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "write a number with its unit, such as 90s, 10m or 1h".to_owned())?;
+    Duration::try_from(span).map_err(|_| "time runs forwards; leave the minus out".to_owned())
+}
+
+/// Runs a command and says how it ended.
+#[must_use]
+pub fn run(lab: &Lab) -> ExitCode {
+    match lab.command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprint(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn eprint(text: &str) {
+    use std::io::Write;
+    // Nobody left to read it is no reason to fail again.
+    writeln!(std::io::stderr().lock(), "{text}").ok();
+}
+
+impl Command {
+    fn run(&self) -> Result<ExitCode> {
+        match self {
+            Self::Schema => {
+                line(report::schema().trim_end());
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Rollout(rollout) => rollout.run(),
+            Self::Table(table) => table.run(),
+            Self::Repeat(repeat) => repeat.run(),
+            Self::Demo(demo) => demo.run(),
+        }
+    }
+}
+
+/// Runs `work` inside a world's namespaces. What needs all cores or the network is done before: Weir
+/// is built, if the experiment has one.
+fn inside(weir: bool, work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    if weir && !world::is_inside() {
+        world::weir_binary()?;
+    }
+    world::enter(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build();
+        let ended = match runtime {
+            Ok(runtime) => runtime.block_on(work),
+            Err(error) => Err(error).context("the lab's runtime cannot start"),
+        };
+        ended.unwrap_or_else(|error| {
+            eprint(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        })
+    })
+}
+
+/// The folder of the repository's own profiles.
+fn shipped_profiles() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("profiles")
+}

@@ -1,0 +1,192 @@
+//! `lab table`: every profile of a folder, unguarded and guarded.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use super::{WatchArgs, WorldArgs, inside, proof, shipped_profiles};
+use crate::{
+    experiment::{
+        Plan,
+        story::{heading, line},
+    },
+    profile::Profile,
+    report::{Report, demo::millis, html::seconds},
+};
+
+/// Every profile of a folder, without and with Weir, as a table.
+#[derive(Debug, Args)]
+pub(super) struct Table {
+    /// The folder of the profiles [default: the repository's own]
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// Only the profile of this name; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Only without Weir, to see what harms
+    #[arg(long)]
+    no_guard: bool,
+    /// Where the reports are written, two for each profile
+    #[arg(long, value_name = "DIR", default_value = "target/lab")]
+    reports: PathBuf,
+    /// Where the table is written, as Markdown
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    #[command(flatten)]
+    world: WorldArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+/// The two runs of a profile.
+struct Row {
+    unguarded: Report,
+    guarded: Option<Report>,
+}
+
+impl Table {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let folder = self.profiles.clone().unwrap_or_else(shipped_profiles);
+        let profiles = self.read(&folder)?;
+        inside(!self.no_guard, async {
+            let mut rows = vec![];
+            for profile in profiles {
+                rows.push(self.run_profile(profile).await?);
+            }
+            heading("all profiles:");
+            let table = table(&rows);
+            line(&proof::plain(&table));
+            if let Some(path) = &self.proof {
+                let first = &rows.first().context("at least one profile")?.unguarded;
+                let title = "All profiles, without and with Weir";
+                proof::write(path, title, first, &[proof::markdown(&table)])?;
+                line(&format!("table: {}", path.display()));
+            }
+            let met = rows.iter().all(|row| {
+                let guarded = row.guarded.as_ref().is_none_or(is_met);
+                guarded && is_met(&row.unguarded)
+            });
+            Ok(if met {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        })
+    }
+
+    fn read(&self, folder: &Path) -> Result<Vec<Profile>> {
+        let shown = folder.display();
+        let entries = std::fs::read_dir(folder)
+            .with_context(|| format!("--profiles {shown} is no folder that can be read"))?;
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()
+            .with_context(|| format!("reading {shown}"))?;
+        paths.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        });
+        paths.sort();
+        let mut profiles = vec![];
+        for path in paths {
+            let profile = Profile::read(&path)?;
+            if self.only.is_empty() || self.only.contains(&profile.name) {
+                profiles.push(profile);
+            }
+        }
+        ensure!(
+            !profiles.is_empty(),
+            "{shown} holds no profile that was asked for (*.yaml)"
+        );
+        Ok(profiles)
+    }
+
+    /// Both runs in a world of their own, so that no profile's needs weigh on another's.
+    async fn run_profile(&self, profile: Profile) -> Result<Row> {
+        let name = profile.name.clone();
+        let mut plan = Plan {
+            profile,
+            update: false,
+            guard: None,
+            patience: self.watch.patience(),
+        };
+        heading(&format!("── {name}"));
+        let mut stage = self.world.start().await?;
+        let unguarded = stage.run(&plan).await?;
+        unguarded.write(&self.reports.join(format!("{name}-unguarded.json")))?;
+        line(&super::rollout::ending(&unguarded));
+        let guarded = if self.no_guard {
+            None
+        } else {
+            plan.guard = Some(self.watch.pace.into());
+            let guarded = stage.run(&plan).await?;
+            guarded.write(&self.reports.join(format!("{name}-guarded.json")))?;
+            line(&super::rollout::ending(&guarded));
+            Some(guarded)
+        };
+        Ok(Row { unguarded, guarded })
+    }
+}
+
+fn is_met(report: &Report) -> bool {
+    report.expected.as_ref().is_none_or(|expected| expected.met)
+}
+
+fn table(rows: &[Row]) -> Vec<Vec<String>> {
+    let head = [
+        "profile",
+        "must end",
+        "idle p99",
+        "p99 without",
+        "p99 with",
+        "harmed without",
+        "ended with",
+        "width",
+        "harm to hold",
+        "complete",
+        "as expected",
+    ];
+    let mut table = vec![head.map(str::to_owned).to_vec()];
+    table.extend(rows.iter().map(cells));
+    table
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let none = || "–".to_owned();
+    let guarded = row.guarded.as_ref();
+    let of_guarded =
+        |value: &dyn Fn(&Report) -> Option<String>| guarded.and_then(value).unwrap_or_else(none);
+    let expected = row.unguarded.expected.as_ref();
+    let met = is_met(&row.unguarded) && guarded.is_none_or(is_met);
+    let why = [Some(&row.unguarded), guarded]
+        .into_iter()
+        .flatten()
+        .find_map(|report| report.expected.as_ref()?.why.clone());
+    vec![
+        row.unguarded.profile.clone(),
+        expected.map_or_else(none, |expected| expected.ends.to_string()),
+        millis(row.unguarded.bystander.idle.p99_ms),
+        millis(row.unguarded.bystander.during.p99_ms),
+        of_guarded(&|report| Some(millis(report.bystander.during.p99_ms))),
+        row.unguarded
+            .harm
+            .first_second
+            .map_or_else(none, |_| format!("{} s", row.unguarded.harm.seconds)),
+        of_guarded(&|report| Some(format!("{:?}", report.state))),
+        of_guarded(&|report| {
+            let width = report.width.last().map_or(0, |at| at.width);
+            Some(format!("{width}/{}", report.full_width))
+        }),
+        of_guarded(&|report| report.seconds_to_hold.map(seconds)),
+        of_guarded(&|report| report.seconds_to_complete.map(seconds)),
+        match (expected.is_some(), met) {
+            (false, _) => none(),
+            (true, true) => "yes".to_owned(),
+            (true, false) => format!("NO: {}", why.unwrap_or_default()),
+        },
+    ]
+}
