@@ -5,13 +5,10 @@
 //! its latency counts from then, so that calls which had to wait for slow ones before them are not
 //! forgotten. A call that fails counts as if it had run into its time-out.
 
+mod log;
 pub mod stats;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -24,6 +21,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 
+use self::log::Log;
 use crate::{
     profile::Http,
     wire::{Caller, Link, Servers, read},
@@ -56,7 +54,7 @@ pub struct Sample {
 
 /// A bystander at work.
 pub struct Bystander {
-    samples: Arc<Mutex<Vec<Sample>>>,
+    log: Arc<Log>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -64,31 +62,22 @@ pub struct Bystander {
 impl Bystander {
     /// Begins to call, on a thread of its own, so that nothing else of this program delays it.
     pub fn start(servers: Servers, token: Arc<str>) -> Result<Self> {
-        let samples = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&samples);
+        let log = Arc::new(Log::default());
+        let shared = Arc::clone(&log);
         let (stop, stopped) = oneshot::channel();
-        let (started, start) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the bystander's runtime cannot start")?;
         let thread = thread::Builder::new()
             .name("bystander".to_owned())
             .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                match runtime {
-                    Ok(runtime) => {
-                        started.send(Ok(())).ok();
-                        let calls = call_until(stopped, servers, token, shared);
-                        LocalSet::new().block_on(&runtime, calls);
-                    }
-                    Err(error) => drop(started.send(Err(error))),
-                }
+                let calls = call_until(stopped, servers, token, shared);
+                LocalSet::new().block_on(&runtime, calls);
             })
             .context("the bystander's thread cannot start")?;
-        start
-            .recv()?
-            .context("the bystander's runtime cannot start")?;
         Ok(Self {
-            samples,
+            log,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -97,21 +86,20 @@ impl Bystander {
     /// The calls that were due from then on and have ended so far.
     #[must_use]
     pub fn since(&self, from: Instant) -> Vec<Sample> {
-        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        // They are in the order of their ends, which none outlives its time-out.
-        let after = samples.partition_point(|sample| sample.due + TIMEOUT < from);
-        samples[after..]
-            .iter()
-            .filter(|sample| sample.due >= from)
-            .copied()
-            .collect()
+        self.log.ended_since(from)
+    }
+
+    /// The same and those under way, with the time that they have taken so far.
+    #[must_use]
+    pub fn felt_since(&self, from: Instant) -> Vec<Sample> {
+        self.log.felt_since(from, Instant::now())
     }
 
     /// Makes no further call, waits for the answers of those under way, and returns all.
     #[must_use]
     pub fn stop(mut self) -> Vec<Sample> {
         self.end();
-        std::mem::take(&mut *self.samples.lock().unwrap_or_else(PoisonError::into_inner))
+        self.log.take()
     }
 
     fn end(&mut self) {
@@ -134,7 +122,7 @@ async fn call_until(
     stopped: oneshot::Receiver<()>,
     servers: Servers,
     token: Arc<str>,
-    samples: Arc<Mutex<Vec<Sample>>>,
+    log: Arc<Log>,
 ) {
     let caller = Caller {
         token,
@@ -151,10 +139,10 @@ async fn call_until(
     for number in 0.. {
         tokio::select! {
             due = ticks.tick() => {
-                let (link, samples) = (Arc::clone(&link), Arc::clone(&samples));
+                let (link, log) = (Arc::clone(&link), Arc::clone(&log));
+                log.begin(due);
                 calls.spawn_local(async move {
-                    let sample = measure(due, exchange(&link, number)).await;
-                    samples.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
+                    log.end(measure(due, exchange(&link, number)).await);
                 });
                 while calls.try_join_next().is_some() {}
             }

@@ -125,10 +125,16 @@ pub struct Harm {
     pub seconds: u64,
 }
 
+/// The median, in milliseconds, above which a second is harmful.
+#[must_use]
+pub fn harmful_above(idle: &Latency) -> f64 {
+    (HARM_FACTOR * idle.p50_ms).max(HARM_FLOOR_MS)
+}
+
 /// Finds harm in the seconds from the rollout's start on.
 #[must_use]
 pub fn harm(idle: &Latency, series: &[LatencyAt]) -> Harm {
-    let above_ms = (HARM_FACTOR * idle.p50_ms).max(HARM_FLOOR_MS);
+    let above_ms = harmful_above(idle);
     let during: Vec<_> = series.iter().filter(|at| at.second >= 0).collect();
     let is_harmful = |at: &&LatencyAt| at.p50_ms > above_ms;
     Harm {

@@ -35,9 +35,7 @@ use crate::{
 
 /// A line of figures is told this often when nothing else happens.
 const FIGURES_EVERY: f64 = 10.0;
-/// Calls due in the last second may still be under way; harm is told of by the seconds before it.
-const SETTLED: Duration = Duration::from_secs(1);
-/// How far back harm is told of.
+/// Long enough to hold the last whole seconds.
 const RECENT: Duration = Duration::from_secs(4);
 
 /// Watches one rollout.
@@ -220,8 +218,10 @@ impl<'a> Watch<'a> {
     fn tell(&mut self, story: Story, idle: &Latency) {
         let second = self.second();
         let recent = self.recent();
-        let harm = stats::harm(idle, &recent);
-        if harm.first_second.is_some() != self.told.harmed {
+        let is_harmful = |at: &LatencyAt| at.p50_ms > stats::harmful_above(idle);
+        let changed = recent.len() >= stats::HARM_SECONDS
+            && recent.iter().all(|at| is_harmful(at) != self.told.harmed);
+        if changed {
             self.told.harmed = !self.told.harmed;
             let now = recent.last().map_or(0.0, |at| at.p50_ms);
             story.tell(&if self.told.harmed {
@@ -247,24 +247,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The last few seconds whose calls have had a second to end.
+    /// The last whole seconds before the present one; calls under way count with what they have
+    /// taken so far.
     fn recent(&self) -> Vec<LatencyAt> {
-        let until = Instant::now() - SETTLED;
-        let samples: Vec<_> = self
-            .bystander
-            .since(until - RECENT)
-            .into_iter()
-            .filter(|sample| sample.due < until)
-            .collect();
-        stats::by_second(&samples, self.zero)
+        let present = stats::second_of(Instant::now(), self.zero);
+        let felt = self.bystander.felt_since(Instant::now() - RECENT);
+        let mut seconds = stats::by_second(&felt, self.zero);
+        seconds.retain(|at| at.second < present);
+        let before = seconds.len().saturating_sub(stats::HARM_SECONDS);
+        seconds.split_off(before)
     }
 
     fn figures(&self, recent: &[LatencyAt]) -> String {
         let fleet = *self.fleet.borrow();
-        let felt = recent.last().map_or_else(
-            || "no answer in the last seconds".to_owned(),
-            |at| format!("a quiet client's median is {}", millis(at.p50_ms)),
-        );
+        let felt = recent.last().map_or(0.0, |at| at.p50_ms);
         let server = self.sampler.servers.last().map_or_else(String::new, |at| {
             format!(
                 "; API server: {:.2} cores, {:.0} MiB",
@@ -272,8 +268,11 @@ impl<'a> Watch<'a> {
             )
         });
         format!(
-            "{} of {} let through, {} run; {felt}{server}",
-            fleet.released, self.course.full_width, fleet.running
+            "{} of {} let through, {} run; a quiet client's median is {}{server}",
+            fleet.released,
+            self.course.full_width,
+            fleet.running,
+            millis(felt)
         )
     }
 }
