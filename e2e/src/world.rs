@@ -93,7 +93,7 @@ impl World {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         (0..=u8::MAX)
             .zip(&self.api_servers)
-            .map(|(index, _)| SocketAddr::from((server_address(index), PORT)))
+            .map(|(index, _)| SocketAddr::from((components::server_address(index), PORT)))
             .collect()
     }
 
