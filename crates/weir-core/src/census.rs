@@ -9,6 +9,8 @@
 //!
 //! It counts what was last known; whether that may be acted on is the verdict's business.
 
+use std::collections::BTreeSet;
+
 use crate::{
     evidence::{NodeRow, PodRow, PodState, RolloutEvidence},
     policy::PodLimits,
@@ -63,8 +65,10 @@ pub(crate) struct Census<'a> {
     pub(crate) members: Vec<Member<'a>>,
     /// Pods that the workload's controller wants.
     pub(crate) desired: u32,
-    /// Full width: what is wanted, and what already exists beyond that (a node that is not ready is
-    /// not wanted for, while its pod lives on).
+    /// Pods of another revision that an update has yet to replace.
+    pub(crate) old: u32,
+    /// Full width: what is wanted, or what exists and what is yet to be replaced if that is more (a
+    /// node that is not ready may not be wanted for, while its pod lives on).
     pub(crate) full: u32,
 }
 
@@ -90,10 +94,12 @@ impl<'a> Census<'a> {
                 }
             })
             .collect();
-        let full = rollout.desired.max(count(members.len()));
+        let old = yet_to_replace(rollout, &members);
+        let full = rollout.desired.max(count(members.len()) + old);
         Self {
             members,
             desired: rollout.desired,
+            old,
             full,
         }
     }
@@ -124,6 +130,26 @@ impl<'a> Census<'a> {
             member.gated() && member.alone && member.node.is_none_or(|node| node.ready)
         })
     }
+}
+
+/// Ready nodes that have only another revision's pod, as far as the controller wants pods there.
+fn yet_to_replace(rollout: &RolloutEvidence, members: &[Member<'_>]) -> u32 {
+    let ours: BTreeSet<&str> = members
+        .iter()
+        .map(|member| member.row.node.as_str())
+        .collect();
+    let ready = |node: &str| {
+        let nodes = rollout.nodes.last();
+        nodes
+            .and_then(|nodes| nodes.get(node))
+            .is_some_and(|node| node.ready)
+    };
+    let others = rollout.served_by_others.iter();
+    let old = others
+        .filter(|node| !ours.contains(node.as_str()) && ready(node))
+        .count();
+    let ours_ready = ours.iter().filter(|node| ready(node)).count();
+    count(old).min(rollout.desired.saturating_sub(count(ours_ready)))
 }
 
 fn case_of(row: &PodRow, node_ready: bool, limits: &PodLimits, now: Moment) -> Case {

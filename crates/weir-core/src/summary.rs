@@ -43,11 +43,12 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
                 .to_owned()
         }
         Course::Hold => held(scene, verdict, width),
-        Course::Fill if scene.census.in_case(Case::Waiting) == 0 => format!(
-            "Wave {wave}: {width} of {target} pods are out; the next appear as the DaemonSet makes \
-             room (its update leaves at most {} nodes without).",
-            scene.evidence.rollout.max_unavailable
-        ),
+        Course::Fill if scene.census.in_case(Case::Waiting) == 0 => {
+            format!(
+                "Wave {wave}: {width} of {target} pods are out; {}.",
+                awaited(scene)
+            )
+        }
         Course::Fill | Course::Widen(_) => {
             format!("Wave {wave}: letting through up to {target} of {full} pods.")
         }
@@ -98,6 +99,17 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
     format!("Not behind the valve, judged by its readings alone: {said}{before}")
 }
 
+/// Where the wave's next pods come from, when none waits at the gate.
+fn awaited(scene: &Scene<'_>) -> String {
+    if scene.census.old == 0 {
+        return "the next appear as the DaemonSet's controller creates them".to_owned();
+    }
+    format!(
+        "the next appear as the DaemonSet's update makes room (maxUnavailable is {})",
+        scene.evidence.rollout.max_unavailable
+    )
+}
+
 fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
     let gated = scene.census.number(Member::gated);
     let holds = verdict
@@ -107,7 +119,7 @@ fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
         .count();
     let regardless = match holds {
         0 => String::new(),
-        holds => format!(" {holds} findings would hold it, but approval goes before them."),
+        holds => format!(" Findings would hold it ({holds}), but approval goes before them."),
     };
     let paused = if scene.evidence.rollout.paused {
         " spec.paused does not close a valve that approval has opened."

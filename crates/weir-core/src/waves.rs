@@ -94,7 +94,7 @@ pub(crate) fn filled(census: &Census<'_>, target: u32) -> bool {
 /// that still has old pods to replace is not exhausted: more gated pods will come.
 pub(crate) fn exhausted(census: &Census<'_>) -> bool {
     let all_exist = census::count(census.members.len()) >= census.desired;
-    all_exist && census.in_case(Case::Waiting) == 0
+    all_exist && census.old == 0 && census.in_case(Case::Waiting) == 0
 }
 
 /// Whether the wave is out and its pods are ready, but for as many as are tolerated.

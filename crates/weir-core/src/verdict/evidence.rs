@@ -95,7 +95,7 @@ pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
     let (by, clears) = if stated.is_some() {
         (
             "the policy requires",
-            "all are seen, or the policy requires fewer".to_owned(),
+            "all are seen, or the policy's required.apiServers is less".to_owned(),
         )
     } else {
         (

@@ -92,7 +92,7 @@ pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
             Rule::PodsLeaked,
             PODS,
             format!(
-                "{number} pods were born without the gate ({})",
+                "born without the gate: {} ({number} in all)",
                 names(scene, leaked)
             ),
             "they are deleted (their successors are born gated) or the revision is approved; if \

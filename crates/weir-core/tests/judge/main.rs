@@ -4,5 +4,6 @@ mod any;
 mod play;
 mod properties;
 mod rules;
+mod summaries;
 mod timelines;
 mod waves;

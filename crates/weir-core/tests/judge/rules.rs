@@ -249,7 +249,7 @@ fn pods_leaked() {
     assert!(
         finding
             .evidence
-            .starts_with("1 pods were born without the gate (node-000-")
+            .starts_with("born without the gate: node-000-")
     );
     assert_eq!(
         found(|play| {

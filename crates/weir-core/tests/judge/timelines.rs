@@ -472,6 +472,28 @@ fn an_update_stuck_at_a_dead_node_does_not_run_ahead_of_itself() {
 }
 
 #[test]
+fn an_update_is_not_approved_while_old_pods_hide_behind_dead_nodes() {
+    // Three nodes die, each with a gated pod: then nine are wanted and ten exist.
+    let mut play = Play::update(Policy::fast(), 12, 3);
+    play.until("two old pods are left", |report| report.width == 7);
+    for node in ["node-007", "node-008", "node-009"] {
+        play.node_ready(node, false);
+    }
+    play.seconds(120);
+    assert_eq!((play.report().full_width, play.report().width), (12, 7));
+    assert!(
+        play.report().summary.contains("makes room"),
+        "{}",
+        play.report().summary
+    );
+    for node in ["node-007", "node-008", "node-009"] {
+        play.node_ready(node, true);
+    }
+    play.until_complete();
+    assert_eq!(play.report().width, 12);
+}
+
+#[test]
 fn pods_that_slip_past_the_valve_are_told_and_soaked() {
     let mut play = Play::first_rollout(Policy::fast(), 50);
     play.until("wave 2 soaks", |report| {
