@@ -250,6 +250,11 @@ fn a_look_inside_the_box_is_found() {
         ["e2e/src/a.rs uses weir::guard"]
     );
     assert_eq!(find("use weir::api::Valve; use weir_e2e::guard;"), [""; 0]);
+    assert_eq!(find("mod weir;\nuse weir::guard;"), [""; 0]);
+    assert_eq!(
+        find("mod weir;\nuse ::weir::guard;"),
+        ["e2e/src/a.rs uses weir::guard"]
+    );
     assert_eq!(
         find("use weir_core::judge::judge;"),
         ["e2e/src/a.rs uses weir_core::judge"]
@@ -257,12 +262,12 @@ fn a_look_inside_the_box_is_found() {
 }
 
 fn inside_looks(source: &Source) -> Vec<String> {
-    let shell = used(&source.code, "weir");
-    // The crate has modules only; a type is one of a module of the same name.
-    let is_module = |name: &&String| name.starts_with(|c: char| c.is_ascii_lowercase());
+    // Where a module of the same name stands, the crate is only reached by its full path.
+    let shadowed = source.code.contains("mod weir;");
+    let shell = used(&source.code, if shadowed { "::weir" } else { "weir" });
     let shell = shell
         .iter()
-        .filter(|name| is_module(name) && !BLACK_BOX.contains(&name.as_str()));
+        .filter(|name| !BLACK_BOX.contains(&name.as_str()));
     let core = used(&source.code, "weir_core");
     shell
         .map(|name| format!("{} uses weir::{name}", source.path))

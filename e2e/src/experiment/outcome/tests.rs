@@ -1,0 +1,170 @@
+//! What an experiment's state is, from what was seen of it.
+
+use super::*;
+
+const PATIENCE: Patience = Patience {
+    steady: 30.0,
+    observe: 20.0,
+    timeout: 600.0,
+};
+
+fn guarded(states: &[(f64, State)]) -> Course {
+    Course {
+        guarded: true,
+        full_width: 200,
+        states: states
+            .iter()
+            .map(|&(second, state)| StateAt {
+                second,
+                state,
+                width: 7,
+                summary: String::new(),
+            })
+            .collect(),
+        widths: vec![],
+    }
+}
+
+fn unguarded(running: &[(f64, u32)]) -> Course {
+    Course {
+        guarded: false,
+        full_width: 200,
+        states: vec![],
+        widths: running
+            .iter()
+            .map(|&(second, running)| WidthAt {
+                second,
+                width: running,
+                running,
+            })
+            .collect(),
+    }
+}
+
+fn harm_at(first_second: Option<i64>) -> Harm {
+    Harm {
+        first_second,
+        ..Harm::default()
+    }
+}
+
+fn expecting(ends: &str) -> Profile {
+    let text = format!("expect: {{ends: {ends}, because: x}}");
+    Profile::parse(&text, "test").expect("a good profile")
+}
+
+#[test]
+fn a_hold_ends_the_experiment_once_it_lasts() {
+    let course = guarded(&[(1.0, State::Progressing), (10.0, State::Held)]);
+    assert_eq!(course.ended(39.0, PATIENCE), None);
+    assert_eq!(course.ended(40.0, PATIENCE), Some(End::Held));
+    let resumed = guarded(&[(10.0, State::Held), (30.0, State::Soaking)]);
+    assert_eq!(resumed.ended(80.0, PATIENCE), None);
+    assert_eq!(resumed.ended(600.0, PATIENCE), Some(End::TimedOut));
+    assert_eq!(resumed.state(), State::Soaking);
+}
+
+#[test]
+fn completion_ends_it_after_others_were_watched_for_a_while() {
+    let course = guarded(&[(1.0, State::Progressing), (100.0, State::Complete)]);
+    assert_eq!(course.ended(119.0, PATIENCE), None);
+    assert_eq!(course.ended(120.0, PATIENCE), Some(End::Complete));
+    let course = unguarded(&[(1.0, 50), (2.0, 199), (3.0, 200), (4.0, 200)]);
+    assert_eq!(
+        (course.state(), course.completed()),
+        (State::Complete, Some(3.0))
+    );
+    assert_eq!(course.ended(23.0, PATIENCE), Some(End::Complete));
+}
+
+#[test]
+fn pods_that_never_all_run_are_no_completion() {
+    let course = unguarded(&[(1.0, 50), (599.0, 199)]);
+    assert_eq!(
+        (course.state(), course.completed()),
+        (State::Progressing, None)
+    );
+    assert_eq!(course.ended(600.0, PATIENCE), Some(End::TimedOut));
+    // All run, but the guard has not said that it is through with them.
+    let course = Course {
+        guarded: true,
+        ..unguarded(&[(3.0, 200)])
+    };
+    assert_eq!((course.state(), course.completed()), (State::Pending, None));
+}
+
+#[test]
+fn a_refusal_ends_it_at_once() {
+    assert_eq!(
+        guarded(&[(2.0, State::Refused)]).ended(2.0, PATIENCE),
+        Some(End::Refused)
+    );
+}
+
+#[test]
+fn the_time_to_hold_runs_from_the_first_harm() {
+    use State::{Held, Progressing, Soaking};
+    let table = [
+        (vec![(1.0, Progressing), (14.26, Held)], Some(10), Some(4.3)),
+        // It was held when harm began: the hold came first.
+        (vec![(1.0, Progressing), (9.0, Held)], Some(10), None),
+        // An early hold had cleared when harm began.
+        (
+            vec![(5.0, Held), (8.0, Soaking), (12.0, Held)],
+            Some(10),
+            Some(2.0),
+        ),
+        // Nobody was harmed; it was never held.
+        (vec![(1.0, Progressing), (9.0, Held)], None, None),
+        (vec![(1.0, Progressing)], Some(10), None),
+    ];
+    for (states, harmed, expected) in table {
+        let seconds = guarded(&states).seconds_to_hold(&harm_at(harmed));
+        assert_eq!(seconds, expected, "{states:?} {harmed:?}");
+    }
+}
+
+#[test]
+fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
+    let held = guarded(&[(10.0, State::Held)]);
+    let complete = guarded(&[(10.0, State::Complete)]);
+    let detour = guarded(&[(5.0, State::Held), (20.0, State::Complete)]);
+    let table = [
+        (&held, "held", true),
+        (&held, "paced", false),
+        (&complete, "held", false),
+        (&complete, "paced", true),
+        (&complete, "harmless", true),
+        (&detour, "paced", true),
+        (&detour, "harmless", false),
+    ];
+    for (course, ends, met) in table {
+        let expected = course
+            .expected(&expecting(ends), &harm_at(None))
+            .expect("it expects");
+        assert_eq!(
+            (expected.met, expected.why.is_none()),
+            (met, met),
+            "{course:?} {ends}"
+        );
+    }
+}
+
+#[test]
+fn unguarded_what_is_not_harmless_must_harm() {
+    let course = unguarded(&[(3.0, 200)]);
+    for (ends, harmed, met) in [
+        ("held", Some(4), true),
+        ("held", None, false),
+        ("paced", None, false),
+        ("harmless", None, true),
+        ("harmless", Some(4), false),
+    ] {
+        let expected = course
+            .expected(&expecting(ends), &harm_at(harmed))
+            .expect("it expects");
+        assert_eq!(expected.met, met, "{ends} {harmed:?}");
+    }
+    let silent = Profile::parse("calls: []", "test").expect("a good profile");
+    assert_eq!(course.expected(&silent, &harm_at(None)), None);
+}
