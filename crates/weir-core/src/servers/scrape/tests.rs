@@ -97,17 +97,35 @@ fn a_page_that_misses_what_every_server_tells_is_garbled() {
 }
 
 #[test]
-fn a_page_that_was_cut_anywhere_is_garbled() {
-    let cut_in_line = &QUIET[..QUIET
-        .find("process_start_time_seconds 1")
-        .expect("it is there")
-        + 30];
-    assert!(garbled(cut_in_line).starts_with("it was cut in line "));
-    let cut_between_lines = &QUIET[..QUIET.find("# HELP process_start").expect("it is there")];
-    assert_eq!(
-        garbled(cut_between_lines),
-        "process_start_time_seconds is missing, which every kube-apiserver has"
+fn a_page_that_was_cut_in_a_line_is_garbled() {
+    let (before, after) = STORM
+        .split_once("process_start_time_seconds 1")
+        .expect("it tells its start");
+    assert!(
+        garbled(&format!("{before}process_start_time_seconds 1"))
+            .starts_with("it was cut in line ")
     );
+    assert!(collect(&format!("{before}process_start_time_seconds 1{after}")).is_ok());
+}
+
+#[test]
+fn a_page_that_was_cut_between_two_lines_is_whole_or_garbled_but_never_less() {
+    let whole = collect(STORM).expect("a real page");
+    let ends = STORM.match_indices('\n').map(|(end, _)| end + 1);
+    let (mut garbled, mut read) = (0, 0);
+    for end in ends.step_by(7) {
+        match collect(&STORM[..end]) {
+            Ok(scrape) => {
+                assert_eq!(scrape, whole);
+                read += 1;
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("is missing"), "{error}");
+                garbled += 1;
+            }
+        }
+    }
+    assert!(garbled > 50 && read > 10, "{garbled} garbled, {read} read");
 }
 
 #[test]
