@@ -312,11 +312,13 @@ fn a_cut_line_gives_no_sample_and_the_page_is_cut() {
 fn an_end_mark_needs_no_line_end_and_nothing_may_follow_it() {
     let (_, page) = parse([b"up 1\n# EOF".as_slice()], &WANTED);
     assert_eq!((page.end, page.oddities.total()), (End::Whole, 0));
-    let (samples, page) = parse([b"up 1\n# EOF\nup 2\n\n".as_slice()], &WANTED);
-    assert_eq!(
-        (samples.len(), page.oddities.count(Oddity::AfterEnd)),
-        (1, 1)
-    );
+    for page in ["up 1\n# EOF\nup 2\n\n", "up 1\r\n# EOF\r\nup 2\r\n\r\n"] {
+        for size in [1, 100] {
+            let (samples, page) = parse(page.as_bytes().chunks(size), &WANTED);
+            let odd = page.oddities.count(Oddity::AfterEnd);
+            assert_eq!((samples.len(), odd), (1, 1));
+        }
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) struct Address {
     probes: Probes,
     processes: Vec<Series>,
     /// Why its page could not be read when last tried, if so.
-    trouble: Option<(Moment, ScrapeError)>,
+    trouble: Option<ScrapeError>,
 }
 
 /// What there is to tell of one process.
@@ -93,27 +93,21 @@ impl Address {
     }
 
     /// Its page was read, or not.
-    pub(super) fn scraped(
-        &mut self,
-        scrape: Result<Scrape, ScrapeError>,
-        at: Moment,
-        cadence: Cadence,
-    ) {
+    pub(super) fn scraped(&mut self, scrape: Result<Scrape, ScrapeError>, at: Moment) {
         let scrape = match scrape {
             Ok(scrape) => scrape,
             Err(error) => {
-                self.trouble = Some((at, error));
+                self.trouble = Some(error);
                 return;
             }
         };
         self.trouble = None;
-        let [_, max_gap] = cadence.scrape_ages(self.turns(at, cadence));
         let known = self
             .processes
             .iter_mut()
             .find(|process| process.is_of(&scrape));
         match known {
-            Some(process) => process.push(scrape, at, max_gap),
+            Some(process) => process.push(scrape, at),
             None => self.discover(scrape, at),
         }
     }
@@ -176,8 +170,8 @@ impl Address {
                 },
                 evidence: ServerEvidence {
                     latency: latency.clone(),
-                    flow: self.reading(process, process.flow(), ages, now),
-                    process: self.reading(process, process.process(), ages, now),
+                    flow: self.reading(process, process.flow(ages[1]), ages, now),
+                    process: self.reading(process, process.process(ages[1]), ages, now),
                     restarted: process.restarted,
                 },
                 is_live,
@@ -221,23 +215,21 @@ impl Address {
         if let Some(why) = self.why_gone(now) {
             return Reading::Absent { why };
         }
-        if let Some((at, error @ ScrapeError::Garbled { .. })) = &self.trouble
-            && *at > process.heard()
-        {
+        if let Some(error @ ScrapeError::Garbled { .. }) = &self.trouble {
             return Reading::Garbled {
                 why: error.to_string(),
             };
         }
         let age = now.since(process.heard());
         let why_silent = || match &self.trouble {
-            Some((_, error)) => format!("last read {age} ago, {error}"),
+            Some(error) => format!("last read {age} ago, {error}"),
             None => format!("the metrics page was last read {age} ago"),
         };
         match value {
             Some(value) => Reading::aged(value, age, ages, why_silent),
             None if age > ages[0] => Reading::Absent { why: why_silent() },
             None => Reading::Absent {
-                why: "the metrics page was read once so far, and a rate needs two".to_owned(),
+                why: "the metrics page was read once lately, and a rate needs two".to_owned(),
             },
         }
     }
@@ -249,10 +241,10 @@ impl Address {
             (None, None) => Reading::Absent {
                 why: "the metrics page has not been read yet".to_owned(),
             },
-            (None, Some((_, error @ ScrapeError::Failed { .. }))) => Reading::Absent {
+            (None, Some(error @ ScrapeError::Failed { .. })) => Reading::Absent {
                 why: error.to_string(),
             },
-            (None, Some((_, error @ ScrapeError::Garbled { .. }))) => Reading::Garbled {
+            (None, Some(error @ ScrapeError::Garbled { .. })) => Reading::Garbled {
                 why: error.to_string(),
             },
         }

@@ -75,7 +75,7 @@ impl Fleet {
     /// was an endpoint is ignored.
     pub fn scraped(&mut self, address: &str, scrape: Result<Scrape, ScrapeError>, at: Moment) {
         if let Some(address) = self.addresses.get_mut(address) {
-            address.scraped(scrape, at, self.cadence);
+            address.scraped(scrape, at);
         }
     }
 

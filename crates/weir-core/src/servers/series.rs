@@ -76,15 +76,13 @@ impl Series {
         moved == 0 || is_step && scrape.cpu_seconds >= last.cpu_seconds
     }
 
-    /// Takes the process's next scrape. After more than `max_gap` the series begins anew: a rate
-    /// over so long would average out what happened in it.
-    pub(super) fn push(&mut self, scrape: Scrape, at: Moment, max_gap: Span) {
+    /// Takes the process's next scrape. If its CPU time went back, the series begins anew.
+    pub(super) fn push(&mut self, scrape: Scrape, at: Moment) {
         if at <= self.heard() {
             return;
         }
         self.is_replaced = false;
-        let is_continued =
-            at.since(self.heard()) <= max_gap && scrape.cpu_seconds >= self.last.scrape.cpu_seconds;
+        let is_continued = scrape.cpu_seconds >= self.last.scrape.cpu_seconds;
         let memory = (at, scrape.resident_bytes);
         let last = std::mem::replace(&mut self.last, Timed { at, scrape });
         self.before = is_continued.then_some(last);
@@ -105,9 +103,10 @@ impl Series {
         }
     }
 
-    /// Queues and refusals over the last interval; `None` after a single scrape.
-    pub(super) fn flow(&self) -> Option<Flow> {
-        let interval = self.interval()?;
+    /// Queues and refusals over the last interval; `None` after a single scrape, or if the interval
+    /// is longer than `at_most`: a rate over so long would average out what happened in it.
+    pub(super) fn flow(&self, at_most: Span) -> Option<Flow> {
+        let interval = self.interval(at_most)?;
         let levels: Vec<LevelFlow<'_>> = interval.levels().collect();
         let total = |of: fn(&LevelFlow<'_>) -> f64| levels.iter().map(of).fold(0.0, f64::add);
         let waited = total(|level| level.waited);
@@ -134,9 +133,9 @@ impl Series {
         })
     }
 
-    /// CPU over the last interval, and memory; `None` after a single scrape.
-    pub(super) fn process(&self) -> Option<Process> {
-        let Interval { old, new, seconds } = self.interval()?;
+    /// CPU over the last interval, and memory; `None` as with [`Self::flow`].
+    pub(super) fn process(&self, at_most: Span) -> Option<Process> {
+        let Interval { old, new, seconds } = self.interval(at_most)?;
         let (began, resident_before_bytes) = *self.memory.front()?;
         let growth = new.resident_bytes - resident_before_bytes;
         Some(Process {
@@ -149,8 +148,9 @@ impl Series {
         })
     }
 
-    fn interval(&self) -> Option<Interval<'_>> {
-        let before = self.before.as_ref()?;
+    fn interval(&self, at_most: Span) -> Option<Interval<'_>> {
+        let before = self.before.as_ref();
+        let before = before.filter(|before| self.heard().since(before.at) <= at_most)?;
         let seconds = seconds_between(before.at, self.heard());
         Some(Interval {
             old: &before.scrape,

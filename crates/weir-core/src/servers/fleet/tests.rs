@@ -145,7 +145,7 @@ fn rates_need_two_scrapes() {
     scrape(&mut fleet, A, -60, 5..=5);
     assert_eq!(
         why(told(&fleet, &id(A, -60), 5).flow),
-        "the metrics page was read once so far, and a rate needs two"
+        "the metrics page was read once lately, and a rate needs two"
     );
     scrape(&mut fleet, A, -60, 10..=10);
     let process = process(&fleet, &id(A, -60), 10);
@@ -387,9 +387,10 @@ fn a_server_that_left_and_came_back_with_a_new_process_has_restarted() {
 #[test]
 fn what_left_is_given_up_after_an_hour_and_forgotten_beyond_a_bound() {
     let mut fleet = fleet(&[A, B]);
-    fleet.endpoints(&set(&[A]), at(10));
+    scrape(&mut fleet, B, -60, 5..=5);
+    fleet.endpoints(&set(&[]), at(10));
     assert_eq!(ids(&fleet, 2, 3609).len(), 2);
-    assert_eq!(ids(&fleet, 2, 3610).len(), 1);
+    assert_eq!(ids(&fleet, 2, 3610).len(), 0);
     for second in 0..100 {
         fleet.endpoints(&set(&[&format!("10.1.0.{second}:6443")]), at(20 + second));
     }
@@ -445,10 +446,18 @@ fn another_process_that_started_within_a_second_is_not_a_step_of_the_clock() {
 fn a_counter_that_went_down_begins_the_series_anew() {
     let mut fleet = fleet(&[A]);
     scrape(&mut fleet, A, -60, 5..=10);
-    fleet.scraped(A, Ok(page(-60, 1)), at(15));
+    let anew = |age| Scrape {
+        resident_bytes: 7e8,
+        ..page(-60, age)
+    };
+    fleet.scraped(A, Ok(anew(1)), at(15));
     assert!(told(&fleet, &id(A, -60), 15).process.fresh().is_none());
-    fleet.scraped(A, Ok(page(-60, 6)), at(20));
-    assert_eq!(process(&fleet, &id(A, -60), 20).cpu_cores, 0.5);
+    fleet.scraped(A, Ok(anew(6)), at(20));
+    let process = process(&fleet, &id(A, -60), 20);
+    assert_eq!(
+        (process.cpu_cores, process.resident_before_bytes),
+        (0.5, 7e8)
+    );
 }
 
 #[test]
