@@ -8,8 +8,11 @@
 //! - [`clock`]: the only file that reads a clock.
 //! - [`client`]: the one way to an API server: budget, time limits, at most one retry, counting.
 //! - [`observe`]: turns the world into readings: watches, probes and pages of metrics.
+//! - [`snapshot`]: what one tick knew and decided, for whoever serves it.
 //! - [`act`]: enacts plans, writes status, sends events; reads no metric and makes no choice.
 //! - [`guard`]: the one loop, which gathers, judges, enacts, records and publishes.
+//! - [`metrics`]: a snapshot as Prometheus text.
+//! - [`serve`]: health and metrics; never asks an API server.
 //! - [`valve`]: enrolment, the gate policy and the list of approved revisions.
 //! - [`view`]: what Weir knows, as text or data; pure.
 //! - [`cli`]: the kubectl plugin.
@@ -23,8 +26,11 @@ pub mod clock;
 pub mod config;
 pub mod generate;
 pub mod guard;
+pub mod metrics;
 pub mod observe;
 pub mod policy;
+pub mod serve;
+pub mod snapshot;
 pub mod tasks;
 pub mod telemetry;
 pub mod valve;

@@ -4,10 +4,12 @@
 //! may be written at this moment is asked of the [`permit`] each time.
 //!
 //! - [`permit`]: the lease and the judgement that each write needs.
+//! - [`enact`]: a plan's intents: approvals and releases.
 //! - [`record`]: objects and statuses of Weir's own kinds, written on change only.
 //! - [`events`]: what people are told with each decision; the first thing to be dropped.
 //! - [`tally`]: counts of all of it.
 
+pub mod enact;
 pub mod events;
 pub mod permit;
 pub mod record;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::snapshot::Done;
+
 /// Running counts since the process started; shared by all that act.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -17,6 +19,22 @@ pub struct Tally {
     pub events: Counter,
     /// Events dropped, since there were too many or the API server did not take them.
     pub events_dropped: Counter,
+}
+
+impl Tally {
+    /// The counts so far, beside the judgements made.
+    #[must_use]
+    pub fn done(&self, judgements: u64) -> Done {
+        Done {
+            judgements,
+            released: self.released.get(),
+            release_failures: self.release_failures.get(),
+            records: self.records.get(),
+            record_failures: self.record_failures.get(),
+            events: self.events.get(),
+            events_dropped: self.events_dropped.get(),
+        }
+    }
 }
 
 /// A number that only grows.

@@ -1,3 +1,29 @@
-//! The one loop that holds all three: gather evidence, judge, enact.
+//! The one loop that holds all three: gathers evidence, judges, enacts, records and publishes.
+//!
+//! - [`world`]: what a tick begins with.
+//! - [`roster`]: who is enrolled, and which revisions are rollouts.
+//! - [`adoption`]: what the gate policy's parameter object should say.
+//! - [`evidence`]: what one rollout is judged by.
+//! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
+//! - [`books`]: what should be on record.
+//! - [`notices`]: what people are told.
+//! - [`mind`]: all of these in one pure step per tick.
+//! - [`shown`]: the snapshot that is published.
+//! - [`tick`]: the loop around it.
+//! - [`lease`]: who may write.
+//! - [`start`]: puts it all together, and ends it in order.
 
-pub mod lease;
+mod adoption;
+mod books;
+mod evidence;
+mod lease;
+mod mind;
+mod notices;
+mod rollout;
+mod roster;
+mod shown;
+mod start;
+mod tick;
+mod world;
+
+pub use start::{RunError, run};

@@ -14,7 +14,7 @@ use weir_core::{
     time::Moment,
 };
 
-use crate::api::{GuardedRollout, RolloutPolicy, Valve};
+use crate::api::{ControlPlane, GuardedRollout, RolloutPolicy, Valve};
 
 /// Rows by key, as one watch keeps them.
 pub type Rows<K, V> = Reading<Arc<BTreeMap<K, V>>>;
@@ -57,6 +57,8 @@ pub struct Cluster {
     pub rollouts: Rows<WorkloadKey, GuardedRollout>,
     /// The parameter object of the gate policy; `None` if there is none.
     pub valve: Reading<Option<Valve>>,
+    /// Weir's own record of the API servers; `None` if there is none.
+    pub control_plane: Reading<Option<ControlPlane>>,
     /// All nodes; absent while no workload is followed.
     pub nodes: Rows<String, NodeView>,
     /// Pods of all revisions of each followed workload, by name.

@@ -22,7 +22,7 @@ use super::{
         kept::{Kept, what},
         namespace::Namespaces,
         node::Nodes,
-        own::{Policies, Rollouts, Valves},
+        own::{ControlPlanes, Policies, Rollouts, Valves},
         pod::Pods,
         revision::Revisions,
         run::{Selection, run},
@@ -39,6 +39,7 @@ pub struct Observers {
     policies: Arc<Kept<Policies>>,
     rollouts: Arc<Kept<Rollouts>>,
     valve: Arc<Kept<Valves>>,
+    control_plane: Arc<Kept<ControlPlanes>>,
     servers: Servers,
     followed: Arc<Followed>,
     targets: watch::Sender<Targets>,
@@ -68,6 +69,7 @@ impl Observers {
             policies: start.watch("watch on rolloutpolicies", Policies),
             rollouts: start.watch("watch on guardedrollouts", Rollouts),
             valve: start.watch("watch on valves", Valves),
+            control_plane: start.watch("watch on controlplanes", ControlPlanes),
             servers,
             followed,
             targets,
@@ -119,6 +121,9 @@ impl Observers {
             valve: map(self.valve.reading(now), |valves| {
                 valves.get(SINGLETON).cloned()
             }),
+            control_plane: map(self.control_plane.reading(now), |all| {
+                all.get(SINGLETON).cloned()
+            }),
             nodes: self.followed.nodes(now),
             pods: self.pods(now),
         }
@@ -136,6 +141,7 @@ impl Observers {
             (what::<Policies>(), self.policies.age(now)),
             (what::<Rollouts>(), self.rollouts.age(now)),
             (what::<Valves>(), self.valve.age(now)),
+            (what::<ControlPlanes>(), self.control_plane.age(now)),
             (what::<Instances>(), self.servers.age(now)),
             (what::<Pods>(), pods),
             (what::<Nodes>(), nodes),

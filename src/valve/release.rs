@@ -2,9 +2,11 @@
 //!
 //! They are printed in events and on status, and must work in a POSIX shell while Weir is dead.
 
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
 use super::{REVISION_HASH, revision_key};
 use crate::api::{SINGLETON, Valve, marks};
-use kube::CustomResourceExt;
 
 /// A revision of a workload, as the lines name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +56,8 @@ pub fn release_pod_line(namespace: &str, pod: &str) -> String {
 /// The strategic merge patch that removes Weir's gate from a pod and leaves others' alone. On a pod
 /// without the gate it changes nothing.
 #[must_use]
-pub fn gate_removal() -> String {
-    let gate = marks::GATE;
-    format!(r#"{{"spec":{{"schedulingGates":[{{"$patch":"delete","name":"{gate}"}}]}}}}"#)
+pub fn gate_removal() -> Value {
+    json!({ "spec": { "schedulingGates": [{ "$patch": "delete", "name": marks::GATE }] } })
 }
 
 #[cfg(test)]
@@ -85,10 +86,5 @@ mod tests {
             release_pod_line("shop", "logs-x7k2p"),
             r#"kubectl patch pod logs-x7k2p -n shop -p '{"spec":{"schedulingGates":[{"$patch":"delete","name":"weir.dev/gate"}]}}'"#
         );
-    }
-
-    #[test]
-    fn patches_are_json() {
-        assert!(serde_json::from_str::<serde_json::Value>(&gate_removal()).is_ok());
     }
 }

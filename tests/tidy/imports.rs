@@ -19,15 +19,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["api"]),
     ("valve", &["api", "client"]),
     ("observe", &["api", "client", "clock", "tasks", "valve"]),
+    ("snapshot", &["client"]),
     // Acts on plans: it sees neither readings nor policies.
-    ("act", &["api", "client", "clock", "tasks", "valve"]),
-    ("metrics", &["api", "client"]),
-    ("serve", &["metrics"]),
+    (
+        "act",
+        &["api", "client", "clock", "snapshot", "tasks", "valve"],
+    ),
+    ("metrics", &["client", "snapshot"]),
+    ("serve", &["clock", "metrics", "snapshot", "tasks"]),
     // The only place that holds observing, judging and acting together.
     (
         "guard",
         &[
-            "act", "api", "client", "clock", "config", "metrics", "observe", "policy", "serve",
+            "act", "api", "client", "clock", "config", "observe", "policy", "serve", "snapshot",
             "tasks", "valve",
         ],
     ),

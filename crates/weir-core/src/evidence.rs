@@ -73,6 +73,20 @@ impl<T> Reading<T> {
             Self::Absent { .. } | Self::Garbled { .. } => None,
         }
     }
+
+    /// An equally fresh reading of something that is made from the value.
+    #[must_use]
+    pub fn map<U>(&self, make: impl FnOnce(&T) -> U) -> Reading<U> {
+        match self {
+            Self::Fresh(value) => Reading::Fresh(make(value)),
+            Self::Stale { value, age } => Reading::Stale {
+                value: make(value),
+                age: *age,
+            },
+            Self::Absent { why } => Reading::Absent { why: why.clone() },
+            Self::Garbled { why } => Reading::Garbled { why: why.clone() },
+        }
+    }
 }
 
 /// An API server process as Weir tells them apart.
@@ -215,6 +229,23 @@ pub struct RolloutEvidence {
     pub approved: bool,
     /// A person has paused this rollout.
     pub paused: bool,
+}
+
+impl RolloutEvidence {
+    /// Of a workload that no node wants.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            desired: 0,
+            max_unavailable: 0,
+            pods: Reading::Fresh(BTreeMap::new()),
+            nodes: Reading::Fresh(BTreeMap::new()),
+            served_by_others: BTreeSet::new(),
+            earlier_approved: false,
+            approved: false,
+            paused: false,
+        }
+    }
 }
 
 /// Everything known at one moment that a rollout is judged by.

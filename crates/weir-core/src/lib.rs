@@ -11,7 +11,7 @@
 //! - [`history`]: what a judgement needs of the last ones.
 //! - [`soak`]: the only place where soak time is added.
 //! - `census`: who is out, who waits, and who can be judged.
-//! - `verdict`: one function per fault, and the verdict they add up to.
+//! - [`verdict`]: one function per fault, and the verdict they add up to.
 //! - `waves`: how wide the next wave is and which pods it takes.
 //! - `starving`: which nodes a hold would leave without a pod, and how many are served.
 //! - `course`: where the rollout stands and what comes next, in one order.
@@ -34,5 +34,5 @@ pub mod soak;
 mod starving;
 mod summary;
 pub mod time;
-mod verdict;
+pub mod verdict;
 mod waves;

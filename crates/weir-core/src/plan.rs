@@ -145,6 +145,21 @@ pub enum State {
     Complete,
 }
 
+impl State {
+    /// The name as status, events and metrics carry it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Progressing => "Progressing",
+            Self::Soaking => "Soaking",
+            Self::Held => "Held",
+            Self::Paused => "Paused",
+            Self::Complete => "Complete",
+        }
+    }
+}
+
 /// A hold for harm, from the judgement that began it to the one that cleared it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {

@@ -9,12 +9,12 @@ mod pods;
 mod servers;
 mod standing;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use self::servers::Server;
 use crate::{
     census::Census,
-    evidence::Evidence,
+    evidence::{Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
     history::{History, Standing},
     plan::{Finding, Kind, Rule, Severity},
     policy::{Mode, Policy},
@@ -122,6 +122,39 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
         standing,
         blind,
     }
+}
+
+/// What the rules about API servers find on each of them, whether or not anything is rolled out.
+///
+/// It speaks for one moment: harm is not held until it has been gone for long enough.
+#[must_use]
+pub fn survey<'a>(
+    policy: &Policy,
+    servers: &'a BTreeMap<ServerId, ServerEvidence>,
+    now: Moment,
+) -> BTreeMap<&'a ServerId, Vec<Finding>> {
+    let rollout = RolloutEvidence::nothing();
+    let census = Census::take(&rollout, &policy.pods, now);
+    let evidence = Evidence {
+        servers: BTreeMap::new(),
+        expected_servers: Reading::Fresh(0),
+        sources: BTreeMap::new(),
+        rollout: RolloutEvidence::nothing(),
+    };
+    let scene = Scene {
+        policy,
+        evidence: &evidence,
+        census: &census,
+        mode: Mode::Observe,
+        target: 0,
+        now,
+    };
+    let found = |server: &Server<'_>| {
+        let findings = SERVER_RULES.iter().filter_map(|rule| rule(&scene, server));
+        most_severe_first(findings.collect())
+    };
+    let all = servers::all(servers);
+    servers.keys().zip(all.iter().map(found)).collect()
 }
 
 /// One finding per rule and subject, the most severe first.

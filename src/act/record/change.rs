@@ -16,13 +16,14 @@ const IGNORED: [&str; 4] = ["latencyMs", "usualLatencyMs", "why", "lastTransitio
 /// Fields that hold sentences.
 const WORDS: [&str; 4] = ["summary", "evidence", "clearsWhen", "message"];
 /// Fields that move as a rollout goes on.
-const FIGURES: [&str; 8] = [
+const FIGURES: [&str; 9] = [
     "width",
     "fullWidth",
     "nodesWithoutPod",
     "findings",
     "findingsOmitted",
     "policies",
+    "matched",
     "rolloutsInFlight",
     "rolloutsHeld",
 ];

@@ -31,22 +31,22 @@ const REQUEST: Duration = Duration::from_secs(5);
 
 /// Which Lease, and who asks for it.
 #[derive(Debug, Clone)]
-pub struct LeaseName {
+pub(super) struct LeaseName {
     /// The namespace it lives in.
-    pub namespace: String,
+    pub(super) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Unique to this process, and telling a person which one it is.
-    pub identity: String,
+    pub(super) identity: String,
 }
 
 /// Asks the lease's task to hand the lease back; the answer comes when that is done or given up.
 #[derive(Debug)]
-pub struct HandBack(oneshot::Sender<oneshot::Sender<()>>);
+pub(super) struct HandBack(oneshot::Sender<oneshot::Sender<()>>);
 
 impl HandBack {
     /// Hands the lease back and waits for it. No further write may begin from here on.
-    pub async fn now(self) {
+    pub(super) async fn now(self) {
         let (done, wait) = oneshot::channel();
         if self.0.send(done).is_ok() {
             // An error means that the task is gone, and so is its lease, in time.
@@ -56,7 +56,7 @@ impl HandBack {
 }
 
 /// The task that keeps the lease.
-pub struct Keeper {
+pub(super) struct Keeper {
     leases: Api<Lease>,
     name: LeaseName,
     clock: Clock,
@@ -69,7 +69,11 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper that has not asked yet, the view that it keeps, and the way to stop it.
     #[must_use]
-    pub fn new(client: Client, clock: Clock, name: LeaseName) -> (Self, LeadershipView, HandBack) {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        name: LeaseName,
+    ) -> (Self, LeadershipView, HandBack) {
         let (view, leadership) = watch::channel(Leadership::default());
         let (ask, stop) = oneshot::channel();
         let keeper = Self {
@@ -85,7 +89,7 @@ impl Keeper {
     }
 
     /// Keeps the lease until it is asked to hand it back; then waits for the process to end.
-    pub async fn run(mut self) -> Result<(), TaskError> {
+    pub(super) async fn run(mut self) -> Result<(), TaskError> {
         loop {
             let pause = self.round().await;
             self.publish();

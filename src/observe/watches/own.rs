@@ -5,7 +5,7 @@ use kube::Resource;
 
 use super::slim::{Keep, Seen};
 use crate::{
-    api::{GuardedRollout, RolloutPolicy, Valve},
+    api::{ControlPlane, GuardedRollout, RolloutPolicy, Valve},
     observe::cluster::WorkloadKey,
 };
 
@@ -17,6 +17,9 @@ pub(in crate::observe) struct Rollouts;
 
 /// How the Valve is read.
 pub(in crate::observe) struct Valves;
+
+/// How the ControlPlane is read.
+pub(in crate::observe) struct ControlPlanes;
 
 impl Keep for Policies {
     type Kind = RolloutPolicy;
@@ -74,6 +77,26 @@ impl Keep for Valves {
         body: Valve,
         _: Seen<'_, Valve>,
     ) -> Result<Option<Valve>, String> {
+        Ok(Some(plain(body)))
+    }
+}
+
+impl Keep for ControlPlanes {
+    type Kind = ControlPlane;
+    type Body = ControlPlane;
+    type Key = String;
+    type Row = ControlPlane;
+
+    fn key(meta: &ObjectMeta) -> String {
+        meta.name.clone().unwrap_or_default()
+    }
+
+    fn row(
+        &self,
+        _: &ObjectMeta,
+        body: ControlPlane,
+        _: Seen<'_, ControlPlane>,
+    ) -> Result<Option<ControlPlane>, String> {
         Ok(Some(plain(body)))
     }
 }

@@ -1,0 +1,370 @@
+//! What runs, over time → what the parameter object of the gate policy should say.
+//!
+//! ```text
+//!  lease won ──▶ follow each held workload's pods ──▶ all counted ──▶ approve what runs, adopt
+//!                                                                        │
+//!  newly enrolled: followed, counted, approved if it runs ◀──────────────┤
+//!  emptied or deleted by hand: said again from memory, at once ◀─────────┘
+//! ```
+//!
+//! Only a workload that already was there can have pods that never met the gate through nobody's
+//! fault. One that appears later, already enrolled, has to pass the valve, and pods of it that did
+//! not are leaks. What is approved is decided by [`valve::adopt`]; here is only what it is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_core::{
+    evidence::PodState,
+    policy::Mode,
+    time::{Moment, Span},
+};
+
+use super::{
+    roster::{Enrolled, is_open},
+    world::World,
+};
+use crate::{
+    api::{GuardedRollout, State, ValveSpec},
+    observe::{DaemonSetView, PodView, WorkloadKey},
+    valve::{
+        self,
+        adopt::{Change, Pods, Progress, Revision, Workload, adopt},
+    },
+};
+
+/// Workloads whose pods are counted at once: a fleet's agents have one pod per node each.
+const FOLLOWED_AT_ONCE: usize = 4;
+/// How long an approval outlives its revision: watches lag, and a revision made a moment ago may be
+/// approved by hand before it is seen.
+const GRACE: Span = Span::from_secs(60);
+/// How long a write is given to come back through the watch before it is made again.
+const WATCH_LAG: Span = Span::from_secs(5);
+
+/// What is remembered about the parameter object.
+#[derive(Debug, Default)]
+pub(super) struct Adoption {
+    /// Workloads, by UID, that the valve does not hold: if they come to be held, they are adopted.
+    outside: BTreeSet<String>,
+    /// Workloads, by UID, that the valve holds and that are yet to be adopted, with what was counted.
+    pending: BTreeMap<String, Option<Counts>>,
+    /// Whether all workloads were sorted into these since the lease was won.
+    sorted: bool,
+    /// What the object said when last seen in order.
+    remembered: Option<ValveSpec>,
+    /// Since when approvals have been without a revision.
+    orphaned: BTreeMap<String, Moment>,
+    /// What was asked to be written, and when.
+    asked: Option<(ValveSpec, Moment)>,
+}
+
+/// Pods of each revision of a workload, by the revision's hash.
+type Counts = BTreeMap<String, Pods>;
+
+/// What one step of adoption asks for.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Step {
+    /// Workloads whose pods must be counted first.
+    pub(super) follow: BTreeSet<WorkloadKey>,
+    /// What is to be written, if anything.
+    pub(super) write: Option<Write>,
+}
+
+/// A write of the parameter object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Write {
+    /// What it says now; `None` if there is no such object.
+    pub(super) current: Option<ValveSpec>,
+    /// What it should say.
+    pub(super) desired: ValveSpec,
+    /// What is new, for the log.
+    pub(super) changes: Vec<Change>,
+    /// It had been emptied or deleted, and is said again from memory.
+    pub(super) rebuilt: bool,
+}
+
+impl Adoption {
+    /// Whether the valve's word on this workload can be relied on: it is in order, and what ran
+    /// before the workload was enrolled is approved.
+    pub(super) fn vouches_for(&self, uid: &str, world: &World) -> bool {
+        let Some(Some(valve)) = world.cluster.valve.last() else {
+            return false;
+        };
+        let lost = self
+            .remembered
+            .as_ref()
+            .is_some_and(|before| is_lost(&valve.spec, before));
+        valve.spec.adopted && !lost && !self.pending.contains_key(uid)
+    }
+
+    /// Takes in one look at the world. `in_flight` are the revisions, by key, that this process
+    /// takes for rollouts.
+    pub(super) fn step(
+        &mut self,
+        world: &World,
+        enrolled: &[Enrolled<'_>],
+        in_flight: &BTreeSet<String>,
+    ) -> Step {
+        let Some(fresh) = Fresh::of(world) else {
+            return Step::default();
+        };
+        if !world.leads {
+            // Whoever leads next begins with a look of its own.
+            *self = Self {
+                remembered: self.remembered.take(),
+                ..Self::default()
+            };
+            self.remember(fresh.valve);
+            return Step::default();
+        }
+        self.sort(&fresh, enrolled);
+        let follow = self.count(world, enrolled);
+        let base = self.base(fresh.valve);
+        let in_order = fresh.valve.is_some_and(|valve| valve.adopted);
+        let counted = self.pending.values().all(Option::is_some);
+        // Nothing is gated before all that runs is known, so that nothing that runs is gated.
+        let write = if world.ceiling < Mode::Enforce || counted || in_order || base.rebuilt {
+            self.write(world, &fresh, &base, in_flight)
+        } else {
+            None
+        };
+        Step { follow, write }
+    }
+
+    /// Sorts workloads by whether the valve holds them.
+    fn sort(&mut self, fresh: &Fresh<'_>, enrolled: &[Enrolled<'_>]) {
+        let held: BTreeSet<&str> = enrolled
+            .iter()
+            .filter(|one| one.mode() == Some(Mode::Enforce))
+            .map(|one| one.view.uid.as_str())
+            .collect();
+        let all: BTreeSet<&str> = fresh
+            .daemon_sets
+            .values()
+            .map(|view| view.uid.as_str())
+            .collect();
+        self.outside.retain(|uid| all.contains(uid.as_str()));
+        self.pending.retain(|uid, _| held.contains(uid.as_str()));
+        for uid in all {
+            if !held.contains(uid) {
+                self.outside.insert(uid.to_owned());
+            } else if self.outside.remove(uid) || !self.sorted {
+                self.pending.entry(uid.to_owned()).or_default();
+            }
+        }
+        self.sorted = true;
+    }
+
+    /// Counts the pods of those pending that are followed; says whom to follow.
+    fn count(&mut self, world: &World, enrolled: &[Enrolled<'_>]) -> BTreeSet<WorkloadKey> {
+        let mut follow = BTreeSet::new();
+        for one in enrolled {
+            let Some(counts) = self.pending.get_mut(&one.view.uid) else {
+                continue;
+            };
+            if counts.is_some() {
+                continue;
+            }
+            let pods = world
+                .cluster
+                .pods
+                .get(one.key)
+                .and_then(|pods| pods.fresh());
+            *counts = pods.map(|pods| tally(pods.values()));
+            if counts.is_none() && follow.len() < FOLLOWED_AT_ONCE {
+                follow.insert(one.key.clone());
+            }
+        }
+        follow
+    }
+
+    /// What to start from: what the object says, or what it said before it was lost.
+    fn base(&mut self, valve: Option<&ValveSpec>) -> Base {
+        let nothing = ValveSpec::default();
+        match &self.remembered {
+            Some(before) if is_lost(valve.unwrap_or(&nothing), before) => Base {
+                spec: Some(before.clone()),
+                rebuilt: true,
+            },
+            _ => {
+                self.remember(valve);
+                Base {
+                    spec: valve.cloned(),
+                    rebuilt: false,
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, valve: Option<&ValveSpec>) {
+        if let Some(valve) = valve.filter(|valve| valve.adopted) {
+            self.remembered = Some(valve.clone());
+        }
+    }
+
+    fn write(
+        &mut self,
+        world: &World,
+        fresh: &Fresh<'_>,
+        base: &Base,
+        in_flight: &BTreeSet<String>,
+    ) -> Option<Write> {
+        let workloads = self.workloads(fresh, in_flight);
+        let adoption = adopt(base.spec.as_ref(), &workloads, world.ceiling);
+        let (mut desired, mut changes) = (adoption.spec, adoption.changes);
+        self.spare_the_young(&mut desired, &mut changes, base.spec.as_ref(), world.now);
+        let current = fresh.valve.cloned();
+        if desired == current.clone().unwrap_or_default() {
+            // What was counted is approved, or need not be.
+            self.pending.retain(|_, counts| counts.is_none());
+            self.asked = None;
+            return None;
+        }
+        let again = self
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, at)| *asked == desired && world.now.since(*at) < WATCH_LAG);
+        if again {
+            return None;
+        }
+        Some(Write {
+            current,
+            desired,
+            changes,
+            rebuilt: base.rebuilt,
+        })
+    }
+
+    /// A write was begun.
+    pub(super) fn asked(&mut self, write: &Write, now: Moment) {
+        self.asked = Some((write.desired.clone(), now));
+    }
+
+    /// A write failed: it is made again at the next step.
+    pub(super) fn failed(&mut self) {
+        self.asked = None;
+    }
+
+    /// Keeps approvals whose revision has only just gone from sight.
+    fn spare_the_young(
+        &mut self,
+        desired: &mut ValveSpec,
+        changes: &mut Vec<Change>,
+        base: Option<&ValveSpec>,
+        now: Moment,
+    ) {
+        let removed: BTreeSet<String> = changes
+            .iter()
+            .filter(|change| !change.approved && change.workload.is_none())
+            .map(|change| change.key.clone())
+            .collect();
+        self.orphaned.retain(|key, _| removed.contains(key));
+        for key in removed {
+            let since = *self.orphaned.entry(key.clone()).or_insert(now);
+            let note = base.and_then(|base| base.approved.get(&key));
+            if let (Some(note), true) = (note, now.since(since) < GRACE) {
+                changes.retain(|change| change.key != key);
+                desired.approved.insert(key, note.clone());
+            }
+        }
+    }
+
+    /// All workloads as adoption wants to be told of them.
+    fn workloads(&self, fresh: &Fresh<'_>, in_flight: &BTreeSet<String>) -> Vec<Workload> {
+        let workload = |(key, view): (&WorkloadKey, &DaemonSetView)| {
+            let counts = self.pending.get(&view.uid).and_then(Option::as_ref);
+            let revision = |hash: &str, number| Revision {
+                hash: hash.to_owned(),
+                number,
+                pods: counts
+                    .and_then(|counts| counts.get(hash))
+                    .copied()
+                    .unwrap_or_default(),
+                rollout: fresh.progress(key, view, hash, in_flight),
+            };
+            let revisions = view.revisions.iter();
+            Workload {
+                uid: view.uid.clone(),
+                name: key.to_string(),
+                enforced: !self.outside.contains(&view.uid),
+                revisions: revisions
+                    .map(|one| revision(&one.hash, one.number))
+                    .collect(),
+            }
+        };
+        fresh.daemon_sets.iter().map(workload).collect()
+    }
+}
+
+/// What adoption starts from.
+struct Base {
+    spec: Option<ValveSpec>,
+    rebuilt: bool,
+}
+
+/// What adoption is decided by, all of it fresh: on a stale list of revisions approvals that are
+/// needed would be removed.
+struct Fresh<'a> {
+    daemon_sets: &'a BTreeMap<WorkloadKey, DaemonSetView>,
+    rollouts: &'a BTreeMap<WorkloadKey, GuardedRollout>,
+    valve: Option<&'a ValveSpec>,
+}
+
+impl<'a> Fresh<'a> {
+    fn of(world: &'a World) -> Option<Self> {
+        world.cluster.namespaces.fresh()?;
+        Some(Self {
+            daemon_sets: world.cluster.daemon_sets.fresh()?,
+            rollouts: world.cluster.rollouts.fresh()?,
+            valve: world
+                .cluster
+                .valve
+                .fresh()?
+                .as_ref()
+                .map(|valve| &valve.spec),
+        })
+    }
+
+    /// How far the rollout of a revision has come, if it ever was one.
+    fn progress(
+        &self,
+        key: &WorkloadKey,
+        view: &DaemonSetView,
+        hash: &str,
+        in_flight: &BTreeSet<String>,
+    ) -> Option<Progress> {
+        let name = WorkloadKey {
+            namespace: key.namespace.clone(),
+            name: format!("{}-{hash}", key.name),
+        };
+        let record = self.rollouts.get(&name);
+        let record = record.filter(|record| record.spec.workload.uid == view.uid);
+        let state = record.and_then(|record| record.status.as_ref()?.state);
+        if state == Some(State::Complete) {
+            return Some(Progress::Complete);
+        }
+        let open = record.is_some_and(is_open);
+        (open || in_flight.contains(&valve::revision_key(&view.uid, hash)))
+            .then_some(Progress::Unfinished)
+    }
+}
+
+/// Whether the object was emptied, or no longer says that it is adopted.
+fn is_lost(valve: &ValveSpec, before: &ValveSpec) -> bool {
+    !valve.adopted || (valve.approved.is_empty() && !before.approved.is_empty())
+}
+
+/// Counts pods by their revision and by what they have to do with the valve.
+fn tally<'a>(pods: impl Iterator<Item = &'a PodView>) -> Counts {
+    let mut counts = Counts::new();
+    for pod in pods.filter(|pod| !pod.deleting) {
+        let count = counts.entry(pod.revision.clone()).or_default();
+        if pod.row.state == PodState::Gated {
+            count.gated += 1;
+        } else if pod.row.born_gated {
+            count.released += 1;
+        } else {
+            count.free += 1;
+        }
+    }
+    counts
+}

@@ -1,0 +1,196 @@
+//! What is so of an object → conditions as KEP-1623 and kstatus read them.
+//!
+//! | the rollout is | Ready | Reconciling | Stalled | Held |
+//! |---|---|---|---|---|
+//! | on its way | False | True | False | False |
+//! | held or paused | False | True | False | True |
+//! | complete | True | False | False | False |
+//! | refused | False | False | True | False |
+//! | superseded | False | False | False | False |
+//!
+//! A held rollout reconciles: it goes on by itself when what held it is gone. Only what waits for a
+//! person's change of the workload is stalled.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use weir_core::time::Moment;
+
+use crate::api::{
+    bounds::{self, clip},
+    marks::conditions,
+};
+
+/// One condition, without its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) kind: &'static str,
+    pub(super) holds: bool,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+/// Where a rollout stands, as far as conditions care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand<'a> {
+    /// Pods are let through, or soak.
+    Underway { reason: &'a str },
+    /// Nothing more is let through, for this reason.
+    Held { reason: &'a str },
+    /// The revision is everywhere, and approved.
+    Complete,
+    /// It is not guarded until somebody changes the workload.
+    Refused { reason: &'a str },
+    /// The workload has another revision now.
+    Superseded,
+}
+
+/// The four conditions of a rollout.
+pub(super) fn of_rollout(stand: Stand<'_>, message: &str) -> Vec<Said> {
+    let (ready, reconciling, stalled, held, reason) = match stand {
+        Stand::Underway { reason } => (false, true, false, false, reason),
+        Stand::Held { reason } => (false, true, false, true, reason),
+        Stand::Complete => (true, false, false, false, "Complete"),
+        Stand::Refused { reason } => (false, false, true, false, reason),
+        Stand::Superseded => (false, false, false, false, "Superseded"),
+    };
+    [
+        (conditions::READY, ready),
+        (conditions::RECONCILING, reconciling),
+        (conditions::STALLED, stalled),
+        (conditions::HELD, held),
+    ]
+    .map(|(kind, holds)| Said {
+        kind,
+        holds,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    })
+    .to_vec()
+}
+
+/// Conditions with their times: one that did not turn keeps its time.
+pub(super) fn timed(
+    said: Vec<Said>,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Moment,
+) -> Vec<Condition> {
+    let timed = |said: Said| {
+        let status = if said.holds { "True" } else { "False" };
+        let same = before
+            .iter()
+            .find(|old| old.type_ == said.kind && old.status == status);
+        Condition {
+            type_: said.kind.to_owned(),
+            status: status.to_owned(),
+            reason: said.reason,
+            message: clip(&said.message, bounds::TEXT),
+            observed_generation: generation,
+            last_transition_time: same
+                .map_or_else(|| time(now), |old| old.last_transition_time.clone()),
+        }
+    };
+    said.into_iter().map(timed).collect()
+}
+
+/// A moment as the API server wants it, in whole seconds.
+pub(super) fn time(moment: Moment) -> Time {
+    let seconds = i64::try_from(moment.as_millis() / 1000).unwrap_or(i64::MAX);
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    fn status(conditions: &[Said], kind: &str) -> bool {
+        conditions
+            .iter()
+            .find(|one| one.kind == kind)
+            .unwrap()
+            .holds
+    }
+
+    /// What kstatus makes of an object whose `observedGeneration` is current.
+    fn kstatus(said: &[Said]) -> &'static str {
+        if status(said, conditions::STALLED) {
+            "Failed"
+        } else if status(said, conditions::RECONCILING) || !status(said, conditions::READY) {
+            "InProgress"
+        } else {
+            "Current"
+        }
+    }
+
+    #[test]
+    fn kstatus_understands_each_state() {
+        for (stand, expected, held) in [
+            (Stand::Underway { reason: "Soaking" }, "InProgress", false),
+            (
+                Stand::Held {
+                    reason: "LatencyRegressed",
+                },
+                "InProgress",
+                true,
+            ),
+            (Stand::Complete, "Current", false),
+            (
+                Stand::Refused {
+                    reason: "NodeCritical",
+                },
+                "Failed",
+                false,
+            ),
+            (Stand::Superseded, "InProgress", false),
+        ] {
+            let said = of_rollout(stand, "");
+            assert_eq!(kstatus(&said), expected, "{stand:?}");
+            assert_eq!(status(&said, conditions::HELD), held, "{stand:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_it_turns() {
+        let soaking = of_rollout(Stand::Underway { reason: "Soaking" }, "soaking");
+        let first = timed(soaking.clone(), &[], Some(1), at(100));
+        let later = timed(soaking, &first, Some(1), at(200));
+        assert_eq!(first, later);
+
+        let held = of_rollout(
+            Stand::Held {
+                reason: "Rejecting",
+            },
+            "429",
+        );
+        let turned = timed(held, &first, Some(2), at(300));
+        for condition in &turned {
+            let expected = if condition.type_ == conditions::HELD {
+                300
+            } else {
+                100
+            };
+            assert_eq!(
+                condition.last_transition_time,
+                time(at(expected)),
+                "{}",
+                condition.type_
+            );
+            assert_eq!(condition.observed_generation, Some(2));
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_to_its_bound() {
+        let said = of_rollout(Stand::Complete, &"long ".repeat(1000));
+        let conditions = timed(said, &[], None, at(1));
+        assert!(
+            conditions
+                .iter()
+                .all(|one| one.message.chars().count() <= bounds::TEXT)
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! What a RolloutPolicy means, and for whom → its status.
+
+use weir_core::time::Moment;
+
+use super::conditions::{self, timed};
+use crate::{
+    api::{RolloutPolicy, RolloutPolicyStatus, marks},
+    policy::{Said, Standing},
+};
+
+/// The status of a policy.
+pub(super) fn status(
+    standing: &Standing,
+    record: &RolloutPolicy,
+    now: Moment,
+) -> RolloutPolicyStatus {
+    let said = |kind, said: &Said| conditions::Said {
+        kind,
+        holds: said.holds,
+        reason: said.reason.as_str().to_owned(),
+        message: said.message.clone(),
+    };
+    let before = record
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    RolloutPolicyStatus {
+        observed_generation: record.metadata.generation,
+        matched: Some(standing.workloads),
+        conditions: timed(
+            vec![
+                said(marks::conditions::READY, &standing.ready),
+                said(marks::conditions::MATCHED, &standing.matched),
+            ],
+            before.unwrap_or_default(),
+            record.metadata.generation,
+            now,
+        ),
+    }
+}

@@ -1,0 +1,217 @@
+//! A rollout and its last judgement → its GuardedRollout.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use weir_core::{
+    plan::{self, Report},
+    policy,
+    time::Moment,
+};
+
+use super::conditions::{Said, Stand, of_rollout, timed};
+use crate::{
+    api::{
+        self, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, WorkloadKind, WorkloadRef,
+        bounds::{self, clip},
+    },
+    guard::{
+        rollout::{Course, Judged, Rollout},
+        roster::RolloutId,
+    },
+};
+
+/// The object as it is created.
+pub(super) fn object(id: &RolloutId) -> GuardedRollout {
+    let workload = WorkloadRef {
+        kind: WorkloadKind::DaemonSet,
+        name: id.workload.name.clone(),
+        uid: id.uid.clone(),
+    };
+    let mut object = GuardedRollout::new(
+        &id.record_name(),
+        GuardedRolloutSpec {
+            workload,
+            revision: id.hash.clone(),
+            paused: false,
+        },
+    );
+    object.metadata.namespace = Some(id.workload.namespace.clone());
+    // Goes with its workload, and never keeps it from going.
+    object.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: "apps/v1".to_owned(),
+        kind: "DaemonSet".to_owned(),
+        name: id.workload.name.clone(),
+        uid: id.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
+    }]);
+    object
+}
+
+/// The status after a judgement.
+pub(super) fn status(
+    rollout: &Rollout,
+    judged: &Judged,
+    record: &GuardedRollout,
+    now: Moment,
+) -> GuardedRolloutStatus {
+    let report = &judged.report;
+    let held_by = held_by(report);
+    let summary = clip(&summary(rollout, report), bounds::TEXT);
+    let stand = match (report.state, &held_by) {
+        (plan::State::Complete, _) => Stand::Complete,
+        (_, Some(reason)) => Stand::Held { reason },
+        (state, None) => Stand::Underway {
+            reason: state.name(),
+        },
+    };
+    let omitted = report.findings.len().saturating_sub(bounds::FINDINGS);
+    GuardedRolloutStatus {
+        observed_generation: record.metadata.generation,
+        state: Some(state(report.state)),
+        mode: rollout.course.mode().map(mode),
+        wave: report.wave,
+        width: report.width,
+        full_width: report.full_width,
+        nodes_without_pod: report.nodes_without_pod,
+        findings: report
+            .findings
+            .iter()
+            .take(bounds::FINDINGS)
+            .map(finding)
+            .collect(),
+        findings_omitted: u32::try_from(omitted).ok().filter(|omitted| *omitted > 0),
+        policies: rollout
+            .choice
+            .names
+            .iter()
+            .take(bounds::POLICIES)
+            .cloned()
+            .collect(),
+        history: Some(rollout.to_record()),
+        conditions: conditions(of_rollout(stand, &summary), record, now),
+        summary: Some(summary),
+        held_by,
+    }
+}
+
+/// The status of a workload that Weir will not guard until somebody acknowledges what that means.
+pub(super) fn refused(
+    why: &str,
+    acknowledge: &str,
+    record: &GuardedRollout,
+    now: Moment,
+) -> GuardedRolloutStatus {
+    let summary = clip(
+        &format!("Not guarded, since nodes depend on it: {why}. To guard it, {acknowledge}."),
+        bounds::TEXT,
+    );
+    let stand = Stand::Refused {
+        reason: "NodeCritical",
+    };
+    GuardedRolloutStatus {
+        observed_generation: record.metadata.generation,
+        state: Some(api::State::Refused),
+        conditions: conditions(of_rollout(stand, &summary), record, now),
+        summary: Some(summary),
+        ..GuardedRolloutStatus::default()
+    }
+}
+
+/// The status once the workload has another revision. The waves are forgotten: should the revision
+/// come back, it passes the valve from the start.
+pub(super) fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> GuardedRolloutStatus {
+    let before = record.status.clone().unwrap_or_default();
+    let summary = format!("The workload's revision is now {by}.");
+    GuardedRolloutStatus {
+        observed_generation: record.metadata.generation,
+        state: Some(api::State::Superseded),
+        nodes_without_pod: 0,
+        held_by: None,
+        findings: Vec::new(),
+        findings_omitted: None,
+        history: None,
+        conditions: conditions(of_rollout(Stand::Superseded, &summary), record, now),
+        summary: Some(summary),
+        ..before
+    }
+}
+
+fn conditions(
+    said: Vec<Said>,
+    record: &GuardedRollout,
+    now: Moment,
+) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+    let before = record
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    timed(
+        said,
+        before.unwrap_or_default(),
+        record.metadata.generation,
+        now,
+    )
+}
+
+/// What keeps it from going on, in one word.
+fn held_by(report: &Report) -> Option<String> {
+    let worst = report
+        .findings
+        .iter()
+        .find(|finding| finding.severity == plan::Severity::Hold);
+    match report.state {
+        plan::State::Held => Some(worst.map_or("Held", |worst| worst.rule.name()).to_owned()),
+        plan::State::Paused => Some("Paused".to_owned()),
+        plan::State::Pending
+        | plan::State::Progressing
+        | plan::State::Soaking
+        | plan::State::Complete => None,
+    }
+}
+
+fn summary(rollout: &Rollout, report: &Report) -> String {
+    let mut summary = match rollout.course {
+        Course::Guard(_) => String::new(),
+        Course::LetGo => "No longer enrolled; what is still held is let through. ".to_owned(),
+    };
+    summary.push_str(&report.summary);
+    for note in &rollout.choice.notes {
+        summary.push_str(" Note: ");
+        summary.push_str(note);
+        summary.push('.');
+    }
+    summary
+}
+
+fn finding(finding: &plan::Finding) -> api::Finding {
+    api::Finding {
+        reason: finding.rule.name().to_owned(),
+        severity: match finding.severity {
+            plan::Severity::Hold => api::Severity::Hold,
+            plan::Severity::Notice => api::Severity::Notice,
+        },
+        subject: clip(&finding.subject, bounds::WORD),
+        evidence: clip(&finding.evidence, bounds::TEXT),
+        clears_when: clip(&finding.clears_when, bounds::TEXT),
+    }
+}
+
+pub(super) const fn mode(mode: policy::Mode) -> api::Mode {
+    match mode {
+        policy::Mode::Observe => api::Mode::Observe,
+        policy::Mode::Shadow => api::Mode::Shadow,
+        policy::Mode::Enforce => api::Mode::Enforce,
+    }
+}
+
+/// A state as the API spells it.
+pub(in crate::guard) const fn state(state: plan::State) -> api::State {
+    match state {
+        plan::State::Pending => api::State::Pending,
+        plan::State::Progressing => api::State::Progressing,
+        plan::State::Soaking => api::State::Soaking,
+        plan::State::Held => api::State::Held,
+        plan::State::Paused => api::State::Paused,
+        plan::State::Complete => api::State::Complete,
+    }
+}

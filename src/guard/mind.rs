@@ -1,0 +1,343 @@
+//! The guard's memory, and what it makes of each look at the world: one pure step per tick.
+//!
+//! ```text
+//!  World ──▶ who is enrolled ──▶ adoption ──▶ rollouts ──▶ judged ──▶ Thought
+//!                                                            ▲           │ orders
+//!  outcomes of the last orders ──────────────────────────────┘           ▼ enacted by the loop
+//! ```
+//!
+//! No clock, no I/O: everything comes with the world, and everything that is to be done is returned.
+
+mod courses;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_core::{
+    plan::{Intent, Report},
+    policy::Mode,
+    time::Moment,
+};
+
+use super::{
+    adoption::{self, Adoption},
+    books::{self, Ledger, Survey},
+    evidence::{Subject, gather},
+    notices::{self, Once, Told},
+    rollout::Rollout,
+    roster::{self, Enrolled, RolloutId, Settled, record},
+    world::World,
+};
+use crate::{
+    act::{
+        enact::{Order, Outcome},
+        events::Notice,
+        record::Books,
+    },
+    api::{GuardedRollout, RolloutPolicy},
+    observe::{DaemonSetView, Follow},
+    policy::{Choice, Policies},
+    valve::adopt,
+};
+
+/// What the guard remembers from tick to tick.
+#[derive(Default)]
+pub(super) struct Mind {
+    rollouts: BTreeMap<RolloutId, Rollout>,
+    told: BTreeMap<RolloutId, Told>,
+    adoption: Adoption,
+    settled: Settled,
+    survey: Survey,
+    once: Once,
+    led: bool,
+    judgements: u64,
+}
+
+/// What one look at the world comes to.
+pub(super) struct Thought {
+    /// Whose pods are to be watched from now on.
+    pub(super) follow: Follow,
+    /// What is to be done, if hands are free.
+    pub(super) orders: Orders,
+    /// What is to be on record.
+    pub(super) books: Books,
+    /// What people are to be told.
+    pub(super) notices: Vec<Notice>,
+    /// Decisions that changed something, for the log.
+    pub(super) decisions: Vec<Decision>,
+    /// How many workloads are enrolled.
+    pub(super) enrolled: usize,
+    /// When to look again at the latest.
+    pub(super) look_again: Option<Moment>,
+}
+
+/// What is to be done now.
+#[derive(Default)]
+pub(super) struct Orders {
+    /// What the parameter object is to say, written before anything else.
+    pub(super) valve: Option<adoption::Write>,
+    /// What is to be done for each rollout.
+    pub(super) rollouts: Vec<(RolloutId, Order)>,
+}
+
+/// One judgement that changed something.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) id: String,
+    pub(super) rollout: RolloutId,
+    pub(super) mode: Option<Mode>,
+    pub(super) report: Report,
+    pub(super) intents: Vec<Intent>,
+}
+
+impl Mind {
+    /// Takes in one look at the world. While `hands_busy`, nothing new is ordered.
+    pub(super) fn think(&mut self, world: &World, hands_busy: bool) -> Thought {
+        let known = roster::enrolled(world);
+        let enrolled = known.as_deref().unwrap_or_default();
+        self.settled.look(world, enrolled);
+        self.survey.look(world);
+        let policies = policies(world);
+        let choices = choices(enrolled, &policies);
+
+        let in_flight = self.rollouts.keys().map(RolloutId::revision_key).collect();
+        let adoption::Step { mut follow, write } = self.adoption.step(world, enrolled, &in_flight);
+        if known.is_some() {
+            self.take_up(world, enrolled, &choices);
+        }
+        let mut decisions = self.judge_all(world);
+        let mut notices = self.notices(world, enrolled, &policies, &choices);
+
+        let mut orders = Orders::default();
+        if world.leads && !hands_busy {
+            if let Some(write) = &write {
+                self.adoption.asked(write, world.now);
+                if write.rebuilt {
+                    notices.push(notices::valve_rebuilt(write.desired.approved.len()));
+                }
+            }
+            orders.valve = write;
+            orders.rollouts = self.orders(world);
+        }
+        for (id, order) in &orders.rollouts {
+            let decision = decisions
+                .iter_mut()
+                .find(|decision| decision.rollout == *id);
+            match decision {
+                Some(decision) => decision.intents.clone_from(&order.intents),
+                None => decisions.extend(self.decision(id, order.intents.clone())),
+            }
+        }
+        follow.extend(self.rollouts.keys().map(|id| id.workload.clone()));
+        let books = books::keep(&Ledger {
+            world,
+            enrolled,
+            rollouts: &self.rollouts,
+            policies: &policies,
+            choices: &choices,
+            survey: &self.survey,
+        });
+        Thought {
+            follow: Follow {
+                workloads: follow,
+                spread_by: self.spread_by(),
+            },
+            orders,
+            books,
+            notices: if world.leads { notices } else { Vec::new() },
+            decisions,
+            enrolled: enrolled.len(),
+            look_again: self.look_again(),
+        }
+    }
+
+    /// Takes in what became of an order.
+    pub(super) fn conclude(&mut self, id: &RolloutId, outcome: &Outcome) {
+        if let Some(rollout) = self.rollouts.get_mut(id) {
+            rollout.conclude(outcome);
+        }
+    }
+
+    /// The parameter object could not be written.
+    pub(super) fn valve_failed(&mut self) {
+        self.adoption.failed();
+    }
+
+    /// Whether any rollout needs close watching.
+    pub(super) fn in_flight(&self) -> bool {
+        let mut rollouts = self.rollouts.values();
+        // One that was never judged is about to be.
+        rollouts.any(|rollout| {
+            rollout
+                .last
+                .as_ref()
+                .is_none_or(|last| last.report.in_flight())
+        })
+    }
+
+    /// Whether no pod of any rollout is let through that has not been for long.
+    pub(super) fn quiet(&self) -> bool {
+        let mut reports = self.rollouts.values().filter_map(|one| one.last.as_ref());
+        reports.all(|last| last.report.width == 0)
+    }
+
+    /// All rollouts that were judged.
+    pub(super) fn rollouts(&self) -> impl Iterator<Item = (&RolloutId, &Rollout)> {
+        self.rollouts.iter()
+    }
+
+    /// Judgements made since the process started.
+    pub(super) const fn judgements(&self) -> u64 {
+        self.judgements
+    }
+
+    /// Whether the valve's word can be relied on for workloads that are not about to be adopted.
+    pub(super) fn valve_in_order(&self, world: &World) -> Option<bool> {
+        world.cluster.valve.last()?;
+        Some(self.adoption.vouches_for("", world))
+    }
+
+    /// Judges all rollouts; says which judgements changed something.
+    fn judge_all(&mut self, world: &World) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        let ids: Vec<RolloutId> = self.rollouts.keys().cloned().collect();
+        for id in ids {
+            self.judgements += 1;
+            let decision = format!("{:x}-{:x}", world.now.as_millis(), self.judgements);
+            if self.judge(&id, world, decision) {
+                decisions.extend(self.decision(&id, Vec::new()));
+            }
+        }
+        decisions
+    }
+
+    /// Judges one rollout; says whether anything changed that is worth a line in the log.
+    fn judge(&mut self, id: &RolloutId, world: &World, decision: String) -> bool {
+        let Some(rollout) = self.rollouts.get_mut(id) else {
+            return false;
+        };
+        rollout.forget_what_shows(&id.workload, world);
+        let record = record(id, world);
+        let evidence = gather(
+            &Subject {
+                workload: &id.workload,
+                view: &rollout.view,
+                hash: &id.hash,
+                mode: rollout.course.mode().unwrap_or(Mode::Shadow),
+                spread_by: &rollout.choice.policy.spread_by,
+                asked: &rollout.asked,
+                paused: record.is_some_and(|record| record.spec.paused),
+            },
+            world,
+        );
+        let before = rollout.last.take().map(|last| gist(&last.report));
+        let judged = rollout.judge(&evidence, decision, world.now);
+        before != Some(gist(&judged.report))
+    }
+
+    fn decision(&self, id: &RolloutId, intents: Vec<Intent>) -> Option<Decision> {
+        let rollout = self.rollouts.get(id)?;
+        let last = rollout.last.as_ref()?;
+        Some(Decision {
+            id: last.decision.clone(),
+            rollout: id.clone(),
+            mode: rollout.course.mode(),
+            report: last.report.clone(),
+            intents,
+        })
+    }
+
+    /// What may be done for each rollout now.
+    fn orders(&mut self, world: &World) -> Vec<(RolloutId, Order)> {
+        let mut orders = Vec::new();
+        for (id, rollout) in &mut self.rollouts {
+            let record: Option<&GuardedRollout> = record(id, world);
+            let intents = rollout.intents(record);
+            let is_current =
+                view(id, world).is_some_and(|view| view.revision.as_ref() == Some(&id.hash));
+            if intents.is_empty() || !is_current {
+                continue;
+            }
+            let pods = world
+                .cluster
+                .pods
+                .get(&id.workload)
+                .and_then(|pods| pods.last());
+            let Some(pods) = pods else {
+                continue;
+            };
+            let warrant = rollout.begin(&intents, pods, world.now);
+            let order = Order {
+                decision: rollout
+                    .last
+                    .as_ref()
+                    .map(|last| last.decision.clone())
+                    .unwrap_or_default(),
+                namespace: id.workload.namespace.clone(),
+                revision: id.revision_key(),
+                note: adopt::note(&id.workload.to_string()),
+                intents,
+                warrant,
+            };
+            orders.push((id.clone(), order));
+        }
+        orders
+    }
+
+    fn spread_by(&self) -> BTreeSet<String> {
+        self.rollouts
+            .values()
+            .map(|rollout| rollout.choice.policy.spread_by.clone())
+            .collect()
+    }
+
+    fn look_again(&self) -> Option<Moment> {
+        let plans = self
+            .rollouts
+            .values()
+            .filter_map(|rollout| rollout.last.as_ref());
+        plans.map(|last| last.plan.look_again).min()
+    }
+}
+
+fn view<'a>(id: &RolloutId, world: &'a World) -> Option<&'a DaemonSetView> {
+    let view = world.cluster.daemon_sets.last()?.get(&id.workload)?;
+    (view.uid == id.uid).then_some(view)
+}
+
+fn all_policies(world: &World) -> impl Iterator<Item = (&String, &RolloutPolicy)> {
+    world
+        .cluster
+        .policies
+        .last()
+        .into_iter()
+        .flat_map(|all| all.iter())
+}
+
+fn policies(world: &World) -> Policies {
+    Policies::new(all_policies(world).map(|(_, policy)| policy))
+}
+
+/// What each workload that is enrolled is judged by.
+fn choices(enrolled: &[Enrolled<'_>], policies: &Policies) -> BTreeMap<String, Choice> {
+    let guarded = enrolled.iter().filter(|one| one.mode().is_some());
+    guarded
+        .map(|one| {
+            let choice = policies.select(one.namespace_labels, &one.view.template_labels);
+            (one.key.to_string(), choice)
+        })
+        .collect()
+}
+
+/// What of a report is worth a line in the log when it changes.
+fn gist(report: &Report) -> impl PartialEq + use<> {
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| (finding.rule, finding.severity, finding.subject.clone()))
+        .collect();
+    (report.state, report.wave, report.full_width, findings)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,543 @@
+//! For tests: a small cluster that does what controllers and API servers do, and a mind in it.
+//!
+//! Each step lets the mind think once, carries out what it ordered, keeps its books, and moves time on
+//! by a second. What people were told is kept.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::{
+    api::core::v1::PodSpec,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+    jiff::Timestamp,
+};
+use kube::ResourceExt;
+use weir_core::{
+    evidence::{Flow, Latency, PodRow, PodState, Process, Reading, ServerEvidence, ServerId},
+    plan::Intent,
+    policy::Mode,
+    time::{Moment, Span},
+};
+
+use crate::{
+    act::{
+        enact::{Fate, Outcome},
+        events::Notice,
+        record::{Entry, Want},
+    },
+    api::{GuardedRollout, RolloutPolicy, RolloutPolicySpec, State, Valve, ValveSpec, marks},
+    guard::{
+        mind::{Mind, Thought},
+        world::World,
+    },
+    observe::{Cluster, DaemonSetView, NodeView, PodView, Restarts, RevisionView, WorkloadKey},
+    valve::revision_key,
+};
+
+/// When plays begin; far from zero, so that spans before it exist.
+pub(super) const BEGIN: Moment = Moment::from_millis(1_800_000_000_000);
+
+/// The one DaemonSet of most plays.
+pub(super) fn logs() -> WorkloadKey {
+    key("shop", "logs")
+}
+
+pub(super) fn key(namespace: &str, name: &str) -> WorkloadKey {
+    WorkloadKey {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+pub(super) struct Play {
+    pub(super) mind: Mind,
+    pub(super) world: World,
+    pub(super) told: Vec<Notice>,
+    /// Whether orders are carried out; else hands stay busy with the first.
+    pub(super) hands: bool,
+    /// Pods of each namespaced workload, followed or not.
+    pub(super) pods: BTreeMap<WorkloadKey, BTreeMap<String, PodView>>,
+    born: u32,
+    busy: bool,
+}
+
+impl Play {
+    /// A cluster of `nodes` ready nodes, a quiet API server, and a namespace `shop` that is enrolled.
+    pub(super) fn new(nodes: u32, ceiling: Mode) -> Self {
+        let label = BTreeMap::from([(marks::GUARD.to_owned(), "enforce".to_owned())]);
+        let node = |number| {
+            let node = NodeView {
+                ready: true,
+                cordoned: false,
+                joined: Moment::from_millis(0),
+                labels: BTreeMap::new(),
+            };
+            (format!("node-{number:04}"), node)
+        };
+        let cluster = Cluster {
+            daemon_sets: fresh(BTreeMap::new()),
+            namespaces: fresh(BTreeMap::from([("shop".to_owned(), label)])),
+            policies: fresh(BTreeMap::from([fast()])),
+            rollouts: fresh(BTreeMap::new()),
+            valve: Reading::Fresh(None),
+            control_plane: Reading::Fresh(None),
+            nodes: fresh((0..nodes).map(node).collect()),
+            pods: BTreeMap::new(),
+        };
+        let server = ServerId {
+            address: "172.16.0.1:6443".to_owned(),
+            started: Some(1),
+        };
+        Self {
+            mind: Mind::default(),
+            world: World {
+                now: BEGIN,
+                cluster,
+                servers: BTreeMap::from([(server, calm())]),
+                expected_servers: Reading::Fresh(1),
+                addresses: Reading::Fresh(["172.16.0.1:6443".to_owned()].into()),
+                ceiling,
+                leads: true,
+            },
+            told: Vec::new(),
+            hands: true,
+            pods: BTreeMap::new(),
+            born: 0,
+            busy: false,
+        }
+    }
+
+    /// The same cluster, and a Weir that has just started.
+    pub(super) fn restart(&mut self) {
+        self.mind = Mind::default();
+        self.busy = false;
+        self.world.cluster.pods.clear();
+    }
+
+    /// Somebody creates a DaemonSet, and its controller makes a pod for each node.
+    pub(super) fn create(&mut self, workload: &WorkloadKey, uid: &str, hash: &str) {
+        let view = DaemonSetView {
+            uid: uid.to_owned(),
+            generation: 1,
+            observed_generation: 1,
+            desired: u32::try_from(self.nodes().len()).unwrap(),
+            updated: 0,
+            max_unavailable: 1,
+            template_labels: BTreeMap::new(),
+            template_facts: PodSpec::default(),
+            selector: "app=logs".to_owned(),
+            revision: Some(hash.to_owned()),
+            revisions: vec![RevisionView {
+                hash: hash.to_owned(),
+                number: 1,
+            }],
+            deleting: false,
+        };
+        self.daemon_sets().insert(workload.clone(), view);
+        self.make_pods(workload);
+    }
+
+    /// Somebody changes the template. Each old pod whose node may be without is replaced.
+    pub(super) fn update(&mut self, workload: &WorkloadKey, hash: &str) {
+        let view = self.daemon_sets().get_mut(workload).unwrap();
+        let known = view.revisions.iter().any(|one| one.hash == hash);
+        view.revisions.retain(|one| one.hash != hash);
+        let number = view
+            .revisions
+            .iter()
+            .map(|one| one.number)
+            .max()
+            .unwrap_or(0)
+            + 1;
+        view.revisions.push(RevisionView {
+            hash: hash.to_owned(),
+            number,
+        });
+        view.revision = Some(hash.to_owned());
+        view.updated = 0;
+        assert!(!known || number > 1);
+    }
+
+    /// Somebody deletes a DaemonSet, and the garbage collector follows.
+    pub(super) fn delete(&mut self, workload: &WorkloadKey) {
+        let view = self.daemon_sets().remove(workload).unwrap();
+        self.pods.remove(workload);
+        self.records()
+            .retain(|_, record| record.spec.workload.uid != view.uid);
+    }
+
+    /// A node joins, and the controller makes its pods.
+    pub(super) fn join(&mut self) {
+        let now = self.world.now;
+        let number = self.nodes().len();
+        let node = NodeView {
+            ready: true,
+            cordoned: false,
+            joined: now,
+            labels: BTreeMap::new(),
+        };
+        self.nodes().insert(format!("node-{number:04}"), node);
+        let desired = u32::try_from(self.nodes().len()).unwrap();
+        for view in self.daemon_sets().values_mut() {
+            view.desired = desired;
+        }
+    }
+
+    /// Lets the mind think once, does what it says, and moves on by a second.
+    pub(super) fn step(&mut self) -> Thought {
+        self.controllers();
+        self.kubelets();
+        self.show_followed();
+        let thought = self.mind.think(&self.world, self.busy);
+        self.told.extend(thought.notices.iter().cloned());
+        self.carry_out(&thought);
+        self.keep(&thought);
+        let followed = thought.follow.workloads.clone();
+        self.world.cluster.pods = followed
+            .into_iter()
+            .map(|one| (one, fresh(BTreeMap::new())))
+            .collect();
+        self.world.now = self.world.now + Span::from_secs(1);
+        thought
+    }
+
+    /// Steps until `done`, but for no longer than `seconds`.
+    pub(super) fn until(&mut self, seconds: u32, done: impl Fn(&mut Self) -> bool) -> bool {
+        for _ in 0..seconds {
+            self.step();
+            if done(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn steps(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.step();
+        }
+    }
+
+    pub(super) fn state(&mut self, name: &str) -> Option<State> {
+        self.record(name)?.status?.state
+    }
+
+    pub(super) fn record(&mut self, name: &str) -> Option<GuardedRollout> {
+        self.records().get(&key("shop", name)).cloned()
+    }
+
+    /// Pods of a revision that are let through.
+    pub(super) fn out(&self, hash: &str) -> usize {
+        let pods = self.pods.values().flat_map(BTreeMap::values);
+        pods.filter(|pod| pod.revision == hash && pod.row.state != PodState::Gated)
+            .count()
+    }
+
+    pub(super) fn gated(&self) -> usize {
+        let pods = self.pods.values().flat_map(BTreeMap::values);
+        pods.filter(|pod| pod.row.state == PodState::Gated).count()
+    }
+
+    pub(super) fn approved(&self, uid: &str, hash: &str) -> bool {
+        let valve = self.world.cluster.valve.fresh().unwrap().as_ref();
+        valve.is_some_and(|valve| valve.spec.approved.contains_key(&revision_key(uid, hash)))
+    }
+
+    pub(super) fn reasons(&self) -> Vec<&str> {
+        self.told.iter().map(|notice| notice.reason).collect()
+    }
+
+    /// The API server's median latency from now on.
+    pub(super) fn latency(&mut self, millis: f64) {
+        for server in self.world.servers.values_mut() {
+            if let Reading::Fresh(latency) = &mut server.latency {
+                latency.p50_ms = millis;
+                latency.max_ms = millis * 2.0;
+            }
+        }
+    }
+
+    pub(super) fn daemon_sets(&mut self) -> &mut BTreeMap<WorkloadKey, DaemonSetView> {
+        rows(&mut self.world.cluster.daemon_sets)
+    }
+
+    pub(super) fn records(&mut self) -> &mut BTreeMap<WorkloadKey, GuardedRollout> {
+        rows(&mut self.world.cluster.rollouts)
+    }
+
+    pub(super) fn nodes(&mut self) -> &mut BTreeMap<String, NodeView> {
+        rows(&mut self.world.cluster.nodes)
+    }
+
+    pub(super) fn labels(&mut self) -> &mut BTreeMap<String, String> {
+        rows(&mut self.world.cluster.namespaces)
+            .get_mut("shop")
+            .unwrap()
+    }
+
+    /// Whether the gate policy would gate a pod of this revision.
+    fn gates(&mut self, view: &DaemonSetView, hash: &str) -> bool {
+        let enrolled = self
+            .labels()
+            .get(marks::GUARD)
+            .is_some_and(|mode| mode == "enforce");
+        let enforced = self.world.ceiling == Mode::Enforce && enrolled;
+        let valve = self.world.cluster.valve.fresh().unwrap().as_ref();
+        let adopted = valve.is_some_and(|valve| valve.spec.adopted);
+        enforced && adopted && !self.approved(&view.uid, hash)
+    }
+
+    /// What the DaemonSet controller does: a pod on each node, and updates within maxUnavailable.
+    fn controllers(&mut self) {
+        let workloads: Vec<_> = self.daemon_sets().keys().cloned().collect();
+        for workload in workloads {
+            self.make_room(&workload);
+            self.make_pods(&workload);
+        }
+    }
+
+    fn make_room(&mut self, workload: &WorkloadKey) {
+        let view = self.daemon_sets()[workload].clone();
+        let Some(hash) = view.revision else { return };
+        let pods = self.pods.entry(workload.clone()).or_default();
+        let unready = pods
+            .values()
+            .filter(|pod| pod.row.state != PodState::Ready)
+            .count();
+        let room = (view.max_unavailable as usize).saturating_sub(unready);
+        let old: Vec<_> = pods
+            .iter()
+            .filter(|(_, pod)| pod.revision != hash)
+            .map(|(name, pod)| (pod.row.state == PodState::Ready, name.clone()))
+            .collect();
+        let unready = old.iter().filter(|(ready, _)| !ready);
+        let ready = old.iter().filter(|(ready, _)| *ready).take(room);
+        let gone: Vec<_> = unready.chain(ready).map(|(_, name)| name.clone()).collect();
+        for name in gone {
+            pods.remove(&name);
+        }
+    }
+
+    fn make_pods(&mut self, workload: &WorkloadKey) {
+        let view = self.daemon_sets()[workload].clone();
+        let Some(hash) = view.revision.clone() else {
+            return;
+        };
+        let gated = self.gates(&view, &hash);
+        let nodes: Vec<_> = self.nodes().keys().cloned().collect();
+        let now = self.world.now;
+        let pods = self.pods.entry(workload.clone()).or_default();
+        for node in nodes {
+            if pods.values().any(|pod| pod.row.node == node) {
+                continue;
+            }
+            self.born += 1;
+            let row = PodRow {
+                node,
+                state: if gated {
+                    PodState::Gated
+                } else {
+                    PodState::Unscheduled
+                },
+                since: now,
+                born_gated: gated,
+            };
+            let pod = PodView {
+                row,
+                revision: hash.clone(),
+                uid: format!("pod-{}", self.born),
+                resource_version: "1".to_owned(),
+                deleting: false,
+                restarts: Restarts {
+                    count: 0,
+                    last: None,
+                    otherwise: PodState::Ready,
+                },
+            };
+            pods.insert(format!("{}-{:05}", workload.name, self.born), pod);
+        }
+        let updated = pods.values().filter(|pod| pod.revision == hash).count();
+        let view = self.daemon_sets().get_mut(workload).unwrap();
+        view.updated = u32::try_from(updated).unwrap();
+    }
+
+    /// What scheduler and kubelets do: a pod without a gate is ready a second later.
+    fn kubelets(&mut self) {
+        let now = self.world.now;
+        for pod in self.pods.values_mut().flat_map(BTreeMap::values_mut) {
+            if pod.row.state == PodState::Unscheduled && now.since(pod.row.since) > Span::ZERO {
+                pod.row.state = PodState::Ready;
+                pod.row.since = now;
+            }
+        }
+    }
+
+    fn show_followed(&mut self) {
+        for (workload, shown) in &mut self.world.cluster.pods {
+            *shown = fresh(self.pods.get(workload).cloned().unwrap_or_default());
+        }
+    }
+
+    fn carry_out(&mut self, thought: &Thought) {
+        if let Some(write) = &thought.orders.valve {
+            let valve = Valve::new("cluster", write.desired.clone());
+            self.world.cluster.valve = Reading::Fresh(Some(valve));
+        }
+        for (id, order) in &thought.orders.rollouts {
+            if !self.hands {
+                self.busy = true;
+                continue;
+            }
+            let mut outcome = Outcome::default();
+            for intent in &order.intents {
+                match intent {
+                    Intent::Approve => self.approve(&order.revision),
+                    Intent::Release { pods, because: _ } => {
+                        for name in pods {
+                            self.release(&id.workload, name);
+                            outcome.pods.push((name.clone(), Fate::Released));
+                        }
+                    }
+                }
+            }
+            self.mind.conclude(id, &outcome);
+        }
+    }
+
+    pub(super) fn approve(&mut self, revision: &str) {
+        let Reading::Fresh(Some(valve)) = &mut self.world.cluster.valve else {
+            panic!("there is no Valve to approve in");
+        };
+        valve
+            .spec
+            .approved
+            .insert(revision.to_owned(), "by a test".to_owned());
+    }
+
+    fn release(&mut self, workload: &WorkloadKey, name: &str) {
+        let now = self.world.now;
+        let pod = self
+            .pods
+            .get_mut(workload)
+            .and_then(|pods| pods.get_mut(name))
+            .unwrap();
+        if pod.row.state == PodState::Gated {
+            pod.row.state = PodState::Unscheduled;
+            pod.row.since = now;
+        }
+    }
+
+    /// What the recorder and the API server do.
+    fn keep(&mut self, thought: &Thought) {
+        for entry in &thought.books {
+            let name = WorkloadKey {
+                namespace: entry.namespace.clone().unwrap_or_default(),
+                name: entry.name.clone(),
+            };
+            match (entry.resource.kind.as_str(), &entry.want) {
+                ("GuardedRollout", Want::Created(object)) => {
+                    let object = serde_json::to_value(object).unwrap();
+                    let mut made: GuardedRollout = serde_json::from_value(object).unwrap();
+                    self.born += 1;
+                    made.metadata = ObjectMeta {
+                        uid: Some(format!("record-{}", self.born)),
+                        generation: Some(1),
+                        creation_timestamp: Some(self.time()),
+                        ..made.metadata
+                    };
+                    self.records().insert(name, made);
+                }
+                ("GuardedRollout", Want::Status { desired, .. }) => {
+                    let status = serde_json::from_value(desired.clone()).unwrap();
+                    self.records().get_mut(&name).unwrap().status = Some(status);
+                }
+                ("GuardedRollout", Want::Gone { .. }) => drop(self.records().remove(&name)),
+                ("RolloutPolicy", Want::Status { desired, .. }) => {
+                    let status = serde_json::from_value(desired.clone()).unwrap();
+                    let policies = rows(&mut self.world.cluster.policies);
+                    policies.get_mut(&entry.name).unwrap().status = Some(status);
+                }
+                ("ControlPlane", _) => {}
+                (kind, want) => panic!("nobody writes {want:?} of a {kind}"),
+            }
+        }
+    }
+
+    fn time(&self) -> Time {
+        let millis = i64::try_from(self.world.now.as_millis()).unwrap();
+        Time(Timestamp::from_millisecond(millis).unwrap())
+    }
+}
+
+/// The entry of a book for an object of this name.
+pub(super) fn entry<'a>(thought: &'a Thought, kind: &str, name: &str) -> Option<&'a Entry> {
+    let mut entries = thought.books.iter();
+    entries.find(|entry| entry.resource.kind == kind && entry.name == name)
+}
+
+/// A policy for all workloads, so that plays are short.
+fn fast() -> (String, RolloutPolicy) {
+    let mut policy = RolloutPolicy::new(
+        "fast",
+        RolloutPolicySpec {
+            pace: crate::api::Pace::Fast,
+            ..RolloutPolicySpec::default()
+        },
+    );
+    policy.metadata.generation = Some(1);
+    (policy.name_any(), policy)
+}
+
+pub(super) fn adopted(approved: &[&str]) -> Valve {
+    let approved = approved
+        .iter()
+        .map(|key| ((*key).to_owned(), "by a test".to_owned()));
+    Valve::new(
+        "cluster",
+        ValveSpec {
+            adopted: true,
+            approved: approved.collect(),
+        },
+    )
+}
+
+pub(super) fn fresh<T>(rows: T) -> Reading<Arc<T>> {
+    Reading::Fresh(Arc::new(rows))
+}
+
+pub(super) fn rows<T: Clone>(reading: &mut Reading<Arc<T>>) -> &mut T {
+    match reading {
+        Reading::Fresh(rows) | Reading::Stale { value: rows, .. } => Arc::make_mut(rows),
+        Reading::Absent { why } | Reading::Garbled { why } => panic!("nothing is known: {why}"),
+    }
+}
+
+/// A calm API server that answers in 5 ms.
+fn calm() -> ServerEvidence {
+    ServerEvidence {
+        latency: Reading::Fresh(Latency {
+            p50_ms: 5.0,
+            max_ms: 9.0,
+            probes: 5,
+            failed: 0,
+            refused: 0,
+            failure: None,
+            baseline_p50_ms: Some(5.0),
+        }),
+        flow: Reading::Fresh(Flow {
+            queued: 0.0,
+            in_queue: 0.0,
+            mean_wait_ms: 0.0,
+            rejected_per_second: 0.0,
+            worst_level: None,
+        }),
+        process: Reading::Fresh(Process {
+            cpu_cores: 0.1,
+            cpu_limit_cores: Some(2.0),
+            resident_bytes: 600e6,
+            resident_growth_per_second: 0.0,
+            resident_before_bytes: 600e6,
+            inflight: 3.0,
+        }),
+        restarted: None,
+    }
+}

@@ -1,0 +1,184 @@
+//! DaemonSets and labels → who is enrolled, and which revisions are rollouts.
+//!
+//! A revision is a rollout if its workload is enrolled, it is the current one, and
+//!
+//! ```text
+//!  Enforce           the valve has not approved it
+//!  Shadow, Observe   it was not there yet when Weir first looked, or was not everywhere yet
+//! ```
+//!
+//! and it stays one until its record says how it ended.
+
+use std::collections::BTreeMap;
+
+use weir_core::policy::Mode;
+
+use super::world::World;
+use crate::{
+    api::{GuardedRollout, State},
+    observe::{DaemonSetView, WorkloadKey},
+    valve::{self, Enrolment, Membership},
+};
+
+/// One revision of one workload. A workload made again has another UID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RolloutId {
+    /// The workload.
+    pub(super) workload: WorkloadKey,
+    /// Its UID.
+    pub(super) uid: String,
+    /// The revision's hash.
+    pub(super) hash: String,
+}
+
+impl RolloutId {
+    /// The name of its record.
+    #[must_use]
+    pub(super) fn record_name(&self) -> String {
+        format!("{}-{}", self.workload.name, self.hash)
+    }
+
+    /// The revision's key in the valve.
+    #[must_use]
+    pub(super) fn revision_key(&self) -> String {
+        valve::revision_key(&self.uid, &self.hash)
+    }
+}
+
+/// A workload that somebody asked Weir to look at.
+#[derive(Debug, Clone)]
+pub(super) struct Enrolled<'a> {
+    pub(super) key: &'a WorkloadKey,
+    pub(super) view: &'a DaemonSetView,
+    pub(super) namespace_labels: &'a BTreeMap<String, String>,
+    pub(super) enrolment: Enrolment,
+}
+
+impl Enrolled<'_> {
+    /// How far Weir goes with it, if it does.
+    pub(super) const fn mode(&self) -> Option<Mode> {
+        match self.enrolment {
+            Enrolment::Mode(mode) => Some(mode),
+            Enrolment::Not { .. } | Enrolment::Refused { .. } => None,
+        }
+    }
+
+    /// Its current revision, once the controller has looked at the current template.
+    pub(super) fn current(&self) -> Option<RolloutId> {
+        Some(RolloutId {
+            workload: self.key.clone(),
+            uid: self.view.uid.clone(),
+            hash: self.view.revision.clone()?,
+        })
+    }
+}
+
+/// All workloads that somebody asked Weir to look at, also where what was asked for cannot be.
+/// `None` while DaemonSets or Namespaces have never been read.
+pub(super) fn enrolled(world: &World) -> Option<Vec<Enrolled<'_>>> {
+    let daemon_sets = world.cluster.daemon_sets.last()?;
+    let namespaces = world.cluster.namespaces.last()?;
+    let enrolled = daemon_sets.iter().filter(|(_, view)| !view.deleting);
+    let enrolled = enrolled.filter_map(|(key, view)| {
+        let namespace_labels = namespaces.get(&key.namespace)?;
+        let critical = valve::node_critical(&view.template_facts);
+        let membership = Membership {
+            namespace: &key.namespace,
+            namespace_labels,
+            template_labels: &view.template_labels,
+            node_critical: critical.as_deref(),
+        };
+        let enrolment = valve::enrolment(&membership, world.ceiling);
+        (enrolment != Enrolment::Not { why: None }).then_some(Enrolled {
+            key,
+            view,
+            namespace_labels,
+            enrolment,
+        })
+    });
+    Some(enrolled.collect())
+}
+
+/// What is remembered of workloads that are not behind the valve: the revision that was current
+/// while nobody asked for it to be looked at, or that has ended. It is no rollout.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    by_uid: BTreeMap<String, String>,
+    looked: bool,
+}
+
+impl Settled {
+    /// Takes in one look at all DaemonSets.
+    pub(super) fn look(&mut self, world: &World, enrolled: &[Enrolled<'_>]) {
+        let Some(daemon_sets) = world.cluster.daemon_sets.fresh() else {
+            return;
+        };
+        let asked: BTreeMap<_, _> = enrolled
+            .iter()
+            .map(|one| (one.view.uid.as_str(), one.mode()))
+            .collect();
+        let uids: std::collections::BTreeSet<_> =
+            daemon_sets.values().map(|view| view.uid.as_str()).collect();
+        self.by_uid.retain(|uid, _| uids.contains(uid.as_str()));
+        for view in daemon_sets.values() {
+            let first_look_at_all = !self.looked && view.updated >= view.desired;
+            let nobody_asks = asked.get(view.uid.as_str()).copied().flatten().is_none();
+            if let (Some(hash), true) = (&view.revision, first_look_at_all || nobody_asks) {
+                self.by_uid.insert(view.uid.clone(), hash.clone());
+            }
+        }
+        self.looked = true;
+    }
+
+    /// A rollout that is not behind the valve has ended.
+    pub(super) fn ended(&mut self, id: &RolloutId) {
+        self.by_uid.insert(id.uid.clone(), id.hash.clone());
+    }
+
+    fn holds(&self, id: &RolloutId) -> bool {
+        self.by_uid.get(&id.uid) == Some(&id.hash)
+    }
+}
+
+/// Whether the current revision of an enrolled workload is a rollout.
+pub(super) fn is_rollout(id: &RolloutId, mode: Mode, world: &World, settled: &Settled) -> bool {
+    let record = record(id, world);
+    let open = record.is_some_and(is_open);
+    match mode {
+        Mode::Enforce => open || !approved(id, world),
+        Mode::Shadow | Mode::Observe => open || (record.is_none() && !settled.holds(id)),
+    }
+}
+
+/// Whether the valve has approved a revision, as far as is known.
+pub(super) fn approved(id: &RolloutId, world: &World) -> bool {
+    let valve = world.cluster.valve.last().and_then(Option::as_ref);
+    valve.is_some_and(|valve| valve.spec.approved.contains_key(&id.revision_key()))
+}
+
+/// The record of a rollout. Another workload's, which once had the same name, is not its record.
+pub(super) fn record<'a>(id: &RolloutId, world: &'a World) -> Option<&'a GuardedRollout> {
+    let key = WorkloadKey {
+        namespace: id.workload.namespace.clone(),
+        name: id.record_name(),
+    };
+    let record = world.cluster.rollouts.last()?.get(&key)?;
+    let same = record.spec.workload.uid == id.uid && record.spec.revision == id.hash;
+    same.then_some(record)
+}
+
+/// Whether a record's rollout has not ended.
+pub(super) fn is_open(record: &GuardedRollout) -> bool {
+    match record.status.as_ref().and_then(|status| status.state) {
+        Some(State::Complete | State::Refused) => false,
+        Some(
+            State::Pending
+            | State::Progressing
+            | State::Soaking
+            | State::Held
+            | State::Paused
+            | State::Superseded,
+        )
+        | None => true,
+    }
+}

@@ -1,0 +1,115 @@
+//! What one tick knew and decided → the snapshot that is published of it.
+
+use std::collections::BTreeMap;
+
+use tracing::info;
+use weir_core::{evidence::Reading, time::Span};
+
+use super::{mind::Mind, world::World};
+use crate::{
+    client::Spent,
+    snapshot::{Done, RolloutView, Snapshot},
+};
+
+/// What is remembered from snapshot to snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    ticks: u64,
+    /// Whether everything had been read once.
+    ready: bool,
+    waiting: Vec<String>,
+}
+
+/// What is shown besides what the world and the mind hold.
+pub(super) struct Beside {
+    pub(super) enrolled: usize,
+    pub(super) leader: Option<String>,
+    pub(super) watches: BTreeMap<String, Span>,
+    pub(super) spent: Spent,
+    pub(super) done: Done,
+}
+
+impl Shown {
+    /// The snapshot of a tick.
+    pub(super) fn snapshot(&mut self, world: &World, mind: &Mind, beside: Beside) -> Snapshot {
+        self.ticks += 1;
+        self.wait_for(world);
+        let valve = world.cluster.valve.last().and_then(Option::as_ref);
+        let approved = valve.map_or(0, |valve| valve.spec.approved.len());
+        Snapshot {
+            at: world.now,
+            ticks: self.ticks,
+            ceiling: world.ceiling,
+            leader: beside.leader,
+            leads: world.leads,
+            ready: self.ready,
+            waiting: self.waiting.clone(),
+            valve_in_order: mind.valve_in_order(world),
+            approved: u32::try_from(approved).unwrap_or(u32::MAX),
+            servers: world.servers.clone(),
+            expected_servers: world.expected_servers.clone(),
+            watches: beside.watches,
+            enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
+            rollouts: rollouts(mind),
+            spent: beside.spent,
+            done: beside.done,
+        }
+    }
+
+    /// Says what is waited for, when it changes.
+    fn wait_for(&mut self, world: &World) {
+        let waiting = unread(world);
+        self.ready |= waiting.is_empty();
+        if waiting != self.waiting {
+            if waiting.is_empty() {
+                info!("everything that Weir watches has been read");
+            } else {
+                info!(
+                    waiting = waiting.join("; "),
+                    "waiting for what Weir watches"
+                );
+            }
+            self.waiting = waiting;
+        }
+    }
+}
+
+/// What cannot be read now, and why.
+fn unread(world: &World) -> Vec<String> {
+    let cluster = &world.cluster;
+    let sources = [
+        ("daemonsets", gap(&cluster.daemon_sets)),
+        ("namespaces", gap(&cluster.namespaces)),
+        ("rolloutpolicies", gap(&cluster.policies)),
+        ("guardedrollouts", gap(&cluster.rollouts)),
+        ("valves", gap(&cluster.valve)),
+        ("controlplanes", gap(&cluster.control_plane)),
+        ("endpointslices", gap(&world.addresses)),
+    ];
+    let unread = sources
+        .into_iter()
+        .filter_map(|(name, gap)| Some(format!("{name}: {}", gap?)));
+    unread.collect()
+}
+
+fn gap<T>(reading: &Reading<T>) -> Option<&str> {
+    match reading {
+        Reading::Fresh(_) | Reading::Stale { .. } => None,
+        Reading::Absent { why } | Reading::Garbled { why } => Some(why),
+    }
+}
+
+fn rollouts(mind: &Mind) -> BTreeMap<(String, String), RolloutView> {
+    let view = |(id, rollout): (&super::roster::RolloutId, &super::rollout::Rollout)| {
+        let last = rollout.last.as_ref()?;
+        let name = (id.workload.namespace.clone(), id.workload.name.clone());
+        let view = RolloutView {
+            revision: id.hash.clone(),
+            mode: rollout.course.mode(),
+            decision: last.decision.clone(),
+            report: last.report.clone(),
+        };
+        Some((name, view))
+    };
+    mind.rollouts().filter_map(view).collect()
+}

@@ -1,0 +1,148 @@
+//! Puts the operator together, runs it, and ends it in order.
+//!
+//! ```text
+//!  SIGTERM ──▶ no write begins ──▶ those under way end ──▶ lease handed back ──▶ exit 0
+//!                                  2 s at most             2 s at most
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::timeout,
+};
+use tracing::{info, warn};
+use weir_core::policy::Mode;
+
+use super::{
+    lease::{HandBack, Keeper, LeaseName},
+    tick::{Channels, Guard},
+};
+use crate::{
+    act::{enact::Hands, events::Messenger, permit::Permit, record::Recorder, tally::Tally},
+    client::{Budget, ClientError, Clients},
+    clock::Clock,
+    config::Config,
+    observe::Observers,
+    serve::{self, ListenError},
+    tasks::{TaskEnded, Tasks},
+};
+
+/// How long writes under way are waited for at the end.
+const WRITES_END_WITHIN: Duration = Duration::from_secs(2);
+/// How long handing the lease back may take.
+const HAND_BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why the operator could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Health and metrics cannot be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is no way to the cluster.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The process could not ask to be told when it is to end.
+    #[error("cannot wait for signals")]
+    Signal(#[source] std::io::Error),
+    /// A part of it gave up, which must never be hidden by the others' going on.
+    #[error(transparent)]
+    Ended(#[from] TaskEnded),
+}
+
+/// Runs the operator until it is told to end.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    let clock = Clock::start();
+    let listener = serve::listen(config.listen).await?;
+    let clients = Clients::infer(clock, Budget::standard()).await?;
+    let ceiling = Mode::from(config.mode);
+    let identity = identity(&config.name, clock);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        mode = ?ceiling,
+        identity,
+        listen = %config.listen,
+        "Weir begins"
+    );
+
+    let mut tasks = Tasks::default();
+    let lease = LeaseName {
+        namespace: config.namespace.clone(),
+        name: config.lease_name,
+        identity: identity.clone(),
+    };
+    let (keeper, leadership, hand_back) = Keeper::new(clients.lease(), clock, lease);
+    let permit = Permit::new(leadership.clone(), clock);
+    let tally = Arc::new(Tally::default());
+
+    let (books, to_record) = watch::channel(Arc::default());
+    let recorder = Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
+    tasks.start("recorder", recorder.run(to_record));
+    let (messenger, teller) =
+        Messenger::new(clients.api(), &identity, permit.clone(), Arc::clone(&tally));
+    tasks.start("messenger", messenger.run());
+    let (snapshots, to_serve) = watch::channel(None);
+    tasks.start("server", serve::serve(listener, to_serve, clock));
+
+    let guard = Guard {
+        ceiling,
+        observers: Observers::start(&clients, &config.namespace, &mut tasks),
+        hands: Hands {
+            api: clients.api(),
+            releases: clients.releases(),
+            permit: permit.clone(),
+        },
+        leadership,
+        clients,
+        tally,
+        channels: Channels {
+            books,
+            teller,
+            snapshots,
+        },
+    };
+    tasks.start("loop", guard.run());
+    let hand_back = if ceiling > Mode::Observe {
+        tasks.start("lease", keeper.run());
+        Some(hand_back)
+    } else {
+        info!("Weir only reads: it asks for no lease, and writes nothing");
+        None
+    };
+
+    tokio::select! {
+        ended = tasks.first_end() => Err(ended.into()),
+        told = told_to_end() => {
+            let signal = told.map_err(RunError::Signal)?;
+            info!(signal, "Weir ends");
+            end(&permit, hand_back).await;
+            Ok(())
+        }
+    }
+}
+
+/// Lets nothing begin, waits for what is under way, and gives the lease to whoever is next.
+async fn end(permit: &Permit, hand_back: Option<HandBack>) {
+    permit.close(WRITES_END_WITHIN).await;
+    if let Some(hand_back) = hand_back
+        && timeout(HAND_BACK_WITHIN, hand_back.now()).await.is_err()
+    {
+        warn!("the lease is not handed back; it runs out by itself");
+    }
+}
+
+async fn told_to_end() -> Result<&'static str, std::io::Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+/// Unique to this run of the process, since a predecessor's lease must not be taken for its own.
+fn identity(name: &str, clock: Clock) -> String {
+    let started = clock.now().as_millis() / 1000;
+    format!("{name}-{started:x}-{:08x}", fastrand::u32(..))
+}

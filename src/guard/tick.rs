@@ -1,0 +1,286 @@
+//! The loop: gather, judge, enact, record, publish.
+//!
+//! ```text
+//!  tick ──▶ world ──▶ mind ──▶ orders ──▶ hands (one set of orders at a time, beside the ticks)
+//!   ▲ 1 s in flight            books ───▶ recorder          │
+//!   │ 5 s idle                 notices ─▶ messenger         ▼
+//!   └──────────────────────────────────────────────── outcomes
+//! ```
+//!
+//! The loop itself never waits for an API server, so that a server that hangs is seen and told like
+//! any other evidence. It owns all state; everyone else sees what it publishes.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::{join_all, pending};
+use tokio::{sync::watch, time::sleep};
+use tracing::{Instrument, info, info_span, warn};
+use weir_core::{plan::Intent, policy::Mode, time::Moment};
+
+use super::{
+    adoption,
+    mind::{Decision, Mind, Orders, Thought},
+    roster::RolloutId,
+    shown::{Beside, Shown},
+    world::World,
+};
+use crate::{
+    act::{
+        enact::{Fate, Hands, Outcome, enact},
+        events::Teller,
+        permit::{LeadershipView, Unwritten},
+        record::Books,
+        tally::Tally,
+    },
+    client::Clients,
+    observe::{Observers, Pace, ServersView},
+    snapshot::Snapshot,
+    tasks::TaskError,
+    valve::remote::{self, Written},
+};
+
+/// Between ticks with a rollout in flight.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+/// Between ticks otherwise.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Where the loop's results go.
+pub(super) struct Channels {
+    /// All that should be on record.
+    pub(super) books: watch::Sender<Arc<Books>>,
+    /// What people are told.
+    pub(super) teller: Teller,
+    /// What each tick knew and decided.
+    pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// The loop.
+pub(super) struct Guard {
+    /// How far Weir may go in this cluster.
+    pub(super) ceiling: Mode,
+    /// All that is observed.
+    pub(super) observers: Observers,
+    /// What plans are enacted with.
+    pub(super) hands: Hands,
+    /// Who leads.
+    pub(super) leadership: LeadershipView,
+    /// What Weir costs.
+    pub(super) clients: Clients,
+    /// Counts of what was done.
+    pub(super) tally: Arc<Tally>,
+    /// Where results go.
+    pub(super) channels: Channels,
+}
+
+/// Orders under way.
+type Enacting = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
+
+/// What became of orders.
+struct Outcomes {
+    valve: Option<Result<Written, Unwritten>>,
+    rollouts: Vec<(RolloutId, Outcome)>,
+}
+
+impl Guard {
+    /// Ticks until the process ends.
+    pub(super) async fn run(mut self) -> Result<(), TaskError> {
+        let clock = self.clients.clock();
+        let mut mind = Mind::default();
+        let mut shown = Shown::default();
+        let mut enacting: Option<Enacting> = None;
+        let mut next = pin!(sleep(Duration::ZERO));
+        loop {
+            tokio::select! {
+                outcomes = under_way(&mut enacting) => {
+                    enacting = None;
+                    self.take_in(&mut mind, outcomes);
+                }
+                () = &mut next => {
+                    let world = self.look(clock.now());
+                    let thought = mind.think(&world, enacting.is_some());
+                    next.set(sleep(self.pace(&mind, &thought, world.now)));
+                    self.publish(&mut shown, &world, &mind, &thought);
+                    if let Some(orders) = self.pass_on(thought) {
+                        enacting = Some(Box::pin(carry_out(self.hands.clone(), orders)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, now: Moment) -> World {
+        let ServersView {
+            servers,
+            expected,
+            addresses,
+        } = self.observers.servers(now);
+        let leads = self.leadership.borrow().may_write(now);
+        self.observers.lead(leads);
+        World {
+            now,
+            cluster: self.observers.cluster(now),
+            servers,
+            expected_servers: expected,
+            addresses,
+            ceiling: self.ceiling,
+            leads,
+        }
+    }
+
+    /// Tells the observers what to look at and how often; says how long to wait.
+    fn pace(&mut self, mind: &Mind, thought: &Thought, now: Moment) -> Duration {
+        self.observers.follow(thought.follow.clone());
+        let in_flight = mind.in_flight();
+        self.observers.quiet(mind.quiet());
+        self.observers.pace(if in_flight {
+            Pace::InFlight
+        } else {
+            Pace::Idle
+        });
+        let longest = if in_flight { IN_FLIGHT } else { IDLE };
+        let plan = thought
+            .look_again
+            .map(|at| Duration::from_millis(at.since(now).as_millis()));
+        plan.map_or(longest, |plan| plan.clamp(IN_FLIGHT, longest))
+    }
+
+    fn publish(&self, shown: &mut Shown, world: &World, mind: &Mind, thought: &Thought) {
+        let beside = Beside {
+            enrolled: thought.enrolled,
+            leader: self.leadership.borrow().holder.clone(),
+            watches: self.observers.ages(world.now),
+            spent: self.clients.spent(),
+            done: self.tally.done(mind.judgements()),
+        };
+        let snapshot = shown.snapshot(world, mind, beside);
+        self.channels
+            .snapshots
+            .send_replace(Some(Arc::new(snapshot)));
+    }
+
+    /// Hands on what was thought; returns what is to be done, if anything.
+    fn pass_on(&self, thought: Thought) -> Option<Orders> {
+        self.channels.books.send_replace(Arc::new(thought.books));
+        for notice in thought.notices {
+            self.channels.teller.tell(notice);
+        }
+        for decision in &thought.decisions {
+            log(decision);
+        }
+        let orders = thought.orders;
+        (orders.valve.is_some() || !orders.rollouts.is_empty()).then_some(orders)
+    }
+
+    fn take_in(&self, mind: &mut Mind, outcomes: Outcomes) {
+        match outcomes.valve {
+            None => {}
+            Some(Ok(written)) => info!(?written, "the valve is written"),
+            Some(Err(error)) => {
+                warn!(%error, "the valve could not be written; trying again");
+                mind.valve_failed();
+            }
+        }
+        for (id, outcome) in outcomes.rollouts {
+            let number = |which: fn(&Fate) -> bool| {
+                let fates = outcome.pods.iter().map(|(_, fate)| fate);
+                fates.filter(|fate| which(fate)).count() as u64
+            };
+            self.tally
+                .released
+                .add(number(|fate| matches!(fate, Fate::Released)));
+            let failed = number(|fate| matches!(fate, Fate::Failed | Fate::Unknown));
+            self.tally.release_failures.add(failed);
+            if let Some(error) = &outcome.error {
+                let workload = id.workload.to_string();
+                warn!(workload, failed, %error, "not all was enacted; judging anew");
+            }
+            mind.conclude(&id, &outcome);
+        }
+    }
+}
+
+/// Carries out orders: the valve first, then each rollout's, beside each other.
+async fn carry_out(hands: Hands, orders: Orders) -> Outcomes {
+    let valve = match &orders.valve {
+        Some(write) => Some(write_valve(&hands, write).await),
+        None => None,
+    };
+    let rollouts = orders.rollouts.into_iter().map(|(id, order)| {
+        let span = info_span!("decision", decision = order.decision);
+        let hands = &hands;
+        async move { (id, enact(hands, order).await) }.instrument(span)
+    });
+    Outcomes {
+        rollouts: join_all(rollouts).await,
+        valve,
+    }
+}
+
+async fn write_valve(hands: &Hands, write: &adoption::Write) -> Result<Written, Unwritten> {
+    for change in &write.changes {
+        let workload = change.workload.as_deref().unwrap_or_default();
+        let (key, why) = (&change.key, change.why);
+        info!(
+            key,
+            workload,
+            approved = change.approved,
+            why,
+            "approvals change"
+        );
+    }
+    let request = remote::write(&hands.api, write.current.as_ref(), &write.desired);
+    hands.permit.write(None, request).await
+}
+
+/// What becomes of the orders under way; pending for ever if there are none.
+async fn under_way(enacting: &mut Option<Enacting>) -> Outcomes {
+    match enacting {
+        Some(enacting) => enacting.await,
+        None => pending().await,
+    }
+}
+
+fn log(decision: &Decision) {
+    let Decision {
+        id,
+        rollout,
+        mode,
+        report,
+        intents,
+    } = decision;
+    let intents: Vec<String> = intents.iter().map(describe).collect();
+    let findings: Vec<String> = report
+        .findings
+        .iter()
+        .map(|finding| format!("{} ({})", finding.rule.name(), finding.subject))
+        .collect();
+    info!(
+        decision = id,
+        namespace = rollout.workload.namespace,
+        workload = rollout.workload.name,
+        revision = rollout.hash,
+        mode = ?mode,
+        state = report.state.name(),
+        wave = report.wave,
+        width = report.width,
+        target = report.target,
+        of = report.full_width,
+        findings = findings.join(", "),
+        intents = intents.join(", "),
+        "{}",
+        report.summary
+    );
+}
+
+fn describe(intent: &Intent) -> String {
+    match intent {
+        Intent::Approve => "approve".to_owned(),
+        Intent::Release { pods, because } => {
+            format!("release {} ({because:?})", pods.len())
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use std::collections::BTreeMap;
+
+use weir_core::{
+    evidence::Latency,
+    plan::{Finding, Rule, State},
+    time::{Moment, Span},
+};
+
+use super::*;
+use crate::{client::Spent, snapshot::Done};
+
+fn report() -> Report {
+    let finding = |subject: &str| Finding {
+        rule: Rule::LatencyRegressed,
+        severity: Severity::Hold,
+        subject: subject.to_owned(),
+        evidence: "p50 is 900 ms".to_owned(),
+        clears_when: "it is not".to_owned(),
+    };
+    Report {
+        state: State::Held,
+        findings: vec![finding("a"), finding("b")],
+        hold: None,
+        width: 8,
+        full_width: 200,
+        target: 8,
+        wave: 3,
+        soaked: Span::from_secs(4),
+        nodes_without_pod: 2,
+        summary: String::new(),
+    }
+}
+
+fn server() -> ServerEvidence {
+    let unknown = || "not yet".to_owned();
+    ServerEvidence {
+        latency: Reading::Stale {
+            value: Latency {
+                p50_ms: 250.0,
+                max_ms: 900.0,
+                probes: 5,
+                failed: 0,
+                refused: 0,
+                failure: None,
+                baseline_p50_ms: None,
+            },
+            age: Span::from_secs(12),
+        },
+        flow: Reading::Absent { why: unknown() },
+        process: Reading::Absent { why: unknown() },
+        restarted: None,
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let id = ServerId {
+        address: "172.16.0.1:6443".to_owned(),
+        started: Some(1_700_000_000_000),
+    };
+    let view = RolloutView {
+        revision: "aaa".to_owned(),
+        mode: Some(Mode::Enforce),
+        decision: "1-1".to_owned(),
+        report: report(),
+    };
+    Snapshot {
+        at: Moment::from_millis(1),
+        ticks: 7,
+        ceiling: Mode::Enforce,
+        leader: Some("weir-0".to_owned()),
+        leads: true,
+        ready: true,
+        waiting: Vec::new(),
+        valve_in_order: None,
+        approved: 3,
+        servers: BTreeMap::from([(id, server())]),
+        expected_servers: Reading::Fresh(2),
+        watches: BTreeMap::from([("daemonsets".to_owned(), Span::from_secs(2))]),
+        enrolled: 1,
+        rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
+        spent: Spent {
+            requests: 12,
+            ..Spent::default()
+        },
+        done: Done::default(),
+    }
+}
+
+#[test]
+fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
+    let page = page(&snapshot()).unwrap();
+    for line in [
+        "weir_rollout_width_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 8.0",
+        "weir_nodes_without_pod{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 2.0",
+        "weir_rollout_findings{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",\
+         rule=\"LatencyRegressed\",severity=\"hold\"} 2.0",
+        "weir_watch_age_seconds{resource=\"daemonsets\"} 2.0",
+        "weir_client_requests_total 12",
+        "weir_guard_leader 1.0",
+        "weir_apiserver_expected_instances 2.0",
+        "weir_apiserver_probe_p50_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\"} 0.25",
+        "weir_apiserver_evidence_age_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\",\
+         source=\"probes\"} 12.0",
+    ] {
+        assert!(
+            page.lines().any(|one| one == line),
+            "{line} is not in\n{page}"
+        );
+    }
+    for absent in ["weir_apiserver_cpu_cores{", "weir_valve_in_order "] {
+        assert!(!page.contains(absent), "{absent} is shown, but not known");
+    }
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn no_label_comes_from_a_message() {
+    let page = page(&snapshot()).unwrap();
+    assert!(!page.contains("900 ms"));
+    assert!(!page.contains("weir-0"));
+}
