@@ -19,7 +19,7 @@ use weir_core::{
 use super::{Pace, Tempo};
 use crate::{
     clock::Clock,
-    observe::watches::{run::chain, slim::moment_of},
+    observe::watches::{slim::moment_of, trouble::chain},
     tasks::TaskError,
 };
 

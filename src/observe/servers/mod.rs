@@ -37,7 +37,8 @@ use super::{
     watches::{
         instance::Instances,
         kept::Kept,
-        run::{Selection, chain, run},
+        run::{Selection, run},
+        trouble::chain,
     },
 };
 use crate::{

@@ -4,7 +4,7 @@
 //! newest (no read is from "any" version), measured to the end of the answer. `/livez` and `/readyz`
 //! bypass the queues, and are no measure. The object is Weir's own, and is made if it is missing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -17,7 +17,10 @@ use weir_core::{
 };
 
 use super::{Desk, tempo};
-use crate::{client::OverBudget, observe::watches::run::chain};
+use crate::{
+    client::OverBudget,
+    observe::watches::trouble::{REFUSAL_LASTS, chain},
+};
 
 /// The name of the Lease that probes read and write.
 const OBJECT: &str = "weir-probe";
@@ -30,6 +33,7 @@ const TIMEOUT: Duration = Duration::from_millis(tempo::PROBE_TIMEOUT.as_millis()
 pub(super) async fn run(desk: Desk, client: kube::Client, address: String, namespace: Arc<str>) {
     let prober = Prober { client, namespace };
     let mut tempo = desk.tempo.clone();
+    let mut denials = Denials::default();
     let mut turn: usize = 0;
     loop {
         let now = *tempo.borrow_and_update();
@@ -42,7 +46,8 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String, names
         if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {
             prober.create(desk.clock.now()).await;
         }
-        if let Some(result) = prober.result(kind, answer, took) {
+        let result = prober.result(kind, answer, took);
+        if let Some(result) = result.and_then(|it| denials.believe(kind, it, desk.clock.now())) {
             desk.fleet()
                 .probed(&address, kind, result, desk.clock.now());
         }
@@ -139,6 +144,28 @@ impl Prober {
             },
             _ => ProbeResult::Failed { why: said() },
         })
+    }
+}
+
+/// Since when each kind of probe has been denied.
+#[derive(Default)]
+struct Denials(BTreeMap<ProbeKind, Moment>);
+
+impl Denials {
+    /// The result, unless it is a denial that has not lasted yet: that may be a server which has
+    /// just started and knows no roles, and says nothing of what Weir may do.
+    fn believe(
+        &mut self,
+        kind: ProbeKind,
+        result: ProbeResult,
+        now: Moment,
+    ) -> Option<ProbeResult> {
+        if !matches!(result, ProbeResult::Denied { .. }) {
+            self.0.remove(&kind);
+            return Some(result);
+        }
+        let since = *self.0.entry(kind).or_insert(now);
+        (now.since(since) >= REFUSAL_LASTS).then_some(result)
     }
 }
 

@@ -7,7 +7,7 @@
 //!              │ (listing)    │                                     │ ageing    │
 //! ```
 //!
-//! A refusal is Absent at once: what is kept may be neither trusted nor brought up to date.
+//! A refusal that lasts is Absent: what is kept can no longer be brought up to date.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,10 @@ use weir_core::{
     time::{Moment, Span},
 };
 
-use super::slim::{Keep, Seen, Slim};
+use super::{
+    slim::{Keep, Seen, Slim},
+    trouble::{Trouble, Troubled},
+};
 use crate::{client::Pulse, clock::Clock};
 
 /// A watch speaks at least every 55 s (a bookmark shortly before its end, the answer to the next).
@@ -46,7 +49,7 @@ struct State<K: Keep> {
     garbled: BTreeMap<K::Key, String>,
     /// A list on its way.
     coming: Option<Listed<K>>,
-    trouble: Option<(Trouble, Moment)>,
+    trouble: Option<Troubled>,
 }
 
 /// Rows and garbled objects of a list.
@@ -54,25 +57,6 @@ type Listed<K> = (
     BTreeMap<<K as Keep>::Key, <K as Keep>::Row>,
     BTreeMap<<K as Keep>::Key, String>,
 );
-
-/// What is wrong with a watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::observe) enum Trouble {
-    /// It may not be, or there is nothing to watch: a person must act.
-    Refused(String),
-    /// It sent what is not an object: what is kept may lack something that nobody can name.
-    Unreadable(String),
-    /// It failed, and will be tried again.
-    Failed(String),
-}
-
-impl Trouble {
-    fn why(&self) -> &str {
-        match self {
-            Self::Refused(why) | Self::Unreadable(why) | Self::Failed(why) => why,
-        }
-    }
-}
 
 impl<K: Keep> Kept<K> {
     pub(in crate::observe) fn new(keep: K, clock: Clock) -> Self {
@@ -156,15 +140,14 @@ impl<K: Keep> Kept<K> {
 
     /// The watch failed; what is kept stays, and ages.
     pub(super) fn fail(&self, trouble: Trouble) {
+        let now = self.clock.now();
         let mut state = self.state();
-        if state
+        let alive = self.pulse.last();
+        let before = state
             .trouble
-            .as_ref()
-            .is_none_or(|(before, _)| *before != trouble)
-        {
-            tracing::warn!(watch = what::<K>(), why = trouble.why(), "a watch failed");
-        }
-        state.trouble = Some((trouble, self.clock.now()));
+            .take()
+            .filter(|before| alive.is_none_or(|at| at <= before.last));
+        state.trouble = Some(Troubled::after(before, trouble, now, &what::<K>()));
     }
 
     /// Lets time pass over the rows.
@@ -191,16 +174,15 @@ impl<K: Keep> Kept<K> {
         let (Some(rows), Some(last)) = (&state.rows, self.pulse.last()) else {
             let unread = || format!("{} have not been read yet", what::<K>());
             return Reading::Absent {
-                why: trouble.map_or_else(unread, |(trouble, _)| trouble.why().to_owned()),
+                why: trouble.map_or_else(unread, |troubled| troubled.what.why().to_owned()),
             };
         };
-        match trouble {
-            // A watch that has answered since is allowed again.
-            Some((Trouble::Refused(why), at)) if last <= *at => {
+        match trouble.map(|troubled| &troubled.what) {
+            Some(Trouble::Unreadable(why)) => return Reading::Garbled { why: why.clone() },
+            Some(Trouble::Refused(why)) if trouble.is_some_and(|it| it.lasts(last, now)) => {
                 return Reading::Absent { why: why.clone() };
             }
-            Some((Trouble::Unreadable(why), _)) => return Reading::Garbled { why: why.clone() },
-            _ => {}
+            Some(Trouble::Refused(_) | Trouble::Failed(_)) | None => {}
         }
         let age = now.since(last);
         if age > ABSENT_AFTER {
@@ -264,9 +246,9 @@ pub(in crate::observe) fn what<K: Keep>() -> String {
     }
 }
 
-fn silent<K: Keep>(age: Span, trouble: Option<&(Trouble, Moment)>) -> String {
+fn silent<K: Keep>(age: Span, trouble: Option<&Troubled>) -> String {
     let (what, age) = (what::<K>(), age.as_secs_f64());
-    let because = trouble.map_or_else(String::new, |(trouble, _)| format!(": {}", trouble.why()));
+    let because = trouble.map_or_else(String::new, |it| format!(": {}", it.what.why()));
     format!("the watch on {what} has been silent for {age:.0} s{because}")
 }
 

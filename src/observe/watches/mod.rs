@@ -3,6 +3,7 @@
 //! - [`slim`]: an object of which only a few fields are decoded.
 //! - [`kept`]: rows, and how fresh they are.
 //! - [`run`]: the life of one watch.
+//! - [`trouble`]: what went wrong, for a person.
 //! - the other files: what is kept of each kind.
 
 pub(super) mod daemon_set;
@@ -15,3 +16,4 @@ pub(super) mod pod;
 pub(super) mod revision;
 pub(super) mod run;
 pub(super) mod slim;
+pub(super) mod trouble;

@@ -5,12 +5,11 @@
 //! quorum read of 5,000 pods by a guard is load, and what is stale in it is brought up to date by the
 //! watch that it is the beginning of. Servers with streamed lists switched off get pages of 500.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use kube::{
     Api,
-    core::Status,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, InitialListStrategy},
@@ -18,8 +17,9 @@ use kube::{
 };
 
 use super::{
-    kept::{Kept, Trouble, what},
+    kept::Kept,
     slim::{Keep, Slim},
+    trouble::{Trouble, is_unstreamed},
 };
 
 /// Seconds after which the server ends a watch, and a new one takes it up: the bound on how long a
@@ -102,7 +102,7 @@ async fn follow<K: Keep>(
             Some(Ok(event)) => take(kept, event),
             Some(Err(error)) if is_unstreamed(&error) => return Again::InPages,
             Some(Err(error)) => {
-                let trouble = trouble::<K>(&error);
+                let trouble = Trouble::of::<K>(&error);
                 let unreadable = matches!(trouble, Trouble::Unreadable(_));
                 kept.fail(trouble);
                 if unreadable {
@@ -123,85 +123,6 @@ fn take<K: Keep>(kept: &Kept<K>, event: Event<Slim<K>>) {
         Event::Apply(object) => kept.apply(object),
         Event::Delete(object) => kept.delete(&object),
     }
-}
-
-/// Whether the server refuses to stream lists: 422, with the name of the parameter.
-fn is_unstreamed(error: &watcher::Error) -> bool {
-    status(error)
-        .is_some_and(|status| status.code == 422 && status.message.contains("sendInitialEvents"))
-}
-
-fn status(error: &watcher::Error) -> Option<&Status> {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => Some(status),
-        _ => None,
-    }
-}
-
-/// What an error means for a person.
-fn trouble<K: Keep>(error: &watcher::Error) -> Trouble {
-    let what = what::<K>();
-    if let Some(status) = status(error) {
-        let said = &status.message;
-        return match status.code {
-            401 => Trouble::Refused(format!(
-                "Weir's credentials are not accepted for {what}: check its ServiceAccount's token \
-                 ({said})"
-            )),
-            403 => Trouble::Refused(format!(
-                "Weir may not read {what}: grant it the verbs list and watch on them ({said})"
-            )),
-            404 => Trouble::Refused(format!(
-                "the API server does not know {what}: apply Weir's CRDs ({said})"
-            )),
-            code => Trouble::Failed(format!("{code} {said}")),
-        };
-    }
-    match error {
-        watcher::Error::WatchFailed(kube::Error::SerdeError(error))
-        | watcher::Error::InitialListFailed(kube::Error::SerdeError(error)) => Trouble::Unreadable(
-            format!("the watch on {what} sent something that is not an object: {error}"),
-        ),
-        watcher::Error::NoResourceVersion => Trouble::Unreadable(format!(
-            "the watch on {what} sent objects without a version"
-        )),
-        error => Trouble::Failed(chain(error)),
-    }
-}
-
-/// An error with its causes, in one line, without the wrappers that only say whose error it is.
-pub(in crate::observe) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let cause = error.to_string();
-        // Some errors repeat their cause in their own text.
-        if is_wrapper(error) || text.contains(&cause) {
-            continue;
-        }
-        text = if text.is_empty() {
-            cause
-        } else {
-            format!("{text}: {cause}")
-        };
-    }
-    text
-}
-
-fn is_wrapper(error: &(dyn Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(kube::Error::Service(_)))
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                watcher::Error::InitialListFailed(_)
-                    | watcher::Error::WatchStartFailed(_)
-                    | watcher::Error::WatchFailed(_)
-            )
-        )
 }
 
 #[cfg(test)]

@@ -219,6 +219,31 @@ async fn a_hung_server_is_asked_again_only_when_the_last_probe_was_given_up() {
 }
 
 #[test]
+fn a_denial_is_believed_once_it_has_lasted() {
+    let mut denials = Denials::default();
+    let at = |seconds: u64| Moment::from_millis(1_000_000 + seconds * 1000);
+    let denied = || ProbeResult::Denied {
+        why: "grant it".to_owned(),
+    };
+    let served = || ProbeResult::Served(Duration::from_millis(4));
+    assert_eq!(denials.believe(ProbeKind::Get, denied(), at(0)), None);
+    assert_eq!(denials.believe(ProbeKind::Get, denied(), at(29)), None);
+    assert_eq!(
+        denials.believe(ProbeKind::List, served(), at(29)),
+        Some(served())
+    );
+    assert_eq!(
+        denials.believe(ProbeKind::Get, denied(), at(30)),
+        Some(denied())
+    );
+    assert_eq!(
+        denials.believe(ProbeKind::Get, served(), at(31)),
+        Some(served())
+    );
+    assert_eq!(denials.believe(ProbeKind::Get, denied(), at(32)), None);
+}
+
+#[test]
 fn times_are_written_as_leases_hold_them() {
     assert_eq!(
         micro_time(Moment::from_millis(1_795_297_020_123)),

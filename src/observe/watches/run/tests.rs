@@ -247,13 +247,27 @@ async fn a_refusal_says_what_to_grant_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permission_that_is_taken_away_is_absent_at_once_and_fresh_when_given_back() {
-    let forbidden = refusal(403, "Forbidden", "may not");
+async fn a_permission_that_is_taken_away_is_absent_once_that_lasts_and_fresh_when_given_back() {
+    let forbidden = (0..6).map(|_| refusal(403, "Forbidden", "may not"));
     let resumed = Answer::pieces::<&str>([], Then::Hangs);
-    let mut watching = Watching::a_server_that([list_of_one(Then::Ends), forbidden, resumed]);
-    assert!(why(watching.at_first().await).starts_with("absent: Weir may not read"));
+    let answers = std::iter::once(list_of_one(Then::Ends)).chain(forbidden);
+    let mut watching = Watching::a_server_that(answers.chain([resumed]));
+    assert_eq!(watching.after(25).await, fresh(&["a"]));
+    assert!(why(watching.after(10).await).starts_with("absent: Weir may not read"));
     // Nothing has changed meanwhile, so that nothing but the answer itself tells.
-    assert_eq!(watching.after(10).await, fresh(&["a"]));
+    assert_eq!(watching.after(120).await, fresh(&["a"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_has_just_started_and_refuses_everybody_is_not_believed() {
+    let forbidden = || refusal(403, "Forbidden", "may not");
+    let resumed = Answer::pieces::<&str>([], Then::Hangs);
+    let mut watching =
+        Watching::a_server_that([list_of_one(Then::Breaks), forbidden(), forbidden(), resumed]);
+    for _ in 0..40 {
+        assert_eq!(watching.after(1).await, fresh(&["a"]));
+    }
+    assert_eq!(watching.server.asked().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -383,11 +397,4 @@ async fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     let mut watching = Watching::a_server_that([list_of_one(Then::Breaks), resumed]);
     assert_eq!(watching.after(10).await, fresh(&["a", "b"]));
     assert!(watching.server.asked()[1].ends_with("resourceVersion=1"));
-}
-
-#[test]
-fn an_error_is_told_by_its_causes_and_not_by_whose_it_is() {
-    let reset = std::io::Error::other("connection reset by peer");
-    let error = watcher::Error::WatchStartFailed(kube::Error::Service(Box::new(reset)));
-    assert_eq!(chain(&error), "connection reset by peer");
 }
