@@ -31,6 +31,7 @@ mod pki;
 mod process;
 mod spec;
 mod start;
+mod stock;
 mod weir;
 
 pub use audit::AuditedRequest;

@@ -96,6 +96,46 @@ fn background_pods_run_have_a_usual_size_and_come_and_go() -> Result<()> {
 }
 
 #[test]
+fn a_world_of_the_same_shape_takes_over_nodes_and_pods() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            nodes: 20,
+            pods: 300,
+            reuse: true,
+            ..WorldSpec::bare()
+        };
+        let first = World::start(&spec).await?;
+        let pods = [
+            "get",
+            "pods",
+            "-A",
+            "-o",
+            "jsonpath={.items[*].metadata.uid}",
+        ];
+        let uids = first.kubectl(&pods).await?;
+        drop(first);
+        let second = World::start(&spec).await?;
+        assert_eq!(second.kubectl(&pods).await?, uids);
+        // Controllers and kubelets work: a pod that goes is replaced and runs.
+        second
+            .kubectl(&["delete", "pods", "-n", "team-001", "--all", "--wait=false"])
+            .await?;
+        let rollout = [
+            "rollout",
+            "status",
+            "deploy/service-001",
+            "-n",
+            "team-001",
+            "--timeout=60s",
+        ];
+        second.kubectl(&rollout).await?;
+        assert_ne!(second.kubectl(&pods).await?, uids);
+        second.add_nodes(1).await?;
+        second.check()
+    })
+}
+
+#[test]
 fn two_api_servers_are_two_and_each_can_be_paused_killed_and_restarted() -> Result<()> {
     inside!(async {
         let world = World::start(&WorldSpec {

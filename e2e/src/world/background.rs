@@ -55,7 +55,7 @@ fn parts(pods: u32) -> Vec<Part> {
 }
 
 impl World {
-    /// Creates `pods` background pods by way of their Deployments and waits until all are running.
+    /// Creates `pods` background pods by way of their Deployments.
     pub(super) async fn populate(&self, pods: u32) -> Result<()> {
         let parts = parts(pods);
         let mut names: Vec<_> = parts.iter().map(|part| part.namespace.as_str()).collect();
@@ -67,9 +67,8 @@ impl World {
         stream::iter(&parts)
             .map(|part| self.deploy(part))
             .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        self.background_running(pods).await
+            .try_collect()
+            .await
     }
 
     async fn deploy(&self, part: &Part) -> Result<()> {

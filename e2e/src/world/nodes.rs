@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
@@ -58,21 +59,27 @@ impl World {
         self.nodes_ready(names.items.len() + count as usize).await
     }
 
-    /// Waits until at least `count` nodes are Ready and take pods.
+    /// Waits until at least `count` nodes are Ready, take pods and send heartbeats.
     pub async fn nodes_ready(&self, count: usize) -> Result<()> {
         let nodes: Api<Node> = Api::all(self.client());
+        let leases: Api<Lease> = Api::namespaced(self.client(), "kube-node-lease");
+        let cached = ListParams::default().match_any();
         let started = Instant::now();
         loop {
             self.check()?;
-            let list = nodes.list(&ListParams::default().match_any()).await?;
-            let ready = list.iter().filter(|node| is_ready(node)).count();
-            if ready >= count {
+            let ready = nodes
+                .list(&cached)
+                .await?
+                .iter()
+                .filter(|node| is_ready(node))
+                .count();
+            let beating = leases.list_metadata(&cached).await?.items.len();
+            if ready.min(beating) >= count {
                 return Ok(());
             }
-            let waited = started.elapsed();
             ensure!(
-                waited < READY_LIMIT,
-                "{ready} of {count} nodes are ready after {waited:?}"
+                started.elapsed() < READY_LIMIT,
+                "{ready} of {count} nodes are ready and {beating} send heartbeats after {READY_LIMIT:?}"
             );
             tokio::time::sleep(Duration::from_millis(250)).await;
         }

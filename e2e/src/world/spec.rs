@@ -36,6 +36,9 @@ pub struct WorldSpec {
     pub pods: u32,
     /// Of these pods, how many are deleted (and replaced) in each second.
     pub churn_per_second: f64,
+    /// Whether worlds of this shape follow in this program: they take over nodes and pods as they
+    /// were when this one had started, in seconds instead of populating again.
+    pub reuse: bool,
     /// API servers, each with an address of its own; they share one core.
     pub api_servers: u8,
     /// How the endpoints of the service `kubernetes` come about.
@@ -60,6 +63,7 @@ impl WorldSpec {
             nodes: 0,
             pods: 0,
             churn_per_second: 0.0,
+            reuse: false,
             api_servers: 1,
             endpoints: EndpointReconciler::Lease,
             audit: false,

@@ -12,7 +12,7 @@ use super::churn::Churn;
 use super::components::{Files, server_address};
 use super::pki::Pki;
 use super::process::Program;
-use super::{EndpointReconciler, World, WorldSpec, enter, kubeconfig};
+use super::{EndpointReconciler, World, WorldSpec, enter, kubeconfig, stock};
 
 /// An API server alone takes two seconds on a core; several share it.
 const START_LIMIT: Duration = Duration::from_mins(2);
@@ -29,11 +29,20 @@ impl World {
             directory: new_directory(&enter::inside()?.directory)?,
         };
         lay_out(&files, spec)?;
+        let stock = stock::place(spec)?;
+        let stocked = spec.reuse && stock.is_dir();
+        if stocked {
+            stock::restore(&stock, &files.directory)?;
+        }
         let logs = files.directory.clone();
         let etcd = Program::start(files.etcd()?, &logs)?;
         let api_servers = start_api_servers(spec, &files, &etcd).await?;
+        let client = admin_of(&files, 0).await?;
+        if stocked {
+            stock::forget_leases(client.clone()).await?;
+        }
         let mut world = Self {
-            client: admin_of(&files, 0).await?,
+            client,
             controller_manager: Program::start(files.controller_manager(spec)?, &logs)?,
             scheduler: Program::start(files.scheduler(spec)?, &logs)?,
             kwok: Program::start(files.kwok()?, &logs)?,
@@ -42,15 +51,28 @@ impl World {
             api_servers,
             etcd,
         };
-        world.add_nodes(spec.nodes).await?;
-        world.populate(spec.pods).await?;
-        if spec.endpoints == EndpointReconciler::Lease {
-            world.all_listed().await?;
+        if !stocked {
+            world.add_nodes(spec.nodes).await?;
+            world.populate(spec.pods).await?;
+        }
+        world.settled(spec).await?;
+        if spec.reuse && !stocked {
+            stock::keep(&world.files.directory, &world.etcd, &stock)?;
         }
         if spec.churn_per_second > 0.0 {
             world.churn = Some(Churn::start(world.client(), spec.churn_per_second));
         }
         Ok(world)
+    }
+
+    /// Waits until all that the spec asks for is there.
+    async fn settled(&self, spec: &WorldSpec) -> Result<()> {
+        self.nodes_ready(spec.nodes as usize).await?;
+        self.background_running(spec.pods).await?;
+        match spec.endpoints {
+            EndpointReconciler::Lease => self.all_listed().await,
+            EndpointReconciler::None => Ok(()),
+        }
     }
 
     /// Waits until the service `kubernetes` lists each API server: one that started before another
