@@ -32,6 +32,7 @@ mod process;
 mod spec;
 mod start;
 mod stock;
+mod wait;
 mod weir;
 
 pub use audit::AuditedRequest;

@@ -1,9 +1,7 @@
 //! What already runs in a cluster: Deployments of ordinary pods with their Services, and the pods
 //! that come and go at a stated rate.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -11,8 +9,8 @@ use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::World;
 use super::nodes::AT_ONCE;
+use super::{World, wait};
 
 /// Sizes of Deployments, in turn: 60 pods on average, so that a ReplicaSet's creations come in
 /// batches, as in clusters of some size.
@@ -23,9 +21,6 @@ const PER_NAMESPACE: usize = 4;
 
 /// Marks what is background; its pods carry it too.
 pub(super) const LABEL: (&str, &str) = ("weir.dev/world", "background");
-
-/// Ten times what 3,000 pods take on two cores.
-const RUNNING_LIMIT: Duration = Duration::from_mins(5);
 
 /// One Deployment of the background.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,31 +76,22 @@ impl World {
     /// Waits until the Deployments of the background say that `pods` of their pods are available.
     ///
     /// # Errors
-    /// A program has ended, or it takes far too long.
+    /// A program has ended, or no more pods run than two minutes ago.
     pub async fn background_running(&self, pods: u32) -> Result<()> {
         let deployments: Api<Deployment> = Api::all(self.client());
         let (label, value) = LABEL;
         let background = ListParams::default()
             .labels(&format!("{label}={value}"))
             .match_any();
-        let started = Instant::now();
-        loop {
+        wait::reach(pods as usize, "pods run", async || {
             self.check()?;
             let list = deployments.list(&background).await?;
             let available = list
                 .iter()
                 .filter_map(|one| one.status.as_ref()?.available_replicas);
-            let available: i32 = available.sum();
-            if u32::try_from(available).is_ok_and(|available| available >= pods) {
-                return Ok(());
-            }
-            let waited = started.elapsed();
-            ensure!(
-                waited < RUNNING_LIMIT,
-                "{available} of {pods} pods run after {waited:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+            Ok(usize::try_from(available.sum::<i32>())?)
+        })
+        .await
     }
 }
 

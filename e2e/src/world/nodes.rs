@@ -1,7 +1,5 @@
 //! Nodes: registered by the world as their kubelets would, kept alive by kwok.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -10,7 +8,7 @@ use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::World;
+use super::{World, wait};
 
 /// Two octets of a private network, a /24 of pods for each node.
 pub(super) const MOST: u32 = 16 * 256;
@@ -20,9 +18,6 @@ pub(super) const PODS_PER_NODE: u32 = 250;
 
 /// Objects created at once: enough to keep an API server's core busy.
 pub(super) const AT_ONCE: usize = 48;
-
-/// Far longer than 4,000 nodes take.
-const READY_LIMIT: Duration = Duration::from_mins(5);
 
 /// Taints of nodes that are not ready, or not heard of.
 const FAILED: [&str; 2] = [
@@ -64,8 +59,7 @@ impl World {
         let nodes: Api<Node> = Api::all(self.client());
         let leases: Api<Lease> = Api::namespaced(self.client(), "kube-node-lease");
         let cached = ListParams::default().match_any();
-        let started = Instant::now();
-        loop {
+        wait::reach(count, "nodes are ready and send heartbeats", async || {
             self.check()?;
             let ready = nodes
                 .list(&cached)
@@ -73,28 +67,19 @@ impl World {
                 .iter()
                 .filter(|node| is_ready(node))
                 .count();
-            let beating = leases.list_metadata(&cached).await?.items.len();
-            if ready.min(beating) >= count {
-                return Ok(());
-            }
-            ensure!(
-                started.elapsed() < READY_LIMIT,
-                "{ready} of {count} nodes are ready and {beating} send heartbeats after {READY_LIMIT:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
+            Ok(ready.min(leases.list_metadata(&cached).await?.items.len()))
+        })
+        .await
     }
 
     /// Waits until this node is Ready and takes pods.
     pub async fn node_ready(&self, name: &str) -> Result<()> {
         let nodes: Api<Node> = Api::all(self.client());
-        let started = Instant::now();
-        while !is_ready(&nodes.get(name).await?) {
-            let waited = started.elapsed();
-            ensure!(waited < READY_LIMIT, "{name} is not ready after {waited:?}");
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        Ok(())
+        let what = format!("nodes called {name} are ready");
+        wait::reach(1, &what, async || {
+            Ok(usize::from(is_ready(&nodes.get(name).await?)))
+        })
+        .await
     }
 }
 

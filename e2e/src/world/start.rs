@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -12,7 +13,7 @@ use super::churn::Churn;
 use super::components::{Files, server_address};
 use super::pki::Pki;
 use super::process::Program;
-use super::{EndpointReconciler, World, WorldSpec, enter, kubeconfig, stock};
+use super::{EndpointReconciler, World, WorldSpec, enter, kubeconfig, stock, wait};
 
 /// An API server alone takes two seconds on a core; several share it.
 const START_LIMIT: Duration = Duration::from_mins(2);
@@ -67,6 +68,7 @@ impl World {
 
     /// Waits until all that the spec asks for is there.
     async fn settled(&self, spec: &WorldSpec) -> Result<()> {
+        self.controllers_work().await?;
         self.nodes_ready(spec.nodes as usize).await?;
         self.background_running(spec.pods).await?;
         match spec.endpoints {
@@ -79,23 +81,37 @@ impl World {
     /// learns of it when it next looks, every ten seconds.
     async fn all_listed(&self) -> Result<()> {
         let slices: Api<EndpointSlice> = Api::namespaced(self.client(), "default");
-        let started = Instant::now();
-        loop {
-            let slice = slices.get_opt("kubernetes").await?;
-            let listed = slice
-                .and_then(|slice| slice.endpoints)
-                .map_or(0, |all| all.len());
-            if listed == self.api_servers.len() {
-                return Ok(());
-            }
+        wait::reach(
+            self.api_servers.len(),
+            "API servers are listed",
+            async || {
+                self.check()?;
+                let slice = slices.get_opt("kubernetes").await?;
+                Ok(slice
+                    .and_then(|slice| slice.endpoints)
+                    .map_or(0, |all| all.len()))
+            },
+        )
+        .await
+    }
+
+    /// Waits until the controllers have begun: they give each namespace the world's authority, and in
+    /// a store of an earlier world they find another's.
+    async fn controllers_work(&self) -> Result<()> {
+        let authority = self.authority()?;
+        let maps: Api<ConfigMap> = Api::namespaced(self.client(), "default");
+        wait::reach(1, "controller-managers work", async || {
             self.check()?;
-            ensure!(
-                started.elapsed() < START_LIMIT,
-                "{listed} of {} API servers are listed after {START_LIMIT:?}",
-                self.api_servers.len()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            let map = maps
+                .get_opt("kube-root-ca.crt")
+                .await?
+                .and_then(|map| map.data);
+            let published = map.and_then(|mut data| data.remove("ca.crt"));
+            Ok(usize::from(
+                published.is_some_and(|pem| pem.as_bytes() == authority),
+            ))
+        })
+        .await
     }
 }
 
