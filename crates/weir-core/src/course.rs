@@ -2,7 +2,7 @@
 
 use crate::{
     census::Member,
-    evidence::{Evidence, Reading, ServerEvidence},
+    evidence::{Evidence, ServerEvidence},
     history::History,
     plan::State,
     soak,
@@ -116,13 +116,13 @@ fn unfinished(scene: &Scene<'_>, history: &History) -> Option<Course> {
 fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     let Scene { policy, census, .. } = *scene;
     let target = history.progress.target;
-    if target > 0 && waves::whole_width(policy, census, target) {
+    if target > 0 && waves::complete(policy, census, target) {
         return Course::Approve;
     }
-    let next = waves::next_target(policy, census, history.progress);
+    let next = waves::next_target(policy, census.full, history.progress);
     if next <= target || waves::exhausted(census) {
         Course::AwaitNodes
-    } else if target == 0 && young(scene, history) && !baselines_known(scene.evidence) {
+    } else if target == 0 && young(scene, history) && !without_baseline(scene.evidence).is_empty() {
         Course::Gather
     } else {
         Course::Widen(next)
@@ -172,11 +172,17 @@ fn young(scene: &Scene<'_>, history: &History) -> bool {
     scene.now.since(history.watched) < GATHERING
 }
 
-/// Whether each API server has shown how fast it answers in quiet times.
-fn baselines_known(evidence: &Evidence) -> bool {
-    let known = |server: &ServerEvidence| match &server.latency {
-        Reading::Fresh(latency) => latency.baseline_p50_ms.is_some(),
-        Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => false,
+/// The API servers that have not yet shown how fast they answer in quiet times.
+pub(crate) fn without_baseline(evidence: &Evidence) -> Vec<&str> {
+    let known = |server: &ServerEvidence| {
+        server
+            .latency
+            .fresh()
+            .is_some_and(|latency| latency.baseline_p50_ms.is_some())
     };
-    evidence.servers.values().all(known)
+    let servers = evidence.servers.iter();
+    servers
+        .filter(|(_, server)| !known(server))
+        .map(|(id, _)| id.address.as_str())
+        .collect()
 }

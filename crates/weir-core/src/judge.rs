@@ -60,7 +60,6 @@ pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment
     if let Course::Widen(target) = course {
         history.progress = waves::begun(history.progress, target);
         history.soaked = Span::ZERO;
-        history.seen = Seen::Disturbed;
     }
     let intents = release::intents(&scene, &verdict, course, elapsed, &mut history);
     conclude(&scene, verdict, course, intents, history)

@@ -4,8 +4,7 @@
 
 use crate::{
     census::{Case, Member},
-    course::Course,
-    evidence::{Reading, ServerEvidence},
+    course::{self, Course},
     history::History,
     plan::Severity,
     policy::Mode,
@@ -53,7 +52,9 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
             format!("Wave {wave}: letting through up to {target} of {full} pods.")
         }
         Course::Settle => {
-            format!("Wave {wave}: {width} of {full} pods are out; waiting until they are ready.")
+            format!(
+                "Wave {wave}: {width} of {full} pods are out; waiting until they and their nodes are ready."
+            )
         }
         Course::Soak => format!(
             "Wave {wave}: {width} of {full} pods are out and ready; soaking for {}.",
@@ -132,26 +133,13 @@ fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
 }
 
 fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
-    let awaited = match verdict.worst() {
-        Some(missing) => format!("{} ({})", missing.subject, missing.evidence),
-        None => format!(
-            "how fast {} answers in quiet times",
-            without_baseline(scene).join(", ")
-        ),
+    let awaited = if let Some(missing) = verdict.worst() {
+        format!("{} ({})", missing.subject, missing.evidence)
+    } else {
+        let servers = course::without_baseline(scene.evidence).join(", ");
+        format!("how fast {servers} answers in quiet times")
     };
     format!("Gathering evidence before anything is let through: {awaited}.")
-}
-
-fn without_baseline<'a>(scene: &'a Scene<'_>) -> Vec<&'a str> {
-    let unknown = |server: &ServerEvidence| match &server.latency {
-        Reading::Fresh(latency) => latency.baseline_p50_ms.is_none(),
-        Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => true,
-    };
-    let servers = scene.evidence.servers.iter();
-    servers
-        .filter(|(_, server)| unknown(server))
-        .map(|(id, _)| id.address.as_str())
-        .collect()
 }
 
 fn held(scene: &Scene<'_>, verdict: &Verdict, width: u32) -> String {

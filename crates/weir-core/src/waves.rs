@@ -35,19 +35,16 @@ pub(crate) fn largest_step(policy: &Policy, full: u32) -> u32 {
     whole(share(policy.max_step, full)).max(1)
 }
 
-/// The width that the next wave allows; not above the current target if there is nothing to widen.
-///
-/// It grows from the width that was in fact soaked: where a wave ended early for want of ready
-/// nodes, the target does not run ahead of the pods.
-pub(crate) fn next_target(policy: &Policy, census: &Census<'_>, progress: Progress) -> u32 {
-    let base = progress.target.min(census.out());
-    if base == 0 {
-        return progress.target.max(canary(policy, census.full));
+/// The width that the next wave allows; the current target if there is nothing to widen.
+pub(crate) fn next_target(policy: &Policy, full: u32, progress: Progress) -> u32 {
+    let target = progress.target;
+    if target == 0 {
+        return canary(policy, full);
     }
-    let growth = whole(share((policy.growth - 1.0).max(0.0), base));
-    let step = growth.clamp(1, largest_step(policy, census.full));
+    let growth = whole(share((policy.growth - 1.0).max(0.0), target));
+    let step = growth.clamp(1, largest_step(policy, full));
     let paced = whole(share(progress.pace, step)).max(1);
-    (base + paced).min(census.full).max(progress.target)
+    (target + paced).min(full).max(target)
 }
 
 /// The progress once a wave to `target` has begun.
@@ -97,18 +94,29 @@ pub(crate) fn exhausted(census: &Census<'_>) -> bool {
     all_exist && census.old == 0 && census.in_case(Case::Waiting) == 0
 }
 
-/// Whether the wave is out and its pods are ready, but for as many as are tolerated.
+/// Whether the wave is out, its pods are ready but for as many as are tolerated, and enough of the
+/// target is judged.
 pub(crate) fn settled(policy: &Policy, census: &Census<'_>, target: u32) -> bool {
     let judged = census.judged();
     let unready = judged - census.in_case(Case::Settled);
-    judged > 0 && filled(census, target) && unready <= census::tolerated(&policy.pods, judged)
+    filled(census, target)
+        && unready <= census::tolerated(&policy.pods, judged)
+        && enough_judged(policy, census, target)
 }
 
-/// Whether the target is full width, and so much of it was judged that the rest is no more than one
-/// step: what approval lets through unseen.
-pub(crate) fn whole_width(policy: &Policy, census: &Census<'_>, target: u32) -> bool {
-    let unseen = census.full.saturating_sub(census.judged());
-    target >= census.full && filled(census, target) && unseen <= largest_step(policy, census.full)
+/// Whether nothing is left to do but to approve, once a settled wave to `target` was soaked: full
+/// width is out, or all of it but for nodes that are not ready, if these are few.
+pub(crate) fn complete(policy: &Policy, census: &Census<'_>, target: u32) -> bool {
+    let full = census.full;
+    target >= full || (exhausted(census) && enough_judged(policy, census, full))
+}
+
+/// Whether what is not judged of `width` pods is no more than half of them, nor than one step: a
+/// wave is not soaked by the few whose nodes live, and approval lets no more than a step through
+/// unseen.
+fn enough_judged(policy: &Policy, census: &Census<'_>, width: u32) -> bool {
+    let unseen = width.saturating_sub(census.judged());
+    unseen <= (width / 2).min(largest_step(policy, census.full))
 }
 
 /// Up to `room` pods, spread over zones: each from the zone that has the fewest out, then by the

@@ -31,7 +31,7 @@ fn on_the_way() {
     told(
         &after(2, fifty()),
         State::Progressing,
-        "Wave 1: 1 of 50 pods are out; waiting until they are ready.",
+        "Wave 1: 1 of 50 pods are out; waiting until they and their nodes are ready.",
     );
     told(
         &after(5, fifty()),

@@ -451,6 +451,51 @@ fn when_a_zone_is_lost_nothing_is_approved_until_it_is_back() {
 }
 
 #[test]
+fn a_zone_lost_in_the_last_soak_leaves_too_little_judged_to_approve() {
+    let mut play = Play::first_rollout(Policy::careful(), 30);
+    play.until("full width soaks", |report| {
+        report.width == 30 && report.state == State::Soaking
+    });
+    play.story();
+    for node in 0..10 {
+        play.node_ready(&format!("node-{:03}", 3 * node), false);
+    }
+    play.seconds(600);
+    for node in 0..10 {
+        play.node_ready(&format!("node-{:03}", 3 * node), true);
+    }
+    play.until_complete();
+    play.expect(
+        "
+        996 s: Progressing 30/30 of 30
+        1596 s: Soaking 30/30 of 30
+        1656 s: Progressing 30/30 of 30, approve
+        1662 s: Complete 30/30 of 30
+        ",
+    );
+}
+
+#[test]
+fn the_only_node_dies_and_nothing_is_approved_unseen() {
+    let mut play = Play::first_rollout(Policy::fast(), 1);
+    play.seconds(3);
+    play.node_ready("node-000", false);
+    play.seconds(300);
+    play.node_ready("node-000", true);
+    play.until_complete();
+    play.expect(
+        "
+        1 s: Progressing 0/1 of 1, release 1
+        3 s: Soaking 1/1 of 1
+        4 s: Progressing 1/1 of 1
+        304 s: Soaking 1/1 of 1
+        324 s: Progressing 1/1 of 1, approve
+        330 s: Complete 1/1 of 1
+        ",
+    );
+}
+
+#[test]
 fn an_update_stuck_at_a_dead_node_does_not_run_ahead_of_itself() {
     let mut play = Play::update(Policy::fast(), 10, 1);
     play.until("wave 2 is out", |report| {

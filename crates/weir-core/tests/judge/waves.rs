@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use weir_core::{
-    plan::{Because, Intent},
+    evidence::{PodState, Reading},
+    plan::{Because, Intent, State},
     policy::Policy,
     time::Span,
 };
@@ -224,7 +225,7 @@ fn blind_update(max_unavailable: u32) -> Play {
     play.until("wave 1 soaks", |report| {
         report.wave == 1 && report.width == 1
     });
-    play.evidence.expected_servers = weir_core::evidence::Reading::Fresh(2);
+    play.evidence.expected_servers = Reading::Fresh(2);
     play.seconds(600);
     play.story();
     play
@@ -348,4 +349,48 @@ fn a_token_is_not_lost_when_its_plan_comes_to_nothing() {
     assert_eq!(planned(&mut play), first);
     play.seconds(300);
     assert_eq!(play.report().width, 2);
+}
+
+#[test]
+fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
+    let soak = Span::from_secs(900);
+    let mut play = Play::update(
+        Policy {
+            soak,
+            ..Policy::fast()
+        },
+        100,
+        1,
+    );
+    play.until("wave 1 soaks", |report| report.soaked == Span::from_secs(1));
+    let before = play.elapsed();
+    play.join(1);
+    play.until("wave 2", |report| report.wave == 2);
+    // The two seconds beside the judgement that saw its pod unready are not counted.
+    assert_eq!((play.report().width, play.elapsed() - before), (2, 899 + 2));
+}
+
+#[test]
+fn a_policy_without_a_rate_serves_no_node() {
+    let mut play = blind_update(1);
+    play.policy.starving_per_ten_minutes = 0.0;
+    play.join(1);
+    play.seconds(3600);
+    play.expect("");
+}
+
+#[test]
+fn a_pod_that_finds_no_place_does_not_stop_serving() {
+    let mut play = Play::update(Policy::fast(), 100, 1);
+    play.until("wave 1 is out", |report| report.width == 1);
+    let since = play.now - Span::from_secs(300);
+    for pod in play.pods().values_mut() {
+        (pod.state, pod.since) = (PodState::Unscheduled, since);
+    }
+    play.seconds(600);
+    play.story();
+    play.join(1);
+    play.seconds(1);
+    assert_eq!(play.report().state, State::Held);
+    play.expect("603 s: Held 1/1 of 101, serve 1");
 }
