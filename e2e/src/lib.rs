@@ -7,5 +7,6 @@ pub mod profile;
 pub mod report;
 pub mod swarm;
 pub mod tools;
+pub mod valve_parameters;
 pub mod wire;
 pub mod world;

@@ -1,0 +1,176 @@
+//! The two kinds of parameters: what to install and write for each.
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, CustomResourceExt};
+use serde_json::{Value, json};
+use weir::api::{SINGLETON, Valve, ValveSpec};
+
+use crate::world::World;
+
+/// Where the ConfigMap is.
+const NAMESPACE: &str = "default";
+
+/// What the parameters are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A built-in type.
+    ConfigMap,
+    /// Weir's own type.
+    CustomResource,
+}
+
+impl Kind {
+    /// Creates the definition, if one is needed, the policy, the bindings, and parameters that are
+    /// not adopted.
+    pub(super) async fn install(self, world: &World) -> Result<()> {
+        if self == Self::CustomResource {
+            world
+                .kubectl(&[
+                    "apply",
+                    "-f",
+                    concat!(env!("CARGO_MANIFEST_DIR"), "/../crds/valves.yaml"),
+                ])
+                .await?;
+            let definition = format!("crd/{}", Valve::crd_name());
+            world
+                .kubectl(&["wait", "--for=condition=Established", &definition])
+                .await?;
+        }
+        let policies: Api<MutatingAdmissionPolicy> = Api::all(world.client());
+        policies
+            .create(&PostParams::default(), &self.policy()?)
+            .await?;
+        self.bind(world).await
+    }
+
+    /// Creates the parameters, adopted and with nothing approved.
+    pub(super) async fn adopt(self, world: &World) -> Result<()> {
+        match self {
+            Self::ConfigMap => {
+                let map = serde_json::from_value(json!({
+                    "metadata": { "name": SINGLETON },
+                    "data": { "adopted": "true" },
+                }))?;
+                config_maps(world)
+                    .create(&PostParams::default(), &map)
+                    .await?;
+            }
+            Self::CustomResource => {
+                let spec = ValveSpec {
+                    adopted: true,
+                    ..ValveSpec::default()
+                };
+                let valve = Valve::new(SINGLETON, spec);
+                Api::all(world.client())
+                    .create(&PostParams::default(), &valve)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Approves a revision.
+    pub(super) async fn approve(self, world: &World, key: &str) -> Result<()> {
+        self.set(world, key, json!("measured")).await
+    }
+
+    /// Withdraws the approval of a revision.
+    pub(super) async fn withdraw(self, world: &World, key: &str) -> Result<()> {
+        self.set(world, key, Value::Null).await
+    }
+
+    async fn set(self, world: &World, key: &str, note: Value) -> Result<()> {
+        let parameters = PatchParams::default();
+        match self {
+            Self::ConfigMap => {
+                let patch = Patch::Merge(json!({ "data": { key: note } }));
+                config_maps(world)
+                    .patch(SINGLETON, &parameters, &patch)
+                    .await?;
+            }
+            Self::CustomResource => {
+                let patch = Patch::Merge(json!({ "spec": { "approved": { key: note } } }));
+                let valves: Api<Valve> = Api::all(world.client());
+                valves.patch(SINGLETON, &parameters, &patch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the bindings.
+    pub(super) async fn bind(self, world: &World) -> Result<()> {
+        for mut binding in shipped_bindings()? {
+            let spec = binding.spec.as_mut().context("a binding has a spec")?;
+            let parameters = spec
+                .param_ref
+                .as_mut()
+                .context("a binding names parameters")?;
+            parameters.namespace = (self == Self::ConfigMap).then(|| NAMESPACE.to_owned());
+            bindings(world)
+                .create(&PostParams::default(), &binding)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the bindings.
+    pub(super) async fn unbind(self, world: &World) -> Result<()> {
+        for binding in shipped_bindings()? {
+            let name = binding.metadata.name.context("a binding has a name")?;
+            bindings(world)
+                .delete(&name, &DeleteParams::default())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The policy that ships, reading this kind.
+    fn policy(self) -> Result<MutatingAdmissionPolicy> {
+        let mut policy: MutatingAdmissionPolicy =
+            serde_saphyr::from_str(include_str!("../../../deploy/gate-policy.yaml"))?;
+        if self == Self::ConfigMap {
+            let spec = policy.spec.as_mut().context("the policy has a spec")?;
+            let kind = spec
+                .param_kind
+                .as_mut()
+                .context("the policy has parameters")?;
+            kind.api_version = Some("v1".to_owned());
+            kind.kind = Some("ConfigMap".to_owned());
+            for condition in spec.match_conditions.iter_mut().flatten() {
+                condition.expression = condition
+                    .expression
+                    .replace(
+                        "params.spec.adopted == true",
+                        "params.data.adopted == 'true'",
+                    )
+                    .replace("params.spec.adopted", "params.data.adopted")
+                    .replace(
+                        "has(params.spec) && has(params.spec.approved)",
+                        "has(params.data)",
+                    )
+                    .replace("params.spec.approved", "params.data")
+                    .replace("params.spec", "params.data");
+            }
+        }
+        Ok(policy)
+    }
+}
+
+/// The bindings that ship.
+fn shipped_bindings() -> Result<Vec<MutatingAdmissionPolicyBinding>> {
+    let manifest = include_str!("../../../deploy/enforce/gate-bindings.yaml");
+    Ok(serde_saphyr::from_multiple(manifest)?)
+}
+
+fn config_maps(world: &World) -> Api<ConfigMap> {
+    Api::namespaced(world.client(), NAMESPACE)
+}
+
+fn bindings(world: &World) -> Api<MutatingAdmissionPolicyBinding> {
+    Api::all(world.client())
+}
