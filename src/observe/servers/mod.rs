@@ -145,10 +145,15 @@ impl Servers {
     /// What is known of them.
     pub(super) fn view(&self, now: Moment) -> ServersView {
         let addresses = map(self.instances.reading(now), |slices| flat(&slices));
-        if let Some(known) = addresses.last() {
-            self.set_tempo(|tempo| tempo.servers = known.len());
-        }
         let expected = self.identities.reading(now);
+        if let Some(known) = addresses.last() {
+            let servers = known.len();
+            let most = expected.last().map_or(0, |expected| *expected as usize);
+            self.set_tempo(|tempo| {
+                tempo.servers = servers;
+                tempo.balanced = most > servers;
+            });
+        }
         let mut fleet = self.fleet();
         fleet.pace(self.tempo.borrow().cadence());
         ServersView {

@@ -1,11 +1,14 @@
-//! Turns requests to one API server, one at a time, into round trips.
+//! Turns requests to one API server into round trips.
 //!
-//! They go the way of any ordinary client: through the priority level of Weir's account, to what is
-//! newest (no read is from "any" version), measured to the end of the answer. `/livez` and `/readyz`
-//! bypass the queues, and are no measure. The object is Weir's own, and is made if it is missing.
+//! One goes out whenever it is its time, whatever became of the last: a server that hangs would else
+//! be asked only as often as a probe is given up. They go the way of any ordinary client: through the
+//! priority level of Weir's account, to what is newest (no read is from "any" version), measured to
+//! the end of the answer. `/livez` and `/readyz` bypass the queues, and are no measure. The object is
+//! Weir's own, and is made if it is missing.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use k8s_openapi::jiff::Timestamp;
@@ -19,6 +22,7 @@ use weir_core::{
 use super::{Desk, tempo};
 use crate::{
     client::OverBudget,
+    clock::Clock,
     observe::watches::trouble::{REFUSAL_LASTS, chain},
 };
 
@@ -29,31 +33,35 @@ const LIMIT: u32 = 5;
 /// How long a probe may take.
 const TIMEOUT: Duration = Duration::from_millis(tempo::PROBE_TIMEOUT.as_millis());
 
+/// Probes under way at once: as many as can be before the first is given up.
+const OPEN: usize = 5;
+
 /// Probes one API server for as long as it is polled; the object lives in `namespace`.
 pub(super) async fn run(desk: Desk, client: kube::Client, address: String, namespace: Arc<str>) {
     let prober = Prober { client, namespace };
     let mut tempo = desk.tempo.clone();
     let mut denials = Denials::default();
+    let mut open = FuturesUnordered::new();
     let mut turn: usize = 0;
     loop {
         let now = *tempo.borrow_and_update();
-        let kind = now.kinds()[turn % now.kinds().len()];
-        turn = turn.wrapping_add(1);
-        let begun = desk.clock.elapsed();
-        let asked = prober.ask(prober.request(kind, desk.clock.now()));
-        let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
-        let took = desk.clock.elapsed().saturating_sub(begun);
-        if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {
-            prober.create(desk.clock.now()).await;
-        }
-        let result = prober.result(kind, answer, took);
-        if let Some(result) = result.and_then(|it| denials.believe(kind, it, desk.clock.now())) {
-            desk.fleet()
-                .probed(&address, kind, result, desk.clock.now());
+        if open.len() < OPEN {
+            let kind = now.kinds()[turn % now.kinds().len()];
+            turn = turn.wrapping_add(1);
+            open.push(prober.probe(kind, desk.clock));
         }
         let every = Duration::from_millis(now.cadence().probe_every.as_millis());
-        let left = every.saturating_sub(desk.clock.elapsed().saturating_sub(begun));
-        tempo::rest(&mut tempo, now.pace, left).await;
+        let mut rest = pin!(tempo::rest(&mut tempo, now.pace, every));
+        loop {
+            let (kind, result) = tokio::select! {
+                Some(ended) = open.next() => ended,
+                () = &mut rest => break,
+            };
+            let at = desk.clock.now();
+            if let Some(result) = result.and_then(|result| denials.believe(kind, result, at)) {
+                desk.fleet().probed(&address, kind, result, at);
+            }
+        }
     }
 }
 
@@ -66,6 +74,18 @@ struct Prober {
 type Answer = Result<(StatusCode, Vec<u8>), kube::Error>;
 
 impl Prober {
+    /// One probe, and what its end says about the server.
+    async fn probe(&self, kind: ProbeKind, clock: Clock) -> (ProbeKind, Option<ProbeResult>) {
+        let begun = clock.elapsed();
+        let asked = self.ask(self.request(kind, clock.now()));
+        let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
+        let took = clock.elapsed().saturating_sub(begun);
+        if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {
+            self.create(clock.now()).await;
+        }
+        (kind, self.result(kind, answer, took))
+    }
+
     fn request(&self, kind: ProbeKind, now: Moment) -> Request<Body> {
         let leases = self.leases();
         match kind {

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode, header::ACCEPT};
+use http::{
+    Request, StatusCode,
+    header::{ACCEPT, CONNECTION},
+};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use weir_core::{
@@ -25,7 +28,7 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
     loop {
         let now = *tempo.borrow_and_update();
         let begun = desk.clock.elapsed();
-        let (scrape, at) = scrape(&client, || desk.clock.now()).await;
+        let (scrape, at) = scrape(&client, now.balanced, || desk.clock.now()).await;
         desk.fleet().scraped(&address, scrape, at);
         let every = Duration::from_millis(now.cadence().scrape_every.as_millis());
         let left = every.saturating_sub(desk.clock.elapsed().saturating_sub(begun));
@@ -34,12 +37,16 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
 }
 
 /// Reads one page, and tells when its head came: that is when its values were gathered.
+///
+/// A `last` request of its connection lets a balancer choose anew for the next: all over one connection
+/// would meet one server.
 async fn scrape(
     client: &kube::Client,
+    last: bool,
     now: impl Fn() -> Moment,
 ) -> (Result<Scrape, ScrapeError>, Moment) {
     let mut page = Page::default();
-    let whole = tokio::time::timeout(TIMEOUT, page.read(client, &now)).await;
+    let whole = tokio::time::timeout(TIMEOUT, page.read(client, last, &now)).await;
     let at = page.at.unwrap_or_else(now);
     let scrape = match whole {
         Ok(Ok(())) => page.collector.finish(),
@@ -67,11 +74,14 @@ impl Page {
     async fn read(
         &mut self,
         client: &kube::Client,
+        last: bool,
         now: impl Fn() -> Moment,
     ) -> Result<(), String> {
-        let request = Request::get("/metrics")
-            .header(ACCEPT, "text/plain")
-            .body(Body::empty());
+        let mut request = Request::get("/metrics").header(ACCEPT, "text/plain");
+        if last {
+            request = request.header(CONNECTION, "close");
+        }
+        let request = request.body(Body::empty());
         let request = request.expect("all its parts are literals");
         let response = client.send(request).await.map_err(|error| chain(&error))?;
         self.at = Some(now());

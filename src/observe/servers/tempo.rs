@@ -37,6 +37,8 @@ pub(super) struct Tempo {
     /// Only the leader writes: several Weirs' probes would be the load that they measure.
     pub(super) leading: bool,
     pub(super) servers: usize,
+    /// There are more servers than addresses: a balancer chooses which one answers.
+    pub(super) balanced: bool,
 }
 
 impl Tempo {
@@ -85,6 +87,7 @@ mod tests {
             pace,
             leading: true,
             servers,
+            balanced: false,
         }
     }
 

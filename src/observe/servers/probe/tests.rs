@@ -154,7 +154,7 @@ async fn in_flight_a_leader_reads_lists_and_writes_in_turn_once_a_second() {
     let tempo = Tempo {
         pace: Pace::InFlight,
         leading: true,
-        servers: 1,
+        ..Tempo::default()
     };
     let asked = Probing::at(tempo, served()).asks_in(4).await;
     let expected = [
@@ -187,7 +187,7 @@ async fn an_object_that_is_missing_is_made_by_the_write() {
     let tempo = Tempo {
         pace: Pace::InFlight,
         leading: true,
-        servers: 1,
+        ..Tempo::default()
     };
     let mut probing = Probing::at(tempo, answers);
     let asked = probing.asks_in(3).await;
@@ -201,15 +201,16 @@ async fn an_object_that_is_missing_is_made_by_the_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_server_is_asked_again_only_when_the_last_probe_was_given_up() {
+async fn a_hung_server_is_told_after_six_seconds_and_asked_by_five_probes_at_once() {
     let tempo = Tempo {
         pace: Pace::InFlight,
         leading: false,
-        servers: 1,
+        ..Tempo::default()
     };
     let mut probing = Probing::at(tempo, []);
-    assert_eq!(probing.asks_in(10).await.len(), 2);
-    probing.asks_in(1).await;
+    assert_eq!(probing.asks_in(5).await.len(), 5);
+    let asked = probing.asks_in(2).await.len();
+    assert!(asked <= 2, "one for each that was given up, not {asked}");
     let now = probing.desk.clock.now();
     let expected = Reading::Fresh(1);
     let told = probing.desk.fleet().evidence(&expected, now);

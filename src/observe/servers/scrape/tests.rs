@@ -11,7 +11,7 @@ const PAGE: &str =
 
 async fn read(answer: Answer) -> (Result<Scrape, String>, Duration) {
     let clock = Clock::start();
-    let (scrape, at) = scrape(&Server::that([answer]).client(), || clock.now()).await;
+    let (scrape, at) = scrape(&Server::that([answer]).client(), false, || clock.now()).await;
     let head_after = at.since(clock.now() - span_of(clock.elapsed()));
     let head_after = Duration::from_millis(head_after.as_millis());
     (scrape.map_err(|error| error.to_string()), head_after)
