@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::stream;
-use http::{Request, Response};
+use http::{Request, Response, header::CONNECTION};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use kube::client::Body;
@@ -84,7 +84,8 @@ impl Server {
         }
     }
 
-    /// What it was asked for, in order: methods, paths and queries.
+    /// What it was asked for, in order: methods, paths and queries, and whether the connection is
+    /// to be closed after it.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -92,7 +93,12 @@ impl Server {
     pub(crate) fn client(&self) -> kube::Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
-            let asked = format!("{} {}", request.method(), request.uri());
+            let last = request
+                .headers()
+                .get(CONNECTION)
+                .is_some_and(|value| value == "close");
+            let last = if last { " and closes" } else { "" };
+            let asked = format!("{} {}{last}", request.method(), request.uri());
             server.asked.lock().unwrap().push(asked);
             let answer = server.answers.lock().unwrap().pop_front();
             async move { Ok::<_, Infallible>(respond(answer.unwrap_or_else(Answer::never)).await) }

@@ -99,3 +99,13 @@ async fn a_page_of_a_hundred_megabytes_is_read_like_any_other() {
     let (scrape, _) = read(Answer::pieces(filler.chain(page), Then::Ends)).await;
     assert_eq!(scrape, read(Answer::whole(200, PAGE)).await.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_balancer_each_page_comes_over_a_connection_of_its_own() {
+    for (balanced, asked) in [(false, "GET /metrics"), (true, "GET /metrics and closes")] {
+        let server = Server::that([]);
+        let clock = Clock::start();
+        drop(scrape(&server.client(), balanced, || clock.now()).await);
+        assert_eq!(server.asked(), [asked]);
+    }
+}
