@@ -4,6 +4,7 @@ pub mod bystander;
 pub mod experiment;
 pub mod lab;
 pub mod profile;
+pub mod proxy;
 pub mod report;
 pub mod swarm;
 pub mod tools;

@@ -20,6 +20,7 @@ mod audit;
 mod background;
 mod churn;
 mod components;
+mod enrolled;
 mod enter;
 mod faults;
 mod guidance;
@@ -37,6 +38,7 @@ mod weir;
 
 pub use audit::AuditedRequest;
 pub use churn::Churn;
+pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
 pub use in_test::run_test;
 pub use process::Program;

@@ -1,0 +1,52 @@
+//! API servers that restart and hang.
+
+use anyhow::{Result, ensure};
+
+use super::*;
+
+#[test]
+fn an_api_server_that_restarts_holds_until_it_has_run_for_a_while() -> Result<()> {
+    inside!(async {
+        let (world, weir) = guarded(WorldSpec::bare()).await?;
+        world.adopted(&weir).await?;
+        let agents = under_way(&world, "restart").await?;
+        world.api_servers()[0].restart()?;
+        world.api_server_ready(0).await?;
+        let finding = agents
+            .until_held(&["ServerRestarted"], "restarted", LIMIT)
+            .await?;
+        ensure!(
+            finding.clears_when.contains("it has run for 20 s"),
+            "{finding:?}"
+        );
+        let width = agents.let_through().await?;
+        goes_on(agents, width).await
+    })
+}
+
+#[test]
+fn a_hung_api_server_among_two_holds_by_its_name_until_it_answers() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            api_servers: 2,
+            ..WorldSpec::bare()
+        };
+        let (world, weir) = guarded(spec).await?;
+        world.adopted(&weir).await?;
+        let agents = under_way(&world, "hang").await?;
+        let hung = world.addresses()[1].to_string();
+        world.api_servers()[1].pause()?;
+        let any = ["LatencyRegressed", "EvidenceStale", "EvidenceAbsent"];
+        agents.until_held(&any, &hung, LIMIT).await?;
+        let width = agents.let_through().await?;
+        // By then it has been silent for so long that nothing is known of it.
+        agents.until_held(&["EvidenceAbsent"], &hung, LIMIT).await?;
+        let later = agents.let_through().await?;
+        ensure!(
+            later == width,
+            "{width} pods were let through when it was held, and {later} later"
+        );
+        world.api_servers()[1].resume()?;
+        goes_on(agents, width).await
+    })
+}
