@@ -79,6 +79,8 @@ pub(crate) struct Play {
     pub ready_in: Span,
     /// Nodes whose pod is still the old revision's.
     old: BTreeSet<String>,
+    /// Nodes where an old pod runs, but none is wanted.
+    forsaken: BTreeSet<String>,
     born: u32,
     shadow: bool,
     story: Vec<String>,
@@ -137,6 +139,7 @@ impl Play {
             last: None,
             ready_in: Span::from_secs(2),
             old: BTreeSet::new(),
+            forsaken: BTreeSet::new(),
             born: 0,
             shadow: false,
             story: Vec::new(),
@@ -238,6 +241,12 @@ impl Play {
         }
     }
 
+    /// The controller wants no pod on `node` any more, but leaves the old one running there.
+    pub(crate) fn forsake(&mut self, node: &str) {
+        self.old.remove(node);
+        self.forsaken.insert(node.to_owned());
+    }
+
     /// `node` goes, with its pod.
     pub(crate) fn leave(&mut self, node: &str) {
         self.nodes().remove(node);
@@ -330,8 +339,9 @@ impl Play {
         }
         self.make_room();
         let ready = self.nodes().values().filter(|node| node.ready).count();
-        self.evidence.rollout.desired = u32::try_from(ready).expect("few nodes");
-        self.evidence.rollout.served_by_others = self.old.clone();
+        let wanted = ready - self.forsaken.len();
+        self.evidence.rollout.desired = u32::try_from(wanted).expect("few nodes");
+        self.evidence.rollout.served_by_others = &self.old | &self.forsaken;
     }
 
     /// The DaemonSet controller's rolling update: old pods go as long as fewer than

@@ -283,24 +283,28 @@ fn befall(play: &mut Play, event: Event) {
     }
 }
 
-/// Seconds, one after the other, in which all was fresh, nothing suffered, and the width did not
-/// grow: told from the evidence alone, without the judge.
+/// Seconds, one after the other, in which all was fresh, nothing suffered, and no more pods ran on
+/// ready nodes than before: told from the evidence alone, without the judge.
 #[derive(Default)]
 struct Reference {
     calm: u64,
-    width: u32,
+    running: usize,
 }
 
 impl Reference {
-    fn see(&mut self, play: &Play) {
-        let known = &play.evidence.servers.values().next().expect("one server");
+    fn see(&mut self, play: &mut Play) {
+        let nodes = play.nodes().clone();
+        let runs = |pod: &&PodRow| {
+            pod.state != PodState::Gated && nodes.get(&pod.node).is_some_and(|node| node.ready)
+        };
+        let running = play.pods().values().filter(runs).count();
+        let known = play.server("api-a");
         let slow = known
             .latency
             .fresh()
             .is_none_or(|latency| latency.p50_ms > 100.0);
-        let width = play.report().width;
-        if slow || width > self.width {
-            (self.calm, self.width) = (0, width);
+        if slow || running > self.running {
+            (self.calm, self.running) = (0, running);
         } else if known.process.fresh().is_some() {
             self.calm += 1;
         }
@@ -319,9 +323,9 @@ proptest! {
         let mut reference = Reference::default();
         let mut second = |play: &mut Play| {
             let before = play.evidence.rollout.approved;
+            reference.see(play);
             play.second();
             let approved = !before && play.evidence.rollout.approved;
-            reference.see(play);
             assert!(!approved || reference.calm >= 10, "approved after {} calm seconds", reference.calm);
         };
         for (seconds, event) in events {

@@ -496,6 +496,58 @@ fn the_only_node_dies_and_nothing_is_approved_unseen() {
 }
 
 #[test]
+fn one_dead_node_of_two_does_not_keep_the_rollout_open_for_ever() {
+    let mut play = Play::first_rollout(Policy::fast(), 2);
+    play.node_ready("node-001", false);
+    play.until_complete();
+    play.expect(
+        "
+        1 s: Progressing 0/1 of 2, release 1
+        3 s: Soaking 1/1 of 2
+        13 s: Progressing 1/1 of 2, approve, drain 1
+        19 s: Complete 2/1 of 2
+        ",
+    );
+}
+
+#[test]
+fn an_old_pod_where_none_is_wanted_any_more_is_not_waited_for() {
+    let mut play = Play::update(Policy::fast(), 4, 4);
+    // A tainted node: its old pod lives on.
+    play.forsake("node-003");
+    play.until_complete();
+    assert_eq!((play.report().width, play.report().full_width), (3, 3));
+}
+
+#[test]
+fn a_server_that_joins_in_mid_rollout_needs_no_quiet_baseline() {
+    let mut play = Play::first_rollout(Policy::fast(), 50);
+    play.seconds(4);
+    if let Reading::Fresh(latency) = &mut play.server("api-b").latency {
+        latency.baseline_p50_ms = None;
+    }
+    play.until("wave 2", |report| report.wave == 2);
+    assert_eq!(play.elapsed(), 13);
+}
+
+#[test]
+fn a_rollout_is_judged_again_soon_or_late_as_it_needs() {
+    let gap = |play: &Play| {
+        let judgement = play.look();
+        judgement.plan.look_again.since(play.now)
+    };
+    let mut play = Play::first_rollout(Policy::fast(), 1);
+    play.second();
+    assert_eq!(gap(&play), Span::from_secs(1));
+    play.until_complete();
+    assert_eq!(gap(&play), Span::from_secs(60));
+    assert_eq!(
+        gap(&Play::first_rollout(Policy::fast(), 0)),
+        Span::from_secs(60)
+    );
+}
+
+#[test]
 fn an_update_stuck_at_a_dead_node_does_not_run_ahead_of_itself() {
     let mut play = Play::update(Policy::fast(), 10, 1);
     play.until("wave 2 is out", |report| {

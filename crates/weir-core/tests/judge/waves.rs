@@ -394,3 +394,23 @@ fn a_pod_that_finds_no_place_does_not_stop_serving() {
     assert_eq!(play.report().state, State::Held);
     play.expect("603 s: Held 1/1 of 101, serve 1");
 }
+
+#[test]
+fn a_node_that_is_not_ready_is_not_served() {
+    let mut play = blind_update(1);
+    play.join(1);
+    play.node_ready("node-100", false);
+    play.seconds(1200);
+    play.expect("");
+    assert_eq!(play.report().nodes_without_pod, 1);
+}
+
+#[test]
+fn harm_before_the_first_pod_does_not_halve_the_step() {
+    let mut play = Play::first_rollout(Policy::fast(), 1000);
+    play.latency("api-a", 400.0);
+    play.seconds(5);
+    play.latency("api-a", 5.0);
+    play.until("wave 2", |report| report.wave == 2);
+    assert_eq!(play.report().target, 20);
+}
