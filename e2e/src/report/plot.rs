@@ -8,9 +8,11 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 300.0;
 /// Room for the axes' labels and, on the right, for the lines' names.
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 96.0;
+const RIGHT: f64 = 112.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 40.0;
+/// Room above the highest value for the marks' texts.
+const MARKS: f64 = 22.0;
 /// The least distance between the names of two lines.
 const NAME_HEIGHT: f64 = 16.0;
 
@@ -90,7 +92,7 @@ impl Chart {
             Scale::Linear(most) => value / most.max(1.0),
             Scale::Log(least, most) => (value.max(least) / least).log10() / (most / least).log10(),
         };
-        HEIGHT - BOTTOM - share.clamp(0.0, 1.0) * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - BOTTOM - share.clamp(0.0, 1.0) * (HEIGHT - TOP - MARKS - BOTTOM)
     }
 
     fn draw_axes(&self, svg: &mut String) {
@@ -328,7 +330,7 @@ mod tests {
             "what is below the scale is at its floor"
         );
         assert!(
-            (log.y(1e9) - TOP).abs() < 1e-9,
+            (log.y(1e9) - TOP - MARKS).abs() < 1e-9,
             "what is above it is at its top"
         );
     }
