@@ -103,8 +103,8 @@ fn a_profile_from_anywhere_is_played_call_by_call() -> Result<()> {
         // Twelve seconds of gets every two, and of patches every five.
         let fewest = agents * (ONCE + 5 + 2);
         ensure!(
-            report.swarm.requests >= least,
-            "{} < {least}\n{text}",
+            report.swarm.requests >= fewest,
+            "{} < {fewest}\n{text}",
             report.swarm.requests
         );
         ensure!(
