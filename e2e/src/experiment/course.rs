@@ -35,8 +35,10 @@ use crate::{
 
 /// A line of figures is told this often when nothing else happens.
 const FIGURES_EVERY: f64 = 10.0;
-/// Long enough to hold the last whole seconds.
-const RECENT: Duration = Duration::from_secs(4);
+/// Harm is told of once this many whole seconds in a row are harmful, and its end likewise.
+const RECENT: usize = 3;
+/// Long enough to hold them.
+const FELT: Duration = Duration::from_secs(RECENT as u64 + 1);
 
 /// Watches one rollout.
 pub(super) struct Watch<'a> {
@@ -219,22 +221,16 @@ impl<'a> Watch<'a> {
         let second = self.second();
         let recent = self.recent();
         let is_harmful = |at: &LatencyAt| at.p50_ms > stats::harmful_above(idle);
-        let changed = recent.len() >= stats::HARM_SECONDS
-            && recent.iter().all(|at| is_harmful(at) != self.told.harmed);
+        let changed =
+            recent.len() >= RECENT && recent.iter().all(|at| is_harmful(at) != self.told.harmed);
         if changed {
             self.told.harmed = !self.told.harmed;
-            let now = recent.last().map_or(0.0, |at| at.p50_ms);
+            let waits = millis(felt(&recent));
             story.tell(&if self.told.harmed {
-                format!(
-                    "others are harmed: a quiet client's median is {}, idle it was {}",
-                    millis(now),
-                    millis(idle.p50_ms)
-                )
+                let idle = millis(idle.p50_ms);
+                format!("others are harmed: a quiet client waits {waits}, when idle {idle}")
             } else {
-                format!(
-                    "others are well again: a quiet client's median is {}",
-                    millis(now)
-                )
+                format!("others are well again: a quiet client waits {waits}")
             });
         }
         if !self.told.all_run && self.course.all_run_since().is_some() {
@@ -248,19 +244,18 @@ impl<'a> Watch<'a> {
     }
 
     /// The last whole seconds before the present one; calls under way count with what they have
-    /// taken so far.
+    /// taken so far, so that the older of them say more.
     fn recent(&self) -> Vec<LatencyAt> {
         let present = stats::second_of(Instant::now(), self.zero);
-        let felt = self.bystander.felt_since(Instant::now() - RECENT);
+        let felt = self.bystander.felt_since(Instant::now() - FELT);
         let mut seconds = stats::by_second(&felt, self.zero);
         seconds.retain(|at| at.second < present);
-        let before = seconds.len().saturating_sub(stats::HARM_SECONDS);
+        let before = seconds.len().saturating_sub(RECENT);
         seconds.split_off(before)
     }
 
     fn figures(&self, recent: &[LatencyAt]) -> String {
         let fleet = *self.fleet.borrow();
-        let felt = recent.last().map_or(0.0, |at| at.p50_ms);
         let server = self.sampler.servers.last().map_or_else(String::new, |at| {
             format!(
                 "; API server: {:.2} cores, {:.0} MiB",
@@ -268,11 +263,16 @@ impl<'a> Watch<'a> {
             )
         });
         format!(
-            "{} of {} let through, {} run; a quiet client's median is {}{server}",
+            "{} of {} let through, {} run; a quiet client waits {}{server}",
             fleet.released,
             self.course.full_width,
             fleet.running,
-            millis(felt)
+            millis(felt(recent))
         )
     }
+}
+
+/// The slowest median of these seconds, in milliseconds.
+fn felt(seconds: &[LatencyAt]) -> f64 {
+    seconds.iter().map(|at| at.p50_ms).fold(0.0, f64::max)
 }

@@ -122,10 +122,11 @@ enum Sender {
 }
 
 impl Sender {
-    fn is_closed(&self) -> bool {
+    /// Waits until it takes a request; false if it is closed.
+    async fn is_ready(&mut self) -> bool {
         match self {
-            Self::H2(sender) => sender.is_closed(),
-            Self::Http1(sender) => sender.is_closed(),
+            Self::H2(sender) => sender.ready().await.is_ok(),
+            Self::Http1(sender) => sender.ready().await.is_ok(),
         }
     }
 }
@@ -179,7 +180,11 @@ impl Link {
     async fn send_any(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Trouble> {
         let request = self.signed(request)?;
         let mut open = self.open.lock().await;
-        if open.as_ref().is_none_or(Sender::is_closed) {
+        let usable = match open.as_mut() {
+            Some(sender) => sender.is_ready().await,
+            None => false,
+        };
+        if !usable {
             *open = Some(self.connect().await.map_err(|_| Trouble::Broken)?);
         }
         let answer = match open.as_mut().ok_or(Trouble::Broken)? {
@@ -188,13 +193,7 @@ impl Link {
                 drop(open);
                 sender.send_request(request).await
             }
-            Sender::Http1(sender) => {
-                let ready = sender.ready().await;
-                match ready {
-                    Ok(()) => sender.send_request(request).await,
-                    Err(error) => Err(error),
-                }
-            }
+            Sender::Http1(sender) => sender.send_request(request).await,
         };
         answer.map_err(|_| Trouble::Broken)
     }
@@ -262,3 +261,6 @@ fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     Some(Duration::from_secs(value.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;
