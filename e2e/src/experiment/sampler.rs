@@ -19,8 +19,11 @@ use crate::{
 /// How often the servers' own metrics are read: as often as Weir does, since a page costs them tens of
 /// milliseconds.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
-/// What counts requests that Priority and Fairness refused with 429.
-const REJECTED: &str = "apiserver_flowcontrol_rejected_requests_total{";
+/// What counts requests by their answer's code. Refusals by Priority and Fairness are counted here too.
+const REQUESTS: &str = "apiserver_request_total{";
+const REJECTED: &str = "code=\"429\"";
+/// Evictions are refused with the same code, by disruption budgets.
+const EVICTION: &str = "subresource=\"eviction\"";
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -178,7 +181,8 @@ async fn read(clients: &[Client]) -> Option<u64> {
 fn rejections(page: &str) -> u64 {
     let values = page
         .lines()
-        .filter(|line| line.starts_with(REJECTED))
+        .filter(|line| line.starts_with(REQUESTS) && line.contains(REJECTED))
+        .filter(|line| !line.contains(EVICTION))
         .filter_map(|line| {
             let value: f64 = line.rsplit(' ').next()?.parse().ok()?;
             Some(value)
@@ -197,11 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_summed_over_levels_and_reasons() {
-        let page = "# TYPE apiserver_flowcontrol_rejected_requests_total counter\n\
-            apiserver_flowcontrol_rejected_requests_total{flow_schema=\"a\",reason=\"queue-full\"} 12\n\
-            apiserver_flowcontrol_rejected_requests_total{flow_schema=\"b\",reason=\"time-out\"} 1.5e+03\n\
-            apiserver_flowcontrol_rejected_requests_totals{x=\"y\"} 7\n";
+    fn refusals_are_summed_whatever_was_refused() {
+        let page = "# TYPE apiserver_request_total counter\n\
+            apiserver_request_total{code=\"200\",resource=\"pods\",verb=\"LIST\"} 7\n\
+            apiserver_request_total{code=\"429\",resource=\"pods\",verb=\"LIST\"} 12\n\
+            apiserver_request_total{code=\"429\",resource=\"nodes\",verb=\"GET\"} 1.5e+03\n\
+            apiserver_request_total{code=\"429\",resource=\"pods\",subresource=\"eviction\"} 9\n\
+            apiserver_request_totals{code=\"429\"} 7\n";
         assert_eq!(rejections(page), 1512);
         assert_eq!(rejections(""), 0);
     }
