@@ -41,6 +41,7 @@ pub use churn::Churn;
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
 pub use in_test::run_test;
+pub use namespaces::entrance;
 pub use process::Program;
 pub use spec::{EndpointReconciler, WorldSpec};
 pub use weir::{Ceiling, WeirProcess, weir_binary};

@@ -100,6 +100,23 @@ fn nothing_is_left_after_a_panic() -> Result<()> {
     .is_gone()
 }
 
+#[test]
+fn the_lab_ends_a_world_when_it_is_told_to() -> Result<()> {
+    for (name, signal) in [
+        ("lab-interrupted", Signal::INT),
+        ("lab-terminated", Signal::TERM),
+    ] {
+        let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"));
+        lab.args(["world", "--nodes=2", "--pods=0", "--churn=0"]);
+        let mut world = Ending::start_command(lab, name, "\"$SHELL\"")?;
+        // To the outermost program alone, as a supervisor does it.
+        kill_process(world.pid()?, signal)?;
+        assert_eq!(world.child.wait()?.code(), Some(128 + signal.as_raw()));
+        world.is_gone()?;
+    }
+    Ok(())
+}
+
 /// A world in another process, on its way out.
 struct Ending {
     token: String,
@@ -107,9 +124,21 @@ struct Ending {
 }
 
 impl Ending {
-    /// Starts it and waits until its programs run.
+    /// Starts this test binary's world and waits until its programs run.
     fn start(name: &str) -> Result<Self> {
-        let mut child = command(name).stdout(Stdio::piped()).spawn()?;
+        Self::start_command(command(name), name, "up")
+    }
+
+    /// Starts a world and waits until it prints a line that ends with `up`.
+    fn start_command(mut command: Command, name: &str, up: &str) -> Result<Self> {
+        let quiet = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let mut child = quiet
+            .env(TOKEN, token(name))
+            .stdout(Stdio::piped())
+            .spawn()?;
         let output = child.stdout.take().context("its standard output")?;
         let world = Self {
             token: token(name),
@@ -119,7 +148,7 @@ impl Ending {
         while !lines
             .next()
             .context("it ended before it was up")??
-            .ends_with("up")
+            .ends_with(up)
         {}
         let found = world.processes()?.len();
         ensure!(

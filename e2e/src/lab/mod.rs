@@ -1,6 +1,7 @@
 //! The lab's command line: what to run, in which world, and where its report goes.
 
 mod demo;
+mod live;
 mod proof;
 mod repeat;
 mod rollout;
@@ -36,6 +37,8 @@ enum Command {
     Repeat(repeat::Repeat),
     /// A harmful rollout without and with Weir, then a harmless one
     Demo(demo::DemoRun),
+    /// A control plane with nodes and pods to try things in, until it is told to end
+    World(live::Live),
     /// The JSON schema of a report
     Schema,
 }
@@ -58,8 +61,13 @@ struct WorldArgs {
 }
 
 impl WorldArgs {
-    /// Starts the world, telling a person how long it takes.
+    /// Starts the world and whatever an experiment needs in it.
     async fn start(&self) -> Result<Stage> {
+        Stage::set(self.world().await?, self.nodes, self.pods).await
+    }
+
+    /// Starts the world, telling a person how long it takes.
+    async fn world(&self) -> Result<World> {
         let servers = match self.api_servers {
             1 => "one API server on a core of its own".to_owned(),
             more => format!("{more} API servers on a core of their own"),
@@ -75,6 +83,8 @@ impl WorldArgs {
             churn_per_second: self.churn,
             api_servers: self.api_servers,
             audit: true,
+            // A table or a repetition starts the same world many times over.
+            reuse: true,
             ..WorldSpec::bare()
         };
         let world = World::start(&spec)
@@ -84,7 +94,7 @@ impl WorldArgs {
             "it runs after {}",
             report::html::seconds(began.elapsed().as_secs_f64())
         ));
-        Stage::set(world, self.nodes, self.pods).await
+        Ok(world)
     }
 }
 
@@ -176,6 +186,7 @@ impl Command {
             Self::Table(table) => table.run(),
             Self::Repeat(repeat) => repeat.run(),
             Self::Demo(demo) => demo.run(),
+            Self::World(live) => live.run(),
         }
     }
 }

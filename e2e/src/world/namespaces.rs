@@ -13,6 +13,9 @@ use crate::tools;
 /// inherit it, so it alone does not tell who is inside.
 pub(super) const MARK: &str = "WEIR_WORLD";
 
+/// Set for the program inside, to the process id of the one outside that waits for it.
+const OUTSIDE: &str = "WEIR_WORLD_OUTSIDE";
+
 /// The namespaces of a world. Mounts are private; when `unshare` dies, so does its child.
 const NAMESPACES: &str = "--net --pid --mount --fork --mount-proc --kill-child";
 
@@ -41,8 +44,20 @@ pub(super) fn reenter(arguments: impl Iterator<Item = OsString>) -> Result<Comma
         .arg("--")
         .arg(std::env::current_exe().context("finding this program")?)
         .args(arguments)
+        .env(OUTSIDE, std::process::id().to_string())
         .env(MARK, core.unwrap_or_default());
     Ok(command)
+}
+
+/// A command that runs others inside, from anywhere on this machine: for people who look around.
+/// None if this program is not inside.
+#[must_use]
+pub fn entrance() -> Option<String> {
+    // Inside, nobody knows its own process id outside; its grandparent's is known.
+    let outside = std::env::var(OUTSIDE).ok()?;
+    Some(format!(
+        "nsenter --all --preserve-credentials --target \"$(pgrep -P \"$(pgrep -P {outside})\")\""
+    ))
 }
 
 /// The first way into namespaces that this system allows.

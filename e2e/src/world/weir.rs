@@ -26,7 +26,7 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(8080);
 const LISTEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// How far Weir may go in the whole cluster; the same words as its `--mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ceiling {
     /// Weir only reads.
     Observe,
