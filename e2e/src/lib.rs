@@ -6,6 +6,7 @@ pub mod lab;
 pub mod profile;
 pub mod proxy;
 pub mod report;
+pub mod stage;
 pub mod swarm;
 pub mod tools;
 pub mod valve_parameters;

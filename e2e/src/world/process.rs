@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,11 +59,14 @@ impl Program {
 
     /// Whether it runs (a paused one does).
     pub fn is_running(&self) -> Result<bool> {
-        Ok(self
-            .child()
+        Ok(self.ended()?.is_none())
+    }
+
+    /// What it ended with, if it has.
+    pub fn ended(&self) -> Result<Option<ExitStatus>> {
+        self.child()
             .try_wait()
-            .with_context(|| self.about("looking at"))?
-            .is_none())
+            .with_context(|| self.about("looking at"))
     }
 
     /// An error with the end of the log, unless it runs.

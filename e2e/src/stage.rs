@@ -1,0 +1,234 @@
+//! A cluster that is guarded by the real operator, as tests act on it and look at it.
+//!
+//! Everything goes through the API, as a person's kubectl would; nothing here knows how Weir works.
+//! Every wait is on a state that must come, with a limit that only says that it never will.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, join_all};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::json;
+use weir::api::{RolloutPolicy, SINGLETON, Valve, ValveSpec, marks};
+
+use crate::world::{Ceiling, WeirProcess, World};
+
+mod logs;
+
+pub use logs::{Count, Logs, Shape};
+
+/// What a whole rollout may take on a machine that others use too.
+pub const LIMIT: Duration = Duration::from_mins(3);
+
+/// Long enough to see that nothing happens.
+pub const A_WHILE: Duration = Duration::from_secs(5);
+
+/// What an API server may do that shares one core with other people's work. Of two policies the
+/// stricter applies: whatever applies beside `quick` says this too.
+pub const PATIENCE: &str = "harm: { latencyFloor: 1s, latencyFactor: 100, queued: 1000, \
+                            rejectedPerSecond: 1000, restartQuiet: 1s, clearAfter: 1s }";
+
+/// The policy `quick`, for everything: waves that take seconds. 12 pods go out as 1, 3, 9 and 12.
+fn policy() -> String {
+    format!(
+        "
+apiVersion: weir.dev/v1alpha1
+kind: RolloutPolicy
+metadata: {{ name: quick }}
+spec:
+  pace: Fast
+  soak: 2s
+  waves: {{ canary: 5%, growth: 3, maxStep: 50%, releasesPerSecond: 50 }}
+  pods: {{ unhealthy: 20% }}
+  required: {{ apiServers: 1 }}
+  {PATIENCE}
+"
+    )
+}
+
+/// A world with Weir in it.
+pub struct Stage<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// The administrator.
+    pub admin: Client,
+}
+
+/// One case of a test, by its name.
+pub type Case<'a> = (&'static str, LocalBoxFuture<'a, Result<()>>);
+
+impl<'a> Stage<'a> {
+    /// Installs Weir with the policy `quick` for everything, and starts it with mode `enforce`.
+    pub async fn set(world: &'a World) -> Result<(Self, WeirProcess)> {
+        world.install_weir(Ceiling::Enforce).await?;
+        world.apply(&policy()).await?;
+        let weir = world.start_weir(Ceiling::Enforce, &[]).await?;
+        let admin = world.client();
+        let stage = Self { world, admin };
+        eventually("the valve is adopted", async || {
+            Ok(stage.valve().await?.is_some_and(|valve| valve.adopted))
+        })
+        .await?;
+        Ok((stage, weir))
+    }
+
+    /// What the parameter object says, if there is one.
+    pub async fn valve(&self) -> Result<Option<ValveSpec>> {
+        let valves: Api<Valve> = Api::all(self.admin.clone());
+        Ok(valves.get_opt(SINGLETON).await?.map(|valve| valve.spec))
+    }
+
+    /// Creates a namespace with this enrolment, and waits until pods can be created in it.
+    pub async fn namespace(&self, name: &str, guard: Option<&str>) -> Result<()> {
+        let mut labels: BTreeMap<_, _> = guard.iter().map(|mode| (marks::GUARD, *mode)).collect();
+        labels.insert("stage", name);
+        let namespace = json!({ "metadata": { "name": name, "labels": labels } });
+        let namespace: Namespace = serde_json::from_value(namespace)?;
+        Api::all(self.admin.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), name);
+        eventually("a default ServiceAccount", async || {
+            Ok(accounts.get_opt("default").await?.is_some())
+        })
+        .await
+    }
+
+    /// The DaemonSet `logs` in a new namespace that enforces.
+    pub async fn logs(&self, namespace: &str, shape: &Shape) -> Result<Logs> {
+        self.namespace(namespace, Some("enforce")).await?;
+        Logs::create(self, namespace, shape).await
+    }
+
+    /// Waits until a policy's condition has this reason; returns its status and message.
+    pub async fn policy_says(
+        &self,
+        policy: &str,
+        condition: &str,
+        reason: &str,
+    ) -> Result<(String, String)> {
+        let policies: Api<RolloutPolicy> = Api::all(self.admin.clone());
+        let what = format!("policy {policy} is {reason}");
+        let mut said = None;
+        eventually(&what, async || {
+            let status = policies.get(policy).await?.status.unwrap_or_default();
+            let mut conditions = status.conditions.into_iter();
+            said = conditions.find(|one| one.type_ == condition && one.reason == reason);
+            Ok(said.is_some())
+        })
+        .await?;
+        let said = said.context("it was said")?;
+        Ok((said.status, said.message))
+    }
+
+    /// Waits for an event with this reason about an object of this name; returns its note.
+    pub async fn event(&self, namespace: &str, name: &str, reason: &str) -> Result<String> {
+        let path = "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}";
+        let selector = format!("--field-selector=reason={reason},involvedObject.name={name}");
+        let list = ["get", "events", "-n", namespace, &selector, "-o", path];
+        let mut found = String::new();
+        eventually(
+            &format!("an event {reason} about {namespace}/{name}"),
+            async || {
+                found = self.world.kubectl(&list).await?;
+                Ok(!found.trim().is_empty())
+            },
+        )
+        .await?;
+        let event = found.lines().next().context("there is one")?;
+        let note = [
+            "get",
+            "event",
+            event,
+            "-n",
+            namespace,
+            "-o",
+            "jsonpath={.message}",
+        ];
+        self.world.kubectl(&note).await
+    }
+
+    /// Runs cases beside each other, each in namespaces of its own.
+    ///
+    /// # Errors
+    /// All that failed, with what the cluster looked like.
+    pub async fn run(&self, cases: Vec<Case<'_>>) -> Result<()> {
+        let run = cases.into_iter().map(|(name, case)| async move {
+            let failed = case.await.err()?;
+            Some(format!("{name}: {failed:?}"))
+        });
+        let failed: Vec<_> = join_all(run).await.into_iter().flatten().collect();
+        if failed.is_empty() {
+            return self.world.check();
+        }
+        let look = [
+            "get",
+            "guardedrollouts,daemonsets,events",
+            "-A",
+            "-o",
+            "wide",
+        ];
+        let seen = self.world.kubectl(&look).await.unwrap_or_default();
+        bail!(
+            "{} cases failed:\n{}\n\n{seen}",
+            failed.len(),
+            failed.join("\n")
+        )
+    }
+}
+
+/// A case, for [`Stage::run`].
+pub fn case<'a>(name: &'static str, run: impl Future<Output = Result<()>> + 'a) -> Case<'a> {
+    (name, run.boxed_local())
+}
+
+/// Names cases by their functions, each of which takes the stage.
+///
+/// ```ignore
+/// stage.run(cases!(&stage; waves::canary_first, ends::deleted)).await
+/// ```
+#[macro_export]
+macro_rules! cases {
+    ($stage:expr; $($module:ident :: $case:ident),+ $(,)?) => {
+        vec![$($crate::stage::case(stringify!($case), $module::$case($stage))),+]
+    };
+}
+
+/// Asks until the answer is yes. What cannot be asked for a moment is asked again.
+///
+/// # Errors
+/// Not within [`LIMIT`].
+pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let answer = ask().await;
+        if matches!(answer, Ok(true)) {
+            return Ok(());
+        }
+        if started.elapsed() > LIMIT {
+            return answer
+                .and_then(|_| bail!("the answer is still no"))
+                .with_context(|| format!("not within {LIMIT:?}: {what}"));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Asks for a while; each answer must be yes.
+///
+/// # Errors
+/// One was not, or could not be had.
+pub async fn all_the_while(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < A_WHILE {
+        if !ask().await? {
+            bail!("no longer: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}

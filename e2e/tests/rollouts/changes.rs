@@ -1,0 +1,90 @@
+//! What happens to a DaemonSet after its first rollout.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use weir::api::State;
+use weir_e2e::stage::{Logs, Shape, Stage, all_the_while, eventually};
+use weir_e2e::world::WeirProcess;
+
+use crate::NODES;
+
+pub(crate) async fn a_restart_is_gated_and_a_rollback_flows(stage: &Stage<'_>) -> Result<()> {
+    let logs = stage.logs("restart", &Shape::default()).await?;
+    let first = logs.completes(stage).await?;
+    let restart = ["rollout", "restart", "ds/logs", "-n", "restart"];
+    stage.world.kubectl(&restart).await?;
+    let second = logs.revision_after(&first).await?;
+    let mut gated = false;
+    eventually("its pods are gated", async || {
+        gated |= logs.count(&second).await?.gated > 0;
+        Ok(gated)
+    })
+    .await?;
+    ensure!(logs.completes(stage).await? == second);
+
+    // Back to what is approved, twice through the same valve: nothing is held.
+    let undo = ["rollout", "undo", "ds/logs", "-n", "restart"];
+    stage.world.kubectl(&undo).await?;
+    let mut held = 0;
+    eventually("the first revision runs again", async || {
+        let counts = logs.counts().await?;
+        held += counts.get(&first).map_or(0, |count| count.gated);
+        Ok(counts.len() == 1
+            && counts
+                .get(&first)
+                .is_some_and(|count| count.running == NODES))
+    })
+    .await?;
+    ensure!(held == 0, "pods of the approved revision were gated");
+    Ok(())
+}
+
+pub(crate) async fn what_is_made_again_is_gated_anew(stage: &Stage<'_>) -> Result<()> {
+    let logs = stage.logs("again", &Shape::default()).await?;
+    let first = logs.completes(stage).await?;
+    logs.delete().await?;
+    let again = Logs::create(stage, "again", &Shape::default()).await?;
+    let second = again.revision().await?;
+    ensure!(first == second, "the same template has the same hash");
+    let count = again.count(&second).await?;
+    // The canary at most may be out by now.
+    ensure!(count.gated >= NODES - 1, "not gated: {count:?}");
+    again.completes(stage).await.map(drop)
+}
+
+/// With `maxUnavailable: 1` the gate leaves one node without a pod and all others as they were.
+pub(crate) async fn an_update_stalls_until_weir_lets_it_through(
+    stage: &Stage<'_>,
+    weir: &WeirProcess,
+) -> Result<()> {
+    let shape = Shape {
+        max_unavailable: json!(1),
+        ..Shape::default()
+    };
+    let logs = stage.logs("update", &shape).await?;
+    let first = logs.completes(stage).await?;
+    let all = logs.count(&first).await?.running;
+    weir.program.pause()?;
+    let second = logs.update("none.invalid/logs:2").await?;
+    eventually("one pod is gated", async || {
+        Ok(logs.count(&second).await?.gated == 1)
+    })
+    .await?;
+    let stalled = all_the_while("the update stalls", async || {
+        let (old, new) = (logs.count(&first).await?, logs.count(&second).await?);
+        Ok(old.running == all - 1 && new.gated == 1 && new.free == 0)
+    })
+    .await;
+    weir.program.resume()?;
+    stalled?;
+    // The strategy's only place is now taken by a node that fails: as without Weir the update may
+    // wait for it, and must go on once it is back.
+    stage.world.fail_node("node-00000").await?;
+    all_the_while("what is not through is not called complete", async || {
+        Ok(logs.status(&second).await?.state != Some(State::Complete))
+    })
+    .await?;
+    stage.world.recover_node("node-00000").await?;
+    ensure!(logs.completes(stage).await? == second);
+    Ok(())
+}
