@@ -1,0 +1,47 @@
+//! Policies that make no sense, workloads that vanish, and a valve that somebody breaks.
+//!
+//! All cases share one world and one Weir. Each ends in words that say what to do, and none of them
+//! may keep the next rollout from going through.
+
+use anyhow::Result;
+use weir_e2e::stage::{Shape, Stage};
+use weir_e2e::world::{World, WorldSpec};
+use weir_e2e::{cases, inside};
+
+#[path = "bad_input/policies.rs"]
+mod policies;
+#[path = "bad_input/valve.rs"]
+mod valve;
+#[path = "bad_input/vanishing.rs"]
+mod vanishing;
+
+/// Nodes of the world: four waves by the stage's policy.
+const NODES: u32 = 12;
+
+#[test]
+fn bad_input_ends_in_a_clear_message_and_harms_nothing() -> Result<()> {
+    inside!(async {
+        let world = World::start(&WorldSpec {
+            nodes: NODES,
+            ..WorldSpec::bare()
+        })
+        .await?;
+        let (stage, weir) = Stage::set(&world).await?;
+        let beside_each_other = cases!(
+            &stage;
+            policies::an_invalid_one_is_refused_with_words_that_help,
+            policies::a_contradictory_one_says_so_and_careful_applies,
+            policies::one_that_matches_nothing_says_so,
+            policies::of_two_the_stricter_applies,
+            vanishing::a_daemon_set_deleted_in_the_middle_leaves_nothing_behind,
+            vanishing::a_namespace_deleted_in_the_middle_goes_away,
+        );
+        stage.run(beside_each_other).await?;
+        stage
+            .run(cases!(&stage; valve::one_that_is_emptied_or_deleted_is_rebuilt))
+            .await?;
+        let last = stage.logs("last", &Shape::default()).await?;
+        last.completes(&stage).await?;
+        weir.program.check()
+    })
+}

@@ -1,0 +1,49 @@
+//! Workloads that vanish in the middle of their rollout.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use weir_e2e::stage::{Logs, Shape, Stage, eventually};
+
+/// A rollout with pods out and pods held.
+async fn in_the_middle(stage: &Stage<'_>, namespace: &str) -> Result<Logs> {
+    let logs = stage.logs(namespace, &Shape::default()).await?;
+    let hash = logs.revision().await?;
+    logs.until(&hash, "a first wave is out", |status| status.width > 0)
+        .await?;
+    let count = logs.count(&hash).await?;
+    ensure!(count.gated > 0, "it is not in the middle: {count:?}");
+    Ok(logs)
+}
+
+pub(crate) async fn a_daemon_set_deleted_in_the_middle_leaves_nothing_behind(
+    stage: &Stage<'_>,
+) -> Result<()> {
+    let logs = in_the_middle(stage, "deleted").await?;
+    logs.delete().await?;
+    eventually("its record is gone", async || {
+        Ok(logs.records().await?.is_empty())
+    })
+    .await?;
+    // The name is free for another, which begins with its first wave.
+    let again = Logs::create(stage, "deleted", &Shape::default()).await?;
+    again.completes(stage).await.map(drop)
+}
+
+pub(crate) async fn a_namespace_deleted_in_the_middle_goes_away(stage: &Stage<'_>) -> Result<()> {
+    let logs = in_the_middle(stage, "leaving").await?;
+    let key = logs.key(&logs.revision().await?).await?;
+    let delete = ["delete", "namespace", "leaving", "--wait=false"];
+    stage.world.kubectl(&delete).await?;
+    let namespaces: Api<Namespace> = Api::all(stage.admin.clone());
+    eventually("the namespace is gone", async || {
+        Ok(namespaces.get_opt("leaving").await?.is_none())
+    })
+    .await?;
+    let valve = stage.valve().await?.context("the valve is there")?;
+    ensure!(
+        !valve.approved.contains_key(&key),
+        "what never came to its end is approved"
+    );
+    Ok(())
+}
