@@ -53,8 +53,8 @@ pub(super) struct Adoption {
     remembered: Option<ValveSpec>,
     /// Since when approvals have been without a revision.
     orphaned: BTreeMap<String, Moment>,
-    /// What was asked to be written, and when.
-    asked: Option<(ValveSpec, Moment)>,
+    /// What was last asked to be written, and when.
+    asked: Option<(Write, Moment)>,
 }
 
 /// Pods of each revision of a workload, by the revision's hash.
@@ -80,6 +80,14 @@ pub(super) struct Write {
     pub(super) changes: Vec<Change>,
     /// It had been emptied or deleted, and is said again from memory.
     pub(super) rebuilt: bool,
+}
+
+impl Write {
+    /// Whether it asks for the same again before the same was seen to change: an object that was
+    /// written, and then emptied once more, is written at once.
+    fn repeats(&self, asked: &Self) -> bool {
+        self.current == asked.current && self.desired == asked.desired
+    }
 }
 
 impl Adoption {
@@ -219,24 +227,21 @@ impl Adoption {
             self.asked = None;
             return None;
         }
-        let again = self
-            .asked
-            .as_ref()
-            .is_some_and(|(asked, at)| *asked == desired && world.now.since(*at) < WATCH_LAG);
-        if again {
-            return None;
-        }
-        Some(Write {
+        let write = Write {
             current,
             desired,
             changes,
             rebuilt: base.rebuilt,
-        })
+        };
+        let lags = |(asked, at): &(Write, Moment)| {
+            write.repeats(asked) && world.now.since(*at) < WATCH_LAG
+        };
+        (!self.asked.as_ref().is_some_and(lags)).then_some(write)
     }
 
     /// A write was begun.
     pub(super) fn asked(&mut self, write: &Write, now: Moment) {
-        self.asked = Some((write.desired.clone(), now));
+        self.asked = Some((write.clone(), now));
     }
 
     /// A write failed: it is made again at the next step.

@@ -85,7 +85,8 @@ impl Mind {
             }
             let open = record(&id, world).is_some_and(roster::is_open);
             let vouched = mode != Mode::Enforce || self.adoption.vouches_for(&id.uid, world);
-            let known = self.rollouts.contains_key(&id) && !vouched;
+            // What ended while the valve was in order is no rollout because the valve is lost.
+            let known = self.rollouts.contains_key(&id) && !vouched && !ended;
             let begins = vouched && roster::is_rollout(&id, mode, world, &self.settled);
             if open || known || begins {
                 courses.insert(id, Course::Guard(mode));

@@ -219,6 +219,30 @@ fn a_lost_valve_is_said_again_at_once_from_memory() {
 }
 
 #[test]
+fn a_valve_lost_twice_in_a_row_is_said_again_at_once_both_times() {
+    let mut play = running(20);
+    play.steps(5);
+    for lost in [Some(adopted(&[])), None] {
+        play.world.cluster.valve = Reading::Fresh(lost);
+        play.step();
+        assert!(play.approved("uid-1", "aaa"));
+    }
+}
+
+#[test]
+fn a_rollout_that_has_just_ended_stays_ended_when_the_valve_is_lost() {
+    let mut play = new_daemon_set(20);
+    let complete = |play: &mut Play| play.state("logs-aaa") == Some(State::Complete);
+    assert!(play.until(300, complete));
+    play.world.cluster.valve = Reading::Fresh(Some(adopted(&[])));
+    for _ in 0..5 {
+        play.step();
+        assert_eq!(play.state("logs-aaa"), Some(State::Complete));
+    }
+    assert!(play.approved("uid-1", "aaa"));
+}
+
+#[test]
 fn approvals_go_with_their_revisions_but_not_at_once() {
     let mut play = running(5);
     play.steps(5);
