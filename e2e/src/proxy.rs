@@ -1,5 +1,6 @@
-//! Stands between Weir and an API server, and alters `/metrics` as it is told; all else passes as it
-//! is. It has the API server's own certificate, and passes on whose token a request bears.
+//! Stands between Weir and the API servers, and alters `/metrics` as it is told; all else passes as it
+//! is. Each connection is to the next server, as with a balancer. It has the API servers' own
+//! certificate, and passes on whose token a request bears.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,28 +59,31 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of the first API server's address, in front of that server.
+    /// Listens on a free port of the first API server's address, in front of all of them.
     ///
     /// # Errors
     /// The world's keys cannot be read, or there is no free port.
     pub async fn start(world: &World) -> Result<Self> {
-        let server = *world.addresses().first().context("no API server")?;
-        let listener = TcpListener::bind((server.ip(), 0)).await?;
+        let servers = world.addresses();
+        let first = servers.first().context("no API server")?;
+        let listener = TcpListener::bind((first.ip(), 0)).await?;
         let address = listener.local_addr()?;
         let page = Arc::new(Mutex::new(Page::Whole));
         let sent = Arc::default();
         let way = Way {
-            server,
             accept: TlsAcceptor::from(Arc::new(own_side(world)?)),
             connect: TlsConnector::from(Arc::new(far_side(world)?)),
             page: Arc::clone(&page),
             sent: Arc::clone(&sent),
         };
         let listening = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            for server in servers.into_iter().cycle() {
+                let Ok((stream, _)) = listener.accept().await else {
+                    break;
+                };
                 let way = way.clone();
                 // A client that went away, or a server that did, ends its connection and no more.
-                tokio::spawn(async move { drop(way.carry(stream).await) });
+                tokio::spawn(async move { drop(way.carry(stream, server).await) });
             }
         });
         Ok(Self {
@@ -101,7 +105,7 @@ impl Proxy {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// The `EndpointSlice` that makes this the address of the one API server. The world's endpoint
+    /// Writes the `EndpointSlice` that makes this the API servers' only address. The world's endpoint
     /// reconciler must be none.
     ///
     /// # Errors
@@ -130,7 +134,6 @@ impl Drop for Proxy {
 /// What every connection needs to know.
 #[derive(Clone)]
 struct Way {
-    server: SocketAddr,
     accept: TlsAcceptor,
     connect: TlsConnector,
     page: Arc<Mutex<Page>>,
@@ -140,10 +143,10 @@ struct Way {
 type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
 impl Way {
-    /// Serves one connection by way of one to the server.
-    async fn carry(self, stream: TcpStream) -> Result<()> {
+    /// Serves one connection by way of one to this server.
+    async fn carry(self, stream: TcpStream, server: SocketAddr) -> Result<()> {
         let near = self.accept.accept(stream).await?;
-        let far = TcpStream::connect(self.server).await?;
+        let far = TcpStream::connect(server).await?;
         let name = ServerName::try_from(SERVER_NAME)?;
         let far = self.connect.connect(name, far).await?;
         let (sender, connection) = handshake(TokioIo::new(far)).await?;
@@ -151,11 +154,11 @@ impl Way {
         let service = service_fn(|request| self.pass(Arc::clone(&sender), request));
         let serve = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(near), service);
-        tokio::select! {
-            ended = connection => ended?,
-            ended = serve => ended?,
-        }
-        Ok(())
+        // The far end may close as soon as it has answered; that answer is yet to go out.
+        let far = tokio::spawn(connection);
+        let ended = serve.await;
+        far.abort();
+        Ok(ended?)
     }
 
     async fn pass(

@@ -1,6 +1,8 @@
-//! API servers that restart and hang.
+//! API servers that restart, hang, or stand behind a balancer.
 
 use anyhow::{Result, ensure};
+use weir_e2e::proxy::Proxy;
+use weir_e2e::world::EndpointReconciler;
 
 use super::*;
 
@@ -48,5 +50,27 @@ fn a_hung_api_server_among_two_holds_by_its_name_until_it_answers() -> Result<()
         );
         world.api_servers()[1].resume()?;
         goes_on(agents, width).await
+    })
+}
+
+#[test]
+fn behind_a_balancer_every_server_is_seen() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            api_servers: 2,
+            endpoints: EndpointReconciler::None,
+            ..WorldSpec::bare()
+        };
+        let (world, weir) = guarded(spec).await?;
+        let proxy = Proxy::start(&world).await?;
+        proxy.publish(&world).await?;
+        world.adopted(&weir).await?;
+        let agents = world.enrol("balanced").await?;
+        agents
+            .until("complete", LIMIT, |status| {
+                status.state == Some(State::Complete)
+            })
+            .await?;
+        agents.end().await
     })
 }
