@@ -6,11 +6,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use kube::{Api, Client};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 use weir::api::{Pace, RolloutPolicy, SINGLETON, Valve};
 
 use super::{sampler::round, setup};
@@ -55,7 +51,7 @@ impl Guard {
                 .get_opt(SINGLETON)
                 .await?
                 .is_some_and(|valve| valve.spec.adopted);
-            let answer = self.get("/readyz").await.unwrap_or_default();
+            let answer = self.process.get("/readyz").await.unwrap_or_default();
             if adopted && answer.starts_with("HTTP/1.1 200") {
                 return Ok(());
             }
@@ -94,7 +90,7 @@ impl Guard {
 
     /// Bytes that Weir has received so far, by its own metrics; none while it does not say.
     pub(super) async fn bytes(&self) -> Option<u64> {
-        bytes_received(&self.get("/metrics").await.ok()?)
+        self.process.received_bytes().await
     }
 
     /// What Weir used from its start to `zero`, when the rollout began, and from there to now.
@@ -141,26 +137,4 @@ impl Guard {
             .await
             .map(drop)
     }
-
-    /// Asks Weir's own port for a page; the answer with its head.
-    async fn get(&self, path: &str) -> Result<String> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(self.process.listen).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
-        };
-        timeout(Duration::from_secs(5), exchange).await?
-    }
-}
-
-/// The sum of Weir's counter of bytes received.
-fn bytes_received(page: &str) -> Option<u64> {
-    let values = page
-        .lines()
-        .filter(|line| line.starts_with("weir_client_received_bytes_total"))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-    values.reduce(|sum, value| sum + value)
 }

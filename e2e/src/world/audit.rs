@@ -21,16 +21,16 @@ pub struct AuditedRequest {
     pub code: u16,
     /// What the client calls itself.
     pub user_agent: String,
+    /// It was asked for in thought only.
+    pub dry_run: bool,
 }
 
 impl AuditedRequest {
     /// Whether it changes anything in the store.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        let changes = ["create", "update", "patch", "delete", "deletecollection"];
+        changes.contains(&self.verb.as_str()) && !self.dry_run
     }
 }
 
@@ -97,12 +97,10 @@ fn parse(line: &str) -> Result<Option<AuditedRequest>> {
     if entry.stage != counted {
         return Ok(None);
     }
-    let path = entry
-        .request_uri
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let uri = &entry.request_uri;
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let dry_run = query.split('&').any(|pair| pair == "dryRun=All");
+    let path = path.to_owned();
     let target = entry.object_ref.and_then(|object| {
         let resource = object.resource?;
         Some(
@@ -117,6 +115,7 @@ fn parse(line: &str) -> Result<Option<AuditedRequest>> {
         target: target.unwrap_or(path),
         code: entry.response_status.map_or(0, |status| status.code),
         user_agent: entry.user_agent,
+        dry_run,
     }))
 }
 
@@ -140,6 +139,14 @@ mod tests {
             ("pods/status", 200)
         );
         assert!(request.is_write() && request.user_agent == "weir/0.1.0");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_asked_for_in_thought_is_no_write() -> Result<()> {
+        let thought = PATCH.replace("x=y", "x=y&dryRun=All");
+        let request = parse(&thought)?.context("a finished request")?;
+        assert!(request.dry_run && !request.is_write());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use weir::api::{
@@ -173,19 +173,6 @@ impl Enrolled {
             gates.flatten().any(|gate| gate.name == marks::GATE)
         };
         Ok(pods.iter().filter(|pod| !is_gated(pod)).count())
-    }
-
-    /// Gives the DaemonSet another template, and so another revision.
-    ///
-    /// # Errors
-    /// The API server refuses it.
-    pub async fn update(&self, image: &str) -> Result<()> {
-        let containers = json!([{ "name": NAME, "image": image }]);
-        let patch = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
-        self.daemon_sets()
-            .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
-            .await?;
-        Ok(())
     }
 
     /// Deletes the DaemonSet, so that its rollout is no longer in flight.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::process::{Launch, Program};
@@ -73,6 +73,32 @@ impl WeirProcess {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// Asks its own port for a page; the answer with its head.
+    ///
+    /// # Errors
+    /// No whole answer within five seconds.
+    pub async fn get(&self, path: &str) -> Result<String> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.listen).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            anyhow::Ok(answer)
+        };
+        tokio::time::timeout(Duration::from_secs(5), exchange).await?
+    }
+
+    /// Bytes that it has received so far, by its own metrics; none while it does not say.
+    pub async fn received_bytes(&self) -> Option<u64> {
+        let page = self.get("/metrics").await.ok()?;
+        let values = page
+            .lines()
+            .filter(|line| line.starts_with("weir_client_received_bytes_total"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        values.reduce(|sum, value| sum + value)
     }
 }
 
