@@ -1,0 +1,289 @@
+//! What Weir costs, as the API servers have written it down: requests, writes and what was refused,
+//! idle and with a rollout in flight; and which of its rights it has used.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "what was measured is worth seeing where it passes too"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
+use kube::Api;
+use kube::api::ListParams;
+use weir::api::{
+    ControlPlane, Harm, Pace, RolloutPolicy, RolloutPolicySpec, SINGLETON, State, forms,
+};
+use weir_e2e::inside;
+use weir_e2e::world::{AuditedRequest, Ceiling, WeirProcess, World, WorldSpec};
+
+const NODES: u32 = 16;
+
+/// Far above what anything here takes on a busy machine.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// The sections of the design that are shown here: what Weir may cost when nothing rolls out …
+const IDLE_REQUESTS_PER_SECOND: f64 = 1.0;
+const IDLE_SECONDS_PER_WRITE: f64 = 10.0;
+/// … and what it may occupy.
+const MOST_RESIDENT_BYTES: u64 = 64 << 20;
+
+/// For how long it is watched idling: six renewals of its lease, a page, and each watch begun anew.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Rights that only other times call for: where API servers stream no lists, everything is listed;
+/// records of revisions that are gone are deleted; an event that repeats is patched.
+const ELSEWHERE: [(&str, &str); 12] = [
+    ("list", "controllerrevisions"),
+    ("list", "controlplanes"),
+    ("list", "daemonsets"),
+    ("list", "endpointslices"),
+    ("list", "guardedrollouts"),
+    ("list", "namespaces"),
+    ("list", "nodes"),
+    ("list", "pods"),
+    ("list", "rolloutpolicies"),
+    ("list", "valves"),
+    ("delete", "guardedrollouts"),
+    ("patch", "events"),
+];
+
+#[test]
+fn weir_costs_next_to_nothing() -> Result<()> {
+    inside!(async {
+        let spec = WorldSpec {
+            nodes: NODES,
+            audit: true,
+            ..WorldSpec::bare()
+        };
+        let world = World::start(&spec).await?;
+        world.install_weir(Ceiling::Enforce).await?;
+        world.policy(&quick()).await?;
+        let weir = world.start_weir(Ceiling::Enforce, &[]).await?;
+        world.adopted(&weir).await?;
+        settled(&world).await?;
+        let mut failed = Vec::new();
+        for ended in [
+            idle(&world, &weir, "before the first rollout").await,
+            in_flight(&world, &weir).await,
+            idle(&world, &weir, "after it").await,
+            refused(&world),
+            unused(&world).await,
+            memory(&weir),
+        ] {
+            failed.extend(ended.err().map(|error| format!("{error:#}")));
+        }
+        ensure!(failed.is_empty(), "{}", failed.join("\n"));
+        Ok(())
+    })
+}
+
+/// Waits until Weir has written what it writes once.
+async fn settled(world: &World) -> Result<()> {
+    let control_planes: Api<ControlPlane> = Api::all(world.client());
+    let began = Instant::now();
+    while control_planes
+        .get_opt(SINGLETON)
+        .await?
+        .is_none_or(|one| one.status.is_none())
+    {
+        ensure!(
+            began.elapsed() < LIMIT,
+            "Weir tells nothing of the API servers"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+fn quick() -> RolloutPolicySpec {
+    let span = |text: &str| Some(forms::Duration(text.to_owned()));
+    RolloutPolicySpec {
+        pace: Pace::Fast,
+        soak: span("4s"),
+        harm: Some(Harm {
+            // What is slow here is the machine.
+            latency_floor: span("1s"),
+            ..Harm::default()
+        }),
+        ..RolloutPolicySpec::default()
+    }
+}
+
+/// What Weir asked for within a time.
+struct Asked {
+    seconds: f64,
+    requests: Vec<AuditedRequest>,
+}
+
+impl Asked {
+    fn between(world: &World, from: Timestamp, to: Timestamp) -> Result<Self> {
+        let mut requests = world.weir_requests()?;
+        requests.retain(|request| (from..to).contains(&request.at));
+        let seconds = from.duration_until(to).as_secs_f64();
+        Ok(Self { seconds, requests })
+    }
+
+    fn number(&self, is: impl Fn(&AuditedRequest) -> bool) -> f64 {
+        self.requests.iter().filter(|request| is(request)).count() as f64
+    }
+
+    /// How often each thing was asked for.
+    fn told(&self) -> String {
+        let mut counts = BTreeMap::<String, u32>::new();
+        for request in &self.requests {
+            let what = format!("{} {}", request.verb, request.target);
+            *counts.entry(what).or_default() += 1;
+        }
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(what, number)| format!("{what}: {number}"))
+            .collect();
+        format!("in {:.0} s: {}", self.seconds, counts.join(", "))
+    }
+}
+
+/// A minute in which nothing rolls out.
+async fn idle(world: &World, weir: &WeirProcess, when: &str) -> Result<()> {
+    let (from, before) = (Timestamp::now(), received(weir).await?);
+    tokio::time::sleep(IDLE).await;
+    let asked = Asked::between(world, from, Timestamp::now())?;
+    let bytes = received(weir).await? - before;
+    println!("idle {when}, {bytes} bytes {}", asked.told());
+    // One more for each edge of the minute.
+    let most = IDLE_REQUESTS_PER_SECOND * asked.seconds + 1.0;
+    let requests = asked.number(|_| true);
+    let told = asked.told();
+    ensure!(
+        requests <= most,
+        "{requests} requests while idle {when}: {told}"
+    );
+    let most = asked.seconds / IDLE_SECONDS_PER_WRITE + 1.0;
+    let writes = asked.number(AuditedRequest::is_write);
+    ensure!(writes <= most, "{writes} writes while idle {when}: {told}");
+    Ok(())
+}
+
+/// A rollout from the creation of its DaemonSet to its approval.
+async fn in_flight(world: &World, weir: &WeirProcess) -> Result<()> {
+    let (from, before) = (Timestamp::now(), received(weir).await?);
+    let agents = world.enrol("footprint").await?;
+    agents
+        .until("complete", LIMIT, |status| {
+            status.state == Some(State::Complete)
+        })
+        .await?;
+    let asked = Asked::between(world, from, Timestamp::now())?;
+    let bytes = received(weir).await? - before;
+    println!("in flight, {bytes} bytes {}", asked.told());
+    let told = asked.told();
+    let is_probe = |request: &AuditedRequest| {
+        request.target == "leases" && matches!(request.verb.as_str(), "get" | "list" | "patch")
+    };
+    // One for the edge, and one for the lease that is also read and for the servers' own.
+    let others = asked.seconds / 5.0 + 5.0;
+    let probes = asked.number(is_probe);
+    ensure!(
+        probes <= asked.seconds + others,
+        "{probes} probes of one API server: {told}"
+    );
+    let pages = asked.number(|request| request.target == "/metrics");
+    ensure!(
+        pages <= asked.seconds / 5.0 + 2.0,
+        "{pages} pages of one API server: {told}"
+    );
+    let releases = asked.number(|request| request.target == "pods" && request.is_write());
+    ensure!(
+        releases <= f64::from(NODES),
+        "{releases} patches for {NODES} pods: {told}"
+    );
+    agents.end().await?;
+    forgotten(world).await
+}
+
+/// Waits until Weir has told the policy that nothing is enrolled any more: the last that it writes.
+async fn forgotten(world: &World) -> Result<()> {
+    let policies: Api<RolloutPolicy> = Api::all(world.client());
+    let began = Instant::now();
+    let none = |policy: RolloutPolicy| policy.status.and_then(|status| status.matched) == Some(0);
+    while !policies
+        .list(&ListParams::default())
+        .await?
+        .into_iter()
+        .all(none)
+    {
+        ensure!(
+            began.elapsed() < LIMIT,
+            "Weir still tells of the workload that is gone"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+/// Whatever Weir asks for it must have been granted.
+fn refused(world: &World) -> Result<()> {
+    let requests = world.weir_requests()?;
+    let refused: Vec<_> = requests
+        .iter()
+        .filter(|request| matches!(request.code, 401 | 403))
+        .map(|request| format!("{} {} at {}", request.verb, request.target, request.at))
+        .collect();
+    ensure!(refused.is_empty(), "refused: {}", refused.join(", "));
+    Ok(())
+}
+
+/// Each right of Weir's roles has been used, but for those that only other times call for.
+async fn unused(world: &World) -> Result<()> {
+    let granted = granted(world).await?;
+    ensure!(granted.len() > 10, "Weir's roles were not found");
+    let requests = world.weir_requests()?.into_iter();
+    let used: BTreeSet<_> = requests
+        .map(|request| (request.verb, request.target))
+        .collect();
+    let mut unused: Vec<_> = granted.difference(&used).collect();
+    unused.retain(|(verb, target)| !ELSEWHERE.contains(&(verb, target)));
+    ensure!(unused.is_empty(), "granted, and never used: {unused:?}");
+    Ok(())
+}
+
+/// Verbs and what they are granted on, by all of Weir's roles.
+async fn granted(world: &World) -> Result<BTreeSet<(String, String)>> {
+    let labelled = ListParams::default().labels("app.kubernetes.io/name=weir");
+    let cluster: Api<ClusterRole> = Api::all(world.client());
+    let namespaced: Api<Role> = Api::all(world.client());
+    let mut rules = Vec::new();
+    for role in cluster.list(&labelled).await? {
+        rules.extend(role.rules.unwrap_or_default());
+    }
+    for role in namespaced.list(&labelled).await? {
+        rules.extend(role.rules.unwrap_or_default());
+    }
+    let mut granted = BTreeSet::new();
+    for rule in rules {
+        let targets = [rule.resources, rule.non_resource_urls];
+        for target in targets.into_iter().flatten().flatten() {
+            let of = |verb: &String| (verb.clone(), target.clone());
+            granted.extend(rule.verbs.iter().map(of));
+        }
+    }
+    Ok(granted)
+}
+
+async fn received(weir: &WeirProcess) -> Result<u64> {
+    let bytes = weir.received_bytes().await;
+    bytes.context("Weir does not say what it has received")
+}
+
+fn memory(weir: &WeirProcess) -> Result<()> {
+    let peak = weir
+        .program
+        .peak_resident_bytes()
+        .context("Weir's memory")?;
+    println!("peak resident memory: {} KiB", peak >> 10);
+    ensure!(peak <= MOST_RESIDENT_BYTES, "Weir occupied {peak} bytes");
+    Ok(())
+}
