@@ -66,7 +66,7 @@ impl Page {
 fn guard(page: &mut Page, snapshot: &Snapshot) {
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     page.gauges("build_info", "The version of Weir", [(version, 1.0)]);
-    let mode = vec![("mode", mode(Some(snapshot.ceiling)).to_owned())];
+    let mode = vec![("mode", snapshot.ceiling.name().to_owned())];
     page.gauges(
         "guard_ceiling",
         "How far Weir may go in this cluster",
@@ -304,7 +304,7 @@ fn for_rollouts(page: &mut Page, snapshot: &Snapshot) {
     let states = snapshot.rollouts.iter().map(|(name, view)| {
         let mut labels = of_rollout(name);
         labels.push(("state", view.report.state.name().to_owned()));
-        labels.push(("mode", mode(view.mode).to_owned()));
+        labels.push(("mode", view.mode.map_or("none", Mode::name).to_owned()));
         (labels, 1.0)
     });
     page.gauges(
@@ -349,15 +349,6 @@ const fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Hold => "hold",
         Severity::Notice => "notice",
-    }
-}
-
-const fn mode(mode: Option<Mode>) -> &'static str {
-    match mode {
-        Some(Mode::Observe) => "observe",
-        Some(Mode::Shadow) => "shadow",
-        Some(Mode::Enforce) => "enforce",
-        None => "none",
     }
 }
 

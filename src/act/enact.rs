@@ -166,3 +166,6 @@ fn tell_the_rest(order: &Order, outcome: &mut Outcome) {
         .collect();
     outcome.pods.extend(rest);
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ pub struct ControlPlaneStatus {
     /// Of those, how many are held.
     #[serde(default)]
     pub rollouts_held: u32,
-    /// Conditions: `Ready`.
+    /// Conditions: `Ready`, and where Weir may hold rollouts `Gating`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

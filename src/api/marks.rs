@@ -27,4 +27,6 @@ pub mod conditions {
     pub const HELD: &str = "Held";
     /// A policy matches at least one enrolled workload.
     pub const MATCHED: &str = "Matched";
+    /// Pods of unapproved revisions come back gated; only where Weir may hold rollouts.
+    pub const GATING: &str = "Gating";
 }

@@ -104,6 +104,13 @@ impl Adoption {
         valve.spec.adopted && !lost && !self.pending.contains_key(uid)
     }
 
+    /// Whether workloads are yet to be adopted, or the object is not in order.
+    pub(super) fn is_unsettled(&self, world: &World) -> bool {
+        world.leads
+            && world.ceiling == Mode::Enforce
+            && (!self.pending.is_empty() || !self.vouches_for("", world))
+    }
+
     /// Takes in one look at the world. `in_flight` are the revisions, by key, that this process
     /// takes for rollouts.
     pub(super) fn step(

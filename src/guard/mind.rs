@@ -67,6 +67,8 @@ pub(super) struct Thought {
     pub(super) decisions: Vec<Decision>,
     /// How many workloads are enrolled.
     pub(super) enrolled: usize,
+    /// Whether something is still to be learnt, or put in order, before anything can be guarded.
+    pub(super) unsettled: bool,
     /// When to look again at the latest.
     pub(super) look_again: Option<Moment>,
 }
@@ -147,6 +149,7 @@ impl Mind {
             notices: if world.leads { notices } else { Vec::new() },
             decisions,
             enrolled: enrolled.len(),
+            unsettled: known.is_none() || self.adoption.is_unsettled(world),
             look_again: self.look_again(),
         }
     }

@@ -10,12 +10,14 @@
 //! - [`mind`]: all of these in one pure step per tick.
 //! - [`shown`]: the snapshot that is published.
 //! - [`tick`]: the loop around it.
+//! - [`inspection`]: whether the gate is in force.
 //! - [`lease`]: who may write.
 //! - [`start`]: puts it all together, and ends it in order.
 
 mod adoption;
 mod books;
 mod evidence;
+mod inspection;
 mod lease;
 mod mind;
 mod notices;

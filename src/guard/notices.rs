@@ -199,6 +199,12 @@ pub(super) fn refused(id: &RolloutId, why: &str, acknowledge: &str) -> Notice {
     warning(about(id, "RolloutRefused", "Refuse".to_owned(), note))
 }
 
+/// A workload for which what its label asks for cannot be.
+pub(super) fn not_enrolled(id: &RolloutId, why: &str) -> Notice {
+    let note = format!("Not guarded: {why}.");
+    warning(about(id, "NotEnrolled", "Enrol".to_owned(), note))
+}
+
 /// The parameter object was emptied or deleted, and says again what it said.
 pub(super) fn valve_rebuilt(approved: usize) -> Notice {
     let note = format!(
@@ -215,6 +221,24 @@ pub(super) fn valve_rebuilt(approved: usize) -> Notice {
         reason: "ValveRebuilt",
         action: "Rebuild".to_owned(),
         note,
+    })
+}
+
+/// The gate policy is not in force where it was asked for.
+pub(super) fn gate_open() -> Notice {
+    let note = "Pods of unapproved revisions come back ungated: rollouts are not held. See that the \
+                policy weir-gate, its bindings and the Valve `cluster` exist (deploy/, \
+                deploy/enforce/).";
+    warning(Notice {
+        about: ObjectReference {
+            name: Some(SINGLETON.to_owned()),
+            ..kind_of::<Valve>()
+        },
+        related: None,
+        warning: false,
+        reason: "GateNotInForce",
+        action: "CheckGate".to_owned(),
+        note: note.to_owned(),
     })
 }
 

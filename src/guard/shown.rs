@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tracing::info;
-use weir_core::{evidence::Reading, time::Span};
+use weir_core::time::Span;
 
 use super::{mind::Mind, world::World};
 use crate::{
@@ -58,7 +58,7 @@ impl Shown {
 
     /// Says what is waited for, when it changes.
     fn wait_for(&mut self, world: &World) {
-        let waiting = unread(world);
+        let waiting = world.unread();
         self.ready |= waiting.is_empty();
         if waiting != self.waiting {
             if waiting.is_empty() {
@@ -71,31 +71,6 @@ impl Shown {
             }
             self.waiting = waiting;
         }
-    }
-}
-
-/// What cannot be read now, and why.
-fn unread(world: &World) -> Vec<String> {
-    let cluster = &world.cluster;
-    let sources = [
-        ("daemonsets", gap(&cluster.daemon_sets)),
-        ("namespaces", gap(&cluster.namespaces)),
-        ("rolloutpolicies", gap(&cluster.policies)),
-        ("guardedrollouts", gap(&cluster.rollouts)),
-        ("valves", gap(&cluster.valve)),
-        ("controlplanes", gap(&cluster.control_plane)),
-        ("endpointslices", gap(&world.addresses)),
-    ];
-    let unread = sources
-        .into_iter()
-        .filter_map(|(name, gap)| Some(format!("{name}: {}", gap?)));
-    unread.collect()
-}
-
-fn gap<T>(reading: &Reading<T>) -> Option<&str> {
-    match reading {
-        Reading::Fresh(_) | Reading::Stale { .. } => None,
-        Reading::Absent { why } | Reading::Garbled { why } => Some(why),
     }
 }
 

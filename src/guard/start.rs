@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use weir_core::policy::Mode;
 
 use super::{
+    inspection::Inspector,
     lease::{HandBack, Keeper, LeaseName},
     tick::{Channels, Guard},
 };
@@ -85,6 +86,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let (snapshots, to_serve) = watch::channel(None);
     tasks.start("server", serve::serve(listener, to_serve, clock));
 
+    let (inspector, gate) = Inspector::new(clients.api(), permit.clone());
     let guard = Guard {
         ceiling,
         observers: Observers::start(&clients, &config.namespace, &mut tasks),
@@ -94,6 +96,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             permit: permit.clone(),
         },
         leadership,
+        gate,
         clients,
         tally,
         channels: Channels {
@@ -103,6 +106,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         },
     };
     tasks.start("loop", guard.run());
+    if ceiling == Mode::Enforce {
+        tasks.start("inspector", inspector.run());
+    }
     let hand_back = if ceiling > Mode::Observe {
         tasks.start("lease", keeper.run());
         Some(hand_back)

@@ -23,6 +23,7 @@ use weir_core::{plan::Intent, policy::Mode, time::Moment};
 
 use super::{
     adoption,
+    inspection::FoundView,
     mind::{Decision, Mind, Orders, Thought},
     roster::RolloutId,
     shown::{Beside, Shown},
@@ -68,6 +69,8 @@ pub(super) struct Guard {
     pub(super) hands: Hands,
     /// Who leads.
     pub(super) leadership: LeadershipView,
+    /// Whether the gate is in force, as last found.
+    pub(super) gate: FoundView,
     /// What Weir costs.
     pub(super) clients: Clients,
     /// Counts of what was done.
@@ -126,6 +129,7 @@ impl Guard {
             servers,
             expected_servers: expected,
             addresses,
+            gate: self.gate.borrow().clone(),
             ceiling: self.ceiling,
             leads,
         }
@@ -141,7 +145,11 @@ impl Guard {
         } else {
             Pace::Idle
         });
-        let longest = if in_flight { IN_FLIGHT } else { IDLE };
+        let longest = if in_flight || thought.unsettled {
+            IN_FLIGHT
+        } else {
+            IDLE
+        };
         let plan = thought
             .look_again
             .map(|at| Duration::from_millis(at.since(now).as_millis()));
@@ -263,7 +271,7 @@ fn log(decision: &Decision) {
         namespace = rollout.workload.namespace,
         workload = rollout.workload.name,
         revision = rollout.hash,
-        mode = ?mode,
+        mode = mode.map(Mode::name),
         state = report.state.name(),
         wave = report.wave,
         width = report.width,

@@ -15,6 +15,18 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// The name as flags, labels and metrics carry it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Shadow => "shadow",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 /// How a rollout is judged and paced. Every field is a decision: there is no `Default`, only
 /// [`Policy::careful`] and [`Policy::fast`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

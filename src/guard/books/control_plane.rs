@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_core::{
     evidence::{ServerEvidence, ServerId},
     plan::{Finding, Kind},
-    policy::Policy,
+    policy::{Mode, Policy},
     time::{Moment, Span},
     verdict::survey,
 };
@@ -26,6 +26,7 @@ use crate::{
         marks::conditions,
     },
     guard::world::World,
+    valve::remote::Gate,
 };
 
 /// How long a finding about an API server is told after it was last made.
@@ -80,7 +81,10 @@ impl Survey {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             expected_servers: world.expected_servers.last().copied(),
             conditions: timed(
-                vec![self.ready(world)],
+                [self.ready(world)]
+                    .into_iter()
+                    .chain(gating(world))
+                    .collect(),
                 before.unwrap_or_default(),
                 record.metadata.generation,
                 world.now,
@@ -118,7 +122,9 @@ impl Survey {
             .values()
             .map(|(finding, _)| finding)
             .max_by_key(|one| one.severity);
+        let unread = world.unread();
         let (holds, reason, message) = match worst {
+            _ if !unread.is_empty() => (false, "EvidenceAbsent", unread.join("; ")),
             Some(worst) => (false, worst.rule.name(), sentence(worst)),
             None if seen < expected => (
                 false,
@@ -138,6 +144,34 @@ impl Survey {
             message,
         }
     }
+}
+
+/// Whether pods of unapproved revisions come back gated, where they should.
+fn gating(world: &World) -> Option<Said> {
+    if world.ceiling < Mode::Enforce {
+        return None;
+    }
+    let (holds, reason, message) = match world.gate.as_ref()? {
+        Ok(Gate::InForce) => (
+            true,
+            "InForce",
+            "pods of unapproved revisions come back gated".to_owned(),
+        ),
+        Ok(Gate::Open { .. }) => (
+            false,
+            "NotInForce",
+            "pods of unapproved revisions come back ungated: see that the policy weir-gate, its \
+             bindings and the Valve `cluster` exist (deploy/, deploy/enforce/)"
+                .to_owned(),
+        ),
+        Err(why) => (false, "NotKnown", why.to_string()),
+    };
+    Some(Said {
+        kind: conditions::GATING,
+        holds,
+        reason: reason.to_owned(),
+        message,
+    })
 }
 
 fn sentence(finding: &Finding) -> String {
@@ -162,3 +196,6 @@ fn started_at(millis: u64) -> Option<Time> {
 const fn millis(latency: f64) -> u32 {
     latency.round() as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,7 @@ impl Play {
                 servers: BTreeMap::from([(server, calm())]),
                 expected_servers: Reading::Fresh(1),
                 addresses: Reading::Fresh(["172.16.0.1:6443".to_owned()].into()),
+                gate: None,
                 ceiling,
                 leads: true,
             },

@@ -1,0 +1,188 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use weir_core::{
+    evidence::{Flow, Latency, Process, Reading},
+    time::Span,
+};
+
+use super::*;
+use crate::{api::SINGLETON, observe::Cluster};
+
+fn absent<T>() -> Reading<T> {
+    Reading::Absent {
+        why: "nobody looked".to_owned(),
+    }
+}
+
+fn world(servers: u16) -> World {
+    let id = |number| ServerId {
+        address: format!("172.16.0.{number}:6443"),
+        started: Some(1_700_000_000_000),
+    };
+    World {
+        now: Moment::from_millis(1_800_000_000_000),
+        cluster: Cluster {
+            daemon_sets: Reading::Fresh(Arc::default()),
+            namespaces: Reading::Fresh(Arc::default()),
+            policies: Reading::Fresh(Arc::default()),
+            rollouts: Reading::Fresh(Arc::default()),
+            valve: Reading::Fresh(None),
+            control_plane: Reading::Fresh(None),
+            nodes: absent(),
+            pods: BTreeMap::new(),
+        },
+        servers: (1..=servers).map(|number| (id(number), calm())).collect(),
+        expected_servers: Reading::Fresh(2),
+        addresses: Reading::Fresh(BTreeSet::new()),
+        gate: None,
+        ceiling: Mode::Enforce,
+        leads: true,
+    }
+}
+
+fn calm() -> ServerEvidence {
+    ServerEvidence {
+        latency: Reading::Fresh(Latency {
+            p50_ms: 4.6,
+            max_ms: 9.0,
+            probes: 5,
+            failed: 0,
+            refused: 0,
+            failure: None,
+            baseline_p50_ms: Some(5.0),
+        }),
+        flow: Reading::Fresh(Flow {
+            queued: 0.0,
+            in_queue: 0.0,
+            mean_wait_ms: 0.0,
+            rejected_per_second: 0.0,
+            worst_level: None,
+        }),
+        process: Reading::Fresh(Process {
+            cpu_cores: 0.1,
+            cpu_limit_cores: Some(2.0),
+            resident_bytes: 600e6,
+            resident_growth_per_second: 0.0,
+            resident_before_bytes: 600e6,
+            inflight: 3.0,
+        }),
+        restarted: None,
+    }
+}
+
+fn slow(world: &mut World) {
+    let server = world.servers.values_mut().next().unwrap();
+    if let Reading::Fresh(latency) = &mut server.latency {
+        latency.p50_ms = 900.0;
+    }
+}
+
+fn status(survey: &mut Survey, world: &World) -> ControlPlaneStatus {
+    survey.look(world);
+    let record = ControlPlane::new(SINGLETON, crate::api::ControlPlaneSpec {});
+    survey.status(world, Count::default(), &record)
+}
+
+/// Status and reason of a condition, such as `True Quiet`; `none` if there is no such.
+fn condition(status: &ControlPlaneStatus, kind: &str) -> String {
+    let mut conditions = status.conditions.iter();
+    let one = conditions.find(|one| one.type_ == kind);
+    one.map_or("none".to_owned(), |one| {
+        format!("{} {}", one.status, one.reason)
+    })
+}
+
+#[test]
+fn calm_servers_are_quiet_and_their_latency_is_told_in_whole_milliseconds() {
+    let status = status(&mut Survey::default(), &world(2));
+    assert_eq!(condition(&status, "Ready"), "True Quiet");
+    assert!(
+        status
+            .servers
+            .iter()
+            .all(|one| one.state == ServerState::Quiet)
+    );
+    assert_eq!(status.servers[0].latency_ms, Some(5));
+}
+
+#[test]
+fn a_server_that_suffered_suffers_on_for_a_while() {
+    let mut survey = Survey::default();
+    let mut world = world(2);
+    slow(&mut world);
+    let said = status(&mut survey, &world);
+    assert_eq!(condition(&said, "Ready"), "False LatencyRegressed");
+    assert_eq!(said.servers[0].state, ServerState::Suffering);
+    assert_eq!(said.servers[1].state, ServerState::Quiet);
+
+    for server in world.servers.values_mut() {
+        *server = calm();
+    }
+    world.now = world.now + Span::from_secs(29);
+    assert_eq!(
+        status(&mut survey, &world).servers[0].state,
+        ServerState::Suffering
+    );
+    world.now = world.now + Span::from_secs(1);
+    assert_eq!(
+        status(&mut survey, &world).servers[0].state,
+        ServerState::Quiet
+    );
+}
+
+#[test]
+fn a_server_that_is_not_seen_is_not_called_quiet() {
+    let mut world = world(2);
+    world.servers.values_mut().next().unwrap().latency = absent();
+    let said = status(&mut Survey::default(), &world);
+    assert_eq!(said.servers[0].state, ServerState::Unseen);
+    assert!(
+        said.servers[0]
+            .why
+            .as_ref()
+            .unwrap()
+            .contains("nobody looked")
+    );
+    assert_eq!(condition(&said, "Ready"), "False EvidenceAbsent");
+}
+
+#[test]
+fn what_weir_may_not_read_is_named() {
+    let mut world = world(2);
+    world.cluster.daemon_sets = Reading::Absent {
+        why: "daemonsets.apps is forbidden".to_owned(),
+    };
+    let said = status(&mut Survey::default(), &world);
+    assert_eq!(condition(&said, "Ready"), "False EvidenceAbsent");
+    assert!(
+        said.conditions[0]
+            .message
+            .contains("daemonsets.apps is forbidden")
+    );
+}
+
+#[test]
+fn fewer_servers_than_there_should_be_are_not_quiet() {
+    for seen in [0, 1] {
+        let said = status(&mut Survey::default(), &world(seen));
+        assert_eq!(condition(&said, "Ready"), "False ServersMissing");
+    }
+}
+
+#[test]
+fn whether_the_gate_is_in_force_is_told_where_it_should_be() {
+    let mut world = world(2);
+    let gating = |world: &World| condition(&status(&mut Survey::default(), world), "Gating");
+    assert_eq!(gating(&world), "none");
+    world.gate = Some(Ok(Gate::InForce));
+    assert_eq!(gating(&world), "True InForce");
+    world.gate = Some(Ok(Gate::Open {
+        namespaces: true,
+        templates: false,
+    }));
+    assert_eq!(gating(&world), "False NotInForce");
+    world.gate = Some(Err(Arc::from("pods is forbidden")));
+    assert_eq!(gating(&world), "False NotKnown");
+    world.ceiling = Mode::Shadow;
+    assert_eq!(gating(&world), "none");
+}
