@@ -268,6 +268,46 @@ fn weir_is_installed_from_the_repositorys_manifests() -> Result<()> {
     })
 }
 
+#[test]
+fn weir_runs_under_its_own_account_and_is_killed_stopped_and_restarted() -> Result<()> {
+    inside!(async {
+        let world = World::start(&WorldSpec {
+            audit: true,
+            ..WorldSpec::bare()
+        })
+        .await?;
+        let early = world.start_weir(Ceiling::Shadow, &[]).await;
+        let early = format!("{:#}", early.expect_err("it is not installed").root_cause());
+        assert!(early.contains("not found"), "{early}");
+        world.install_weir(Ceiling::Shadow).await?;
+        let weir = world.start_weir(Ceiling::Shadow, &[]).await?;
+        let second = world.start_weir(Ceiling::Shadow, &[]).await?;
+        assert_ne!(weir.listen, second.listen);
+        assert!(weir.program.peak_resident_bytes()? > 1 << 20);
+        weir.program.kill()?;
+        assert!(!weir.program.is_running()?);
+        weir.program.restart()?;
+        weir.listening().await?;
+        let took = second.program.stop(Duration::from_secs(20)).await?;
+        println!("Weir ends {took:?} after SIGTERM");
+        let requests = world.weir_requests()?;
+        assert!(
+            requests
+                .iter()
+                .all(|one| one.user_agent.starts_with("weir/")),
+            "{requests:?}"
+        );
+        assert!(
+            !requests.is_empty(),
+            "Weir has asked the API servers nothing"
+        );
+        let wrong = world.start_weir(Ceiling::Shadow, &["--no-such-flag"]).await;
+        let wrong = wrong.expect_err("the flag is unknown").to_string();
+        assert!(wrong.contains("--no-such-flag"), "{wrong}");
+        world.check()
+    })
+}
+
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
