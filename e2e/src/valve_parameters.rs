@@ -1,7 +1,8 @@
-//! A ConfigMap or a custom resource as the gate policy's parameters: both, on real API servers.
+//! A ConfigMap, a custom resource or the namespace as the gate policy's parameters: each of them, on
+//! real API servers.
 //!
-//! The policy is the one that ships; for a ConfigMap only the words that read the parameters are
-//! exchanged. Each figure comes from dry runs of pod creation, which pass the same admission as any
+//! The policy is the one that ships, for a custom resource; for the others only the words that read
+//! the parameters are exchanged. Each figure comes from dry runs of pod creation, which pass the same admission as any
 //! pod and leave nothing behind.
 
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::world::{World, WorldSpec};
 mod kind;
 mod probe;
 mod report;
+mod reword;
 
 pub use kind::Kind;
 use probe::{Answer, Probe};
@@ -48,7 +50,7 @@ const THEIRS: &str = include_str!("valve_parameters/theirs.yaml");
 /// Everything that was measured.
 #[derive(Debug)]
 pub struct Figures {
-    /// Both kinds.
+    /// Each kind.
     pub kinds: Vec<KindFigures>,
     /// What a pod creation costs.
     pub latency: Latency,
@@ -105,6 +107,8 @@ pub struct Latency {
     pub others: (f64, f64),
     /// With the policy, of an approved revision.
     pub approved: (f64, f64),
+    /// The same, with the approval in the namespace's annotations.
+    pub approved_in_namespace: (f64, f64),
     /// With the policy, gated.
     pub gated: (f64, f64),
 }
@@ -112,7 +116,7 @@ pub struct Latency {
 /// Measures everything. Must be called inside the world's namespaces.
 pub async fn measure() -> Result<Figures> {
     let mut kinds = Vec::new();
-    for kind in [Kind::ConfigMap, Kind::CustomResource] {
+    for kind in [Kind::ConfigMap, Kind::CustomResource, Kind::Namespace] {
         kinds.push(
             measure_kind(kind)
                 .await
@@ -268,10 +272,17 @@ async fn measure_latency() -> Result<Latency> {
     expect(&probe, Answer::Open).await?;
     let approved = sample(&probe, LATENCY_PODS).await?;
     let others = sample(&probe.elsewhere(), LATENCY_PODS).await?;
+    drop(with);
+    let with = World::start(&WorldSpec::bare()).await?;
+    let probe = Probe::new(&with).await?;
+    activate(&with, Kind::Namespace, &probe).await?;
+    Kind::Namespace.approve(&with, &probe::key()).await?;
+    expect(&probe, Answer::Open).await?;
     Ok(Latency {
         none,
         others,
         approved,
+        approved_in_namespace: sample(&probe, LATENCY_PODS).await?,
         gated,
     })
 }

@@ -1,15 +1,17 @@
-//! The two kinds of parameters: what to install and write for each.
+//! The kinds of parameters: what to install and write for each.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
 };
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, CustomResourceExt};
 use serde_json::{Value, json};
 use weir::api::{SINGLETON, Valve, ValveSpec};
 
+use super::probe::ENROLLED;
+use super::reword;
 use crate::world::World;
 
 /// Where the ConfigMap is.
@@ -22,6 +24,8 @@ pub enum Kind {
     ConfigMap,
     /// Weir's own type.
     CustomResource,
+    /// No object of its own: annotations of the pod's namespace, which API servers watch anyway.
+    Namespace,
 }
 
 impl Kind {
@@ -60,6 +64,7 @@ impl Kind {
                     .create(&PostParams::default(), &map)
                     .await?;
             }
+            Self::Namespace => annotate(world, reword::ADOPTED, json!("true")).await?,
             Self::CustomResource => {
                 let spec = ValveSpec {
                     adopted: true,
@@ -93,6 +98,7 @@ impl Kind {
                     .patch(SINGLETON, &parameters, &patch)
                     .await?;
             }
+            Self::Namespace => annotate(world, &reword::annotation(key), note).await?,
             Self::CustomResource => {
                 let patch = Patch::Merge(json!({ "spec": { "approved": { key: note } } }));
                 let valves: Api<Valve> = Api::all(world.client());
@@ -106,11 +112,10 @@ impl Kind {
     pub(super) async fn bind(self, world: &World) -> Result<()> {
         for mut binding in shipped_bindings()? {
             let spec = binding.spec.as_mut().context("a binding has a spec")?;
-            let parameters = spec
-                .param_ref
-                .as_mut()
-                .context("a binding names parameters")?;
-            parameters.namespace = (self == Self::ConfigMap).then(|| NAMESPACE.to_owned());
+            spec.param_ref = spec.param_ref.take().filter(|_| self != Self::Namespace);
+            if let (Self::ConfigMap, Some(parameters)) = (self, &mut spec.param_ref) {
+                parameters.namespace = Some(NAMESPACE.to_owned());
+            }
             bindings(world)
                 .create(&PostParams::default(), &binding)
                 .await?;
@@ -133,29 +138,11 @@ impl Kind {
     fn policy(self) -> Result<MutatingAdmissionPolicy> {
         let mut policy: MutatingAdmissionPolicy =
             serde_saphyr::from_str(include_str!("../../../deploy/gate-policy.yaml"))?;
-        if self == Self::ConfigMap {
-            let spec = policy.spec.as_mut().context("the policy has a spec")?;
-            let kind = spec
-                .param_kind
-                .as_mut()
-                .context("the policy has parameters")?;
-            kind.api_version = Some("v1".to_owned());
-            kind.kind = Some("ConfigMap".to_owned());
-            for condition in spec.match_conditions.iter_mut().flatten() {
-                condition.expression = condition
-                    .expression
-                    .replace(
-                        "params.spec.adopted == true",
-                        "params.data.adopted == 'true'",
-                    )
-                    .replace("params.spec.adopted", "params.data.adopted")
-                    .replace(
-                        "has(params.spec) && has(params.spec.approved)",
-                        "has(params.data)",
-                    )
-                    .replace("params.spec.approved", "params.data")
-                    .replace("params.spec", "params.data");
-            }
+        let spec = policy.spec.as_mut().context("the policy has a spec")?;
+        match self {
+            Self::ConfigMap => reword::for_config_map(spec)?,
+            Self::CustomResource => {}
+            Self::Namespace => reword::for_namespace(spec)?,
         }
         Ok(policy)
     }
@@ -165,6 +152,14 @@ impl Kind {
 fn shipped_bindings() -> Result<Vec<MutatingAdmissionPolicyBinding>> {
     let manifest = include_str!("../../../deploy/enforce/gate-bindings.yaml");
     Ok(serde_saphyr::from_multiple(manifest)?)
+}
+
+async fn annotate(world: &World, annotation: &str, value: Value) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(world.client());
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { annotation: value } } }));
+    let parameters = PatchParams::default();
+    namespaces.patch(ENROLLED, &parameters, &patch).await?;
+    Ok(())
 }
 
 fn config_maps(world: &World) -> Api<ConfigMap> {

@@ -16,7 +16,7 @@ const UID: &str = "11111111-2222-3333-4444-555555555555";
 const HASH: &str = "measured";
 
 /// The enrolled namespace, and one that is not.
-const ENROLLED: &str = "enrolled";
+pub(super) const ENROLLED: &str = "enrolled";
 const ELSEWHERE: &str = "elsewhere";
 
 /// Concurrent creations of others' objects.
