@@ -5,7 +5,7 @@
 //! - [`conditions`]: what is so, as KEP-1623 and kstatus read it.
 //! - [`rollout`]: a GuardedRollout.
 //! - [`policy`]: a RolloutPolicy's status.
-//! - [`control_plane`]: the one ControlPlane.
+//! - [`mod@control_plane`]: the one ControlPlane.
 
 mod conditions;
 mod control_plane;
