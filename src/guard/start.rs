@@ -21,12 +21,19 @@ use super::{
     tick::{Channels, Guard},
 };
 use crate::{
-    act::{enact::Hands, events::Messenger, permit::Permit, record::Recorder, tally::Tally},
+    act::{
+        enact::Hands,
+        events::Messenger,
+        permit::{LeadershipView, Permit},
+        record::Recorder,
+        tally::Tally,
+    },
     client::{Budget, ClientError, Clients},
     clock::Clock,
     config::Config,
     observe::Observers,
     serve::{self, ListenError},
+    snapshot::Snapshot,
     tasks::{TaskEnded, Tasks},
 };
 
@@ -67,48 +74,24 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         "Weir begins"
     );
 
-    let mut tasks = Tasks::default();
     let lease = LeaseName {
         namespace: config.namespace.clone(),
         name: config.lease_name,
         identity: identity.clone(),
     };
-    let (keeper, leadership, hand_back) = Keeper::new(clients.lease(), clock, lease);
-    let permit = Permit::new(leadership.clone(), clock);
-    let tally = Arc::new(Tally::default());
-
-    let (books, to_record) = watch::channel(Arc::default());
-    let recorder = Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
-    tasks.start("recorder", recorder.run(to_record));
-    let (messenger, teller) =
-        Messenger::new(clients.api(), &identity, permit.clone(), Arc::clone(&tally));
-    tasks.start("messenger", messenger.run());
+    let mut tasks = Tasks::default();
     let (snapshots, to_serve) = watch::channel(None);
     tasks.start("server", serve::serve(listener, to_serve, clock));
-
-    let (inspector, gate) = Inspector::new(clients.api(), permit.clone());
-    let guard = Guard {
+    let (keeper, leadership, hand_back) = Keeper::new(clients.lease(), clock, lease);
+    let permit = Permit::new(leadership.clone(), clock);
+    let parts = Parts {
         ceiling,
-        observers: Observers::start(&clients, &config.namespace, &mut tasks),
-        hands: Hands {
-            api: clients.api(),
-            releases: clients.releases(),
-            permit: permit.clone(),
-        },
-        leadership,
-        gate,
         clients,
-        tally,
-        channels: Channels {
-            books,
-            teller,
-            snapshots,
-        },
+        permit: permit.clone(),
+        leadership,
     };
+    let guard = parts.guard(&config.namespace, &identity, snapshots, &mut tasks);
     tasks.start("loop", guard.run());
-    if ceiling == Mode::Enforce {
-        tasks.start("inspector", inspector.run());
-    }
     let hand_back = if ceiling > Mode::Observe {
         tasks.start("lease", keeper.run());
         Some(hand_back)
@@ -124,6 +107,62 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             info!(signal, "Weir ends");
             end(&permit, hand_back).await;
             Ok(())
+        }
+    }
+}
+
+/// What all parts of the operator are made with.
+struct Parts {
+    ceiling: Mode,
+    clients: Clients,
+    permit: Permit,
+    leadership: LeadershipView,
+}
+
+impl Parts {
+    /// Starts everything that observes and acts, and puts the loop between.
+    fn guard(
+        self,
+        namespace: &str,
+        identity: &str,
+        snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+        tasks: &mut Tasks,
+    ) -> Guard {
+        let Self {
+            ceiling,
+            clients,
+            permit,
+            leadership,
+        } = self;
+        let tally = Arc::new(Tally::default());
+        let (books, to_record) = watch::channel(Arc::default());
+        let clock = clients.clock();
+        let recorder = Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
+        tasks.start("recorder", recorder.run(to_record));
+        let (messenger, teller) =
+            Messenger::new(clients.api(), identity, permit.clone(), Arc::clone(&tally));
+        tasks.start("messenger", messenger.run());
+        let (inspector, gate) = Inspector::new(clients.api(), permit.clone());
+        if ceiling == Mode::Enforce {
+            tasks.start("inspector", inspector.run());
+        }
+        Guard {
+            ceiling,
+            observers: Observers::start(&clients, namespace, tasks),
+            hands: Hands {
+                api: clients.api(),
+                releases: clients.releases(),
+                permit,
+            },
+            leadership,
+            gate,
+            clients,
+            tally,
+            channels: Channels {
+                books,
+                teller,
+                snapshots,
+            },
         }
     }
 }
