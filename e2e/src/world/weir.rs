@@ -259,9 +259,11 @@ pub fn weir_binary() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(is_inside().then_some("--quiet"))
+        // With this package beside it, so that both are built from the same dependencies, once.
         .args([
             "build",
             "--package=weir",
+            "--package=weir-e2e",
             "--bin=weir",
             "--profile",
             name,
