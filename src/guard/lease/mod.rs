@@ -22,8 +22,9 @@ use crate::{
     tasks::TaskError,
 };
 
-/// Between renewals: a quarter of the lease's duration, and one write in ten seconds.
-const RENEW: Duration = Duration::from_secs(10);
+/// Between renewals: less than a third of the lease's duration, and so far apart that the idle budget
+/// of one write in ten seconds has room for what else is written now and then.
+const RENEW: Duration = Duration::from_secs(12);
 /// After a failure, plus up to as much again so that replicas do not ask in unison.
 const RETRY: Duration = Duration::from_secs(2);
 /// No request of the lease may take longer: well below what separates writing from losing it.
