@@ -217,7 +217,8 @@ pub struct Harm {
             .reason(Reason::FieldValueInvalid)
     )]
     pub restart_quiet: Option<Duration>,
-    /// How long a harm must have been gone before the rollout goes on.
+    /// How long a harm must have been gone before the rollout goes on. It doubles each time that
+    /// harm comes back, up to 32 times, until clean waves have made up for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')")

@@ -68,7 +68,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let identity = identity(&config.name, clock);
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        mode = ?ceiling,
+        mode = ceiling.name(),
         identity,
         listen = %config.listen,
         "Weir begins"

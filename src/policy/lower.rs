@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use weir_core::{
-    policy::{HarmLimits, PodLimits, Policy, Required},
+    policy::{HarmLimits, PodLimits, Policy, Required, Servers},
     time::Span,
 };
 
@@ -207,7 +207,7 @@ impl Reader {
             return;
         };
         if self.allows("required.apiServers", servers, &(1..=32), u32::to_string) {
-            limits.servers = Some(*servers);
+            limits.servers = Servers::Stated(*servers);
         }
     }
 

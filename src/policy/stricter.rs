@@ -1,6 +1,6 @@
 //! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
 
-use weir_core::policy::{HarmLimits, PodLimits, Policy, Required};
+use weir_core::policy::{HarmLimits, PodLimits, Policy, Required, Servers};
 
 /// The stricter of both in every field. Where no order exists (what waves are spread over), the
 /// first one's value is kept; the caller says so.
@@ -74,14 +74,22 @@ fn stricter_pods(first: &PodLimits, second: &PodLimits) -> PodLimits {
     }
 }
 
-/// A stated number exists to allow fewer API servers than the cluster says there are, so stating
-/// none is the stricter.
 fn stricter_required(first: &Required, second: &Required) -> Required {
     let Required { servers } = second;
     Required {
-        servers: first
-            .servers
-            .zip(*servers)
-            .map(|(one, other)| one.max(other)),
+        servers: stricter_servers(first.servers, *servers),
+    }
+}
+
+/// A person's number counts for the policy that states it: beside one that wants as many as the
+/// cluster says, both must be there.
+fn stricter_servers(first: Servers, second: Servers) -> Servers {
+    use Servers::{AsFound, Stated};
+    match (first, second) {
+        (Stated(one), Stated(other)) => Stated(one.max(other)),
+        (AsFound { at_least: one }, AsFound { at_least: other } | Stated(other))
+        | (Stated(one), AsFound { at_least: other }) => AsFound {
+            at_least: one.max(other),
+        },
     }
 }

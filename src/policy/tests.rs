@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use weir_core::{policy::Policy, time::Span};
+use weir_core::{
+    policy::{Policy, Servers},
+    time::Span,
+};
 
 use super::{forms::Form, stricter::stricter, *};
 use crate::api::{
@@ -84,7 +87,9 @@ fn every_field_overrides_the_preset() {
             schedule_within: Span::from_secs(180),
             ready_within: Span::from_secs(3600),
         },
-        required: weir_core::policy::Required { servers: Some(5) },
+        required: weir_core::policy::Required {
+            servers: Servers::Stated(5),
+        },
         starving_per_ten_minutes: 0.04,
     };
     assert_eq!(lowered, expected);
@@ -362,9 +367,16 @@ fn fewer_required_api_servers_are_only_enough_if_every_policy_says_so() {
         let lowered = |required| lower(&spec(json!({ "required": required }))).unwrap();
         stricter(&lowered(one), &lowered(other)).required.servers
     };
-    assert_eq!(servers(json!({}), json!({ "apiServers": 1 })), None);
+    assert_eq!(
+        servers(json!({}), json!({ "apiServers": 1 })),
+        Servers::AsFound { at_least: 1 }
+    );
+    assert_eq!(
+        servers(json!({ "apiServers": 3 }), json!({})),
+        Servers::AsFound { at_least: 3 }
+    );
     assert_eq!(
         servers(json!({ "apiServers": 2 }), json!({ "apiServers": 1 })),
-        Some(2)
+        Servers::Stated(2)
     );
 }

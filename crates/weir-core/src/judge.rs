@@ -48,6 +48,7 @@ pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment
         census: &census,
         mode: Mode::Enforce,
         target,
+        clear_after: waves::clear_after(policy, history.progress),
         now,
     };
     let verdict = verdict::examine(&scene, &history);
@@ -76,6 +77,7 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
         census: &census,
         mode: Mode::Shadow,
         target,
+        clear_after: waves::clear_after(policy, history.progress),
         now,
     };
     let verdict = verdict::examine(&scene, &history);

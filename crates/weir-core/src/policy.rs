@@ -70,7 +70,8 @@ pub struct HarmLimits {
     pub memory_growth_floor_bytes: f64,
     /// How long after an API server's restart nothing is let through.
     pub restart_quiet: Span,
-    /// How long a harm must have been gone before it counts as cleared.
+    /// How long a harm must have been gone before it counts as cleared, at the first hold; twice as
+    /// long at each further one, up to 32 times, until clean waves have made up for it.
     pub clear_after: Span,
 }
 
@@ -89,8 +90,20 @@ pub struct PodLimits {
 /// What must be known, and how freshly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Required {
-    /// API server instances that must be seen; if none is stated, as many as the cluster says.
-    pub servers: Option<u32>,
+    /// API server instances that must be seen.
+    pub servers: Servers,
+}
+
+/// How many API server instances must be seen; one always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Servers {
+    /// As many as the cluster says there are, which must be known, and no fewer than this.
+    AsFound {
+        /// Instances, whatever the cluster says.
+        at_least: u32,
+    },
+    /// As many as a person says there are.
+    Stated(u32),
 }
 
 impl Policy {
@@ -133,7 +146,9 @@ impl Policy {
                 schedule_within: Span::from_secs(120),
                 ready_within: Span::from_secs(300),
             },
-            required: Required { servers: None },
+            required: Required {
+                servers: Servers::AsFound { at_least: 1 },
+            },
             starving_per_ten_minutes: 0.01,
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     plan::{Finding, Kind, Rule, Severity},
     policy::{Mode, Policy},
     soak::{self, Seen},
-    time::Moment,
+    time::{Moment, Span},
 };
 
 /// A fault of one API server.
@@ -55,6 +55,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) mode: Mode,
     /// The width that the waves so far allow.
     pub(crate) target: u32,
+    /// How long a harm must have been gone before it counts as cleared, after the holds so far.
+    pub(crate) clear_after: Span,
     pub(crate) now: Moment,
 }
 
@@ -110,11 +112,11 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
         .any(|finding| finding.rule.kind() == Kind::Evidence);
     let seen = if blind { Seen::Blind } else { Seen::Disturbed };
     let quiet = soak::quiet_since(history, seen, scene.now);
-    let limits = &scene.policy.harm;
 
     let mut standing = standing::found(&history.standing, &findings, scene.now);
-    let lingering = standing::lingering(&history.standing, &findings, limits, quiet);
-    findings.extend(lingering.iter().map(|harm| standing::told(harm, limits)));
+    let lingering = standing::lingering(&history.standing, &findings, scene.clear_after, quiet);
+    let told = |harm| standing::told(harm, scene.clear_after);
+    findings.extend(lingering.iter().map(told));
     standing.extend(lingering);
     standing.sort_by(|a, b| by_rule(&a.finding, &b.finding));
     Verdict {
@@ -147,6 +149,7 @@ pub fn survey<'a>(
         census: &census,
         mode: Mode::Observe,
         target: 0,
+        clear_after: policy.harm.clear_after,
         now,
     };
     let found = |server: &Server<'_>| {

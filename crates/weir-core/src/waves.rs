@@ -17,10 +17,14 @@ use crate::{
     census::{self, Case, Census, Member, share, whole},
     history::Progress,
     policy::Policy,
+    time::Span,
 };
 
 /// Below this a halved pace changes nothing more in any cluster.
 const SLOWEST_PACE: f64 = 1.0 / 64.0;
+
+/// The pace while a rollout is held for the first time.
+const PACE_OF_FIRST_HOLD: f64 = 0.5;
 
 /// What a clean wave adds to the pace: four clean waves make up for everything.
 const PACE_RECOVERED: f64 = 0.25;
@@ -60,7 +64,7 @@ pub(crate) fn begun(progress: Progress, target: u32) -> Progress {
 /// the wave is withdrawn, and the step halves, unless nothing was out that could have harmed.
 pub(crate) fn held(progress: Progress, width: u32) -> Progress {
     let pace = if width > 0 {
-        (progress.pace / 2.0).max(SLOWEST_PACE)
+        (progress.pace * PACE_OF_FIRST_HOLD).max(SLOWEST_PACE)
     } else {
         progress.pace
     };
@@ -69,6 +73,15 @@ pub(crate) fn held(progress: Progress, width: u32) -> Progress {
         pace,
         ..progress
     }
+}
+
+/// How long a harm must have been gone before the rollout goes on.
+///
+/// It doubles with each hold that follows another without clean waves in between: agents that act
+/// on a period harm, rest and harm again, and a quiet shorter than their period shows nothing.
+pub(crate) fn clear_after(policy: &Policy, progress: Progress) -> Span {
+    let repeated = (PACE_OF_FIRST_HOLD / progress.pace).max(1.0);
+    policy.harm.clear_after.times(repeated)
 }
 
 /// How many pods may be let through now.

@@ -115,7 +115,7 @@ async fn count(leases: &Api<Lease>, clock: Clock) -> Result<u32, String> {
     match u32::try_from(count) {
         Ok(0) | Err(_) => Err(format!(
             "no API server keeps an identity Lease in {NAMESPACE}: state in the policy how many \
-             there are (required.servers)"
+             there are (required.apiServers)"
         )),
         Ok(count) => Ok(count),
     }

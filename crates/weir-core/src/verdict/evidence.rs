@@ -4,6 +4,7 @@ use super::{Scene, servers::Server};
 use crate::{
     evidence::{Reading, ServerEvidence},
     plan::{Finding, Rule},
+    policy::Servers,
     time::Span,
 };
 
@@ -84,15 +85,16 @@ pub(super) fn evidence_absent(scene: &Scene<'_>) -> Vec<Finding> {
 /// Fewer API servers are seen than there should be.
 pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
     let seen = scene.evidence.servers.len();
-    let stated = scene.policy.required.servers;
-    let wanted = stated
-        .or(scene.evidence.expected_servers.fresh().copied())
-        .unwrap_or(0)
-        .max(1);
+    let found = scene.evidence.expected_servers.fresh().copied();
+    let (required, found) = match scene.policy.required.servers {
+        Servers::Stated(required) => (required, 0),
+        Servers::AsFound { at_least } => (at_least, found.unwrap_or(0)),
+    };
+    let wanted = required.max(found).max(1);
     if seen >= wanted as usize {
         return Vec::new();
     }
-    let (by, clears) = if stated.is_some() {
+    let (by, clears) = if required > found {
         (
             "the policy requires",
             "all are seen, or the policy's required.apiServers is less".to_owned(),
@@ -144,8 +146,8 @@ fn rollout_gaps<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a str, Gap)
     let rollout = &scene.evidence.rollout;
     // A person who stated the number has answered this question.
     let expected = match scene.policy.required.servers {
-        Some(_) => None,
-        None => gap(&scene.evidence.expected_servers),
+        Servers::Stated(_) => None,
+        Servers::AsFound { .. } => gap(&scene.evidence.expected_servers),
     };
     let own = [
         ("pods", gap(&rollout.pods)),

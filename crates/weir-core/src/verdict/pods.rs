@@ -65,7 +65,7 @@ fn out_of_order(
     );
     let clears = format!(
         "at most {tolerated} have been so for {}: mend or delete the pods",
-        scene.policy.harm.clear_after
+        scene.clear_after
     );
     let finding = Finding::hold(rule, PODS, evidence, clears);
     vec![if number > tolerated {

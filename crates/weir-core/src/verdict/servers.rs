@@ -75,7 +75,7 @@ pub(super) fn latency_regressed(scene: &Scene<'_>, server: &Server<'_>) -> Optio
         format!(
             "the median has been below {limit:.0} ms, with fewer than {FAILED_PROBES} probes failed, \
              for {}",
-            scene.policy.harm.clear_after
+            scene.clear_after
         ),
     ))
 }
@@ -111,7 +111,7 @@ pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<
         ),
         format!(
             "fewer than {limit:.1} have been queued for {}",
-            scene.policy.harm.clear_after
+            scene.clear_after
         ),
     ))
 }
@@ -142,7 +142,7 @@ pub(super) fn rejecting(scene: &Scene<'_>, server: &Server<'_>) -> Option<Findin
         format!(
             "fewer than {limit:.1} a second, and fewer than {FAILED_PROBES} probes, have been refused \
              for {}",
-            scene.policy.harm.clear_after
+            scene.clear_after
         ),
     ))
 }
@@ -169,7 +169,7 @@ pub(super) fn memory_climbing(scene: &Scene<'_>, server: &Server<'_>) -> Option<
             format!(
                 "it has grown by less than {:.0} MiB over the memory window for {}",
                 limit / MIB,
-                limits.clear_after
+                scene.clear_after
             ),
         )
     })

@@ -6,7 +6,6 @@
 use crate::{
     history::Standing,
     plan::{Finding, Kind, Rule, Severity},
-    policy::HarmLimits,
     time::{Moment, Span},
 };
 
@@ -34,7 +33,7 @@ pub(super) fn found(last: &[Standing], findings: &[Finding], now: Moment) -> Vec
 pub(super) fn lingering(
     last: &[Standing],
     findings: &[Finding],
-    limits: &HarmLimits,
+    clear_after: Span,
     quiet: Span,
 ) -> Vec<Standing> {
     let found = |old: &Finding| {
@@ -48,13 +47,13 @@ pub(super) fn lingering(
             quiet: old.quiet + quiet,
             ..old.clone()
         })
-        .filter(|old| old.quiet < clear_after(old.finding.rule, limits))
+        .filter(|old| old.quiet < needed(old.finding.rule, clear_after))
         .collect()
 }
 
 /// What is told of lingering harm.
-pub(super) fn told(harm: &Standing, limits: &HarmLimits) -> Finding {
-    let wait = clear_after(harm.finding.rule, limits);
+pub(super) fn told(harm: &Standing, clear_after: Span) -> Finding {
+    let wait = needed(harm.finding.rule, clear_after);
     Finding {
         evidence: format!(
             "not seen for {}; before: {}",
@@ -66,11 +65,11 @@ pub(super) fn told(harm: &Standing, limits: &HarmLimits) -> Finding {
 }
 
 /// A restart's rule has a quiet time of its own.
-fn clear_after(rule: Rule, limits: &HarmLimits) -> Span {
+fn needed(rule: Rule, clear_after: Span) -> Span {
     if rule == Rule::ServerRestarted {
         Span::ZERO
     } else {
-        limits.clear_after
+        clear_after
     }
 }
 

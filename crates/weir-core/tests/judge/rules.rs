@@ -3,7 +3,7 @@
 use weir_core::{
     evidence::{Flow, Latency, PodState, Process, Reading, ServerId},
     plan::{Finding, Rule, Severity},
-    policy::Policy,
+    policy::{Policy, Servers},
     time::Span,
 };
 
@@ -337,7 +337,7 @@ fn servers_that_are_not_seen_are_evidence_absent() {
     );
     assert_eq!(finding.evidence, "1 seen (api-a), the cluster has 3");
     let findings = found(|play| {
-        play.policy.required.servers = Some(2);
+        play.policy.required.servers = Servers::Stated(2);
         play.evidence.expected_servers = Reading::Absent {
             why: "no leases".to_owned(),
         };
@@ -349,9 +349,25 @@ fn servers_that_are_not_seen_are_evidence_absent() {
         "API servers",
     );
     assert_eq!(finding.evidence, "1 seen (api-a), the policy requires 2");
+    for (found_by_cluster, evidence) in [
+        (2, "1 seen (api-a), the policy requires 3"),
+        (4, "1 seen (api-a), the cluster has 4"),
+    ] {
+        let findings = found(|play| {
+            play.policy.required.servers = Servers::AsFound { at_least: 3 };
+            play.evidence.expected_servers = Reading::Fresh(found_by_cluster);
+        });
+        let finding = only(
+            findings,
+            Rule::EvidenceAbsent,
+            Severity::Hold,
+            "API servers",
+        );
+        assert_eq!(finding.evidence, evidence);
+    }
     let findings = found(|play| {
         play.evidence.servers.clear();
-        play.policy.required.servers = Some(0);
+        play.policy.required.servers = Servers::Stated(0);
     });
     only(
         findings,

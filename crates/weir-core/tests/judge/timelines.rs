@@ -76,6 +76,36 @@ fn harm_at_the_third_wave_holds_at_once_and_resumes_with_half_the_step() {
     );
 }
 
+/// Agents that poll every 15 s: their harm is gone for 12 s, which is longer than `clearAfter`.
+#[test]
+fn harm_that_comes_back_must_be_gone_for_twice_as_long() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.until("wave 3 soaks", |report| {
+        report.wave == 3 && report.state == State::Soaking
+    });
+    play.story();
+    for _ in 0..8 {
+        play.latency("api-a", 400.0);
+        play.seconds(3);
+        play.latency("api-a", 5.0);
+        play.seconds(12);
+    }
+    play.expect(
+        "
+        28 s: Held 8/8 of 200
+        40 s: Soaking 8/8 of 200
+        43 s: Held 8/8 of 200
+        ",
+    );
+    play.until("it goes on at last", |report| report.wave == 4);
+    play.expect(
+        "
+        155 s: Soaking 8/8 of 200
+        165 s: Progressing 8/10 of 200, release 2
+        ",
+    );
+}
+
 #[test]
 fn harm_within_a_wave_stops_what_is_left_of_it() {
     let mut play = Play::first_rollout(Policy::fast(), 200);

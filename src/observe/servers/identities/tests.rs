@@ -91,5 +91,5 @@ async fn a_refusal_and_a_cluster_without_identities_say_what_to_do() {
          (leases is forbidden)"
     );
     let server = Server::that([page(&[], "")]);
-    assert!(why(polled(&identities, &server, 1).await).contains("required.servers"));
+    assert!(why(polled(&identities, &server, 1).await).contains("required.apiServers"));
 }
