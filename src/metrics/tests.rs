@@ -39,7 +39,7 @@ fn server() -> ServerEvidence {
                 p50_ms: 250.0,
                 max_ms: 900.0,
                 probes: 5,
-                failed: 0,
+                slow: 0,
                 refused: 0,
                 failure: None,
                 baseline_p50_ms: None,

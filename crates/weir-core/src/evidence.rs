@@ -114,6 +114,10 @@ pub struct ServerEvidence {
     pub restarted: Option<Moment>,
 }
 
+/// The objective for API calls that Kubernetes itself states, in milliseconds: the 99th percentile of
+/// calls for one object within a second (kubernetes/community, sig-scalability/slos/api_call_latency.md).
+pub const OBJECTIVE_MS: f64 = 1000.0;
+
 /// Round-trip times of probes through ordinary priority levels, over the short window: the last
 /// five probes. A probe that was not served counts as its time-out, however soon it was refused: its
 /// client is not served either.
@@ -125,9 +129,9 @@ pub struct Latency {
     pub max_ms: f64,
     /// Probes in the short window.
     pub probes: u32,
-    /// Of those, how many failed or timed out.
-    pub failed: u32,
-    /// Of those, how many were refused with 429; not counted among the failed.
+    /// Of those, how many failed, timed out, or took [`OBJECTIVE_MS`] or longer.
+    pub slow: u32,
+    /// Of those, how many were refused with 429; not counted among the slow.
     pub refused: u32,
     /// Why the last of the failed ones failed.
     pub failure: Option<String>,

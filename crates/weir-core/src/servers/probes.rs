@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    evidence::{Latency, Reading},
+    evidence::{Latency, OBJECTIVE_MS, Reading},
     servers::Cadence,
     time::{Moment, Span},
 };
@@ -76,6 +76,14 @@ impl Outcome {
     const fn ms(&self) -> f64 {
         match self {
             Self::Served { ms } | Self::Refused { ms } | Self::Failed { ms, .. } => *ms,
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        match self {
+            Self::Served { ms } => *ms >= OBJECTIVE_MS,
+            Self::Failed { .. } => true,
+            Self::Refused { .. } => false,
         }
     }
 }
@@ -153,7 +161,7 @@ impl Probes {
         Latency {
             max_ms: times.iter().copied().fold(0.0, f64::max),
             probes: count(|_| true),
-            failed: count(|outcome| matches!(outcome, Outcome::Failed { .. })),
+            slow: count(Outcome::is_slow),
             refused: count(|outcome| matches!(outcome, Outcome::Refused { .. })),
             failure,
             baseline_p50_ms: enough.then(|| median(self.quiet.iter().copied().collect())),
@@ -245,8 +253,21 @@ mod tests {
         let latency = probes.latency(at(5), CADENCE);
         let latency = latency.fresh().expect("a probe has just ended");
         assert_eq!((latency.p50_ms, latency.max_ms), (2000.0, 2000.0));
-        assert_eq!((latency.probes, latency.failed, latency.refused), (5, 2, 1));
+        assert_eq!((latency.probes, latency.slow, latency.refused), (5, 2, 1));
         assert_eq!(latency.failure.as_deref(), Some("connection refused"));
+    }
+
+    #[test]
+    fn slow_are_those_that_took_a_second_or_failed() {
+        let probes = probes([
+            served(999),
+            served(1000),
+            failed(),
+            ProbeResult::Refused,
+            served(1),
+        ]);
+        let latency = probes.latency(at(5), CADENCE);
+        assert_eq!(latency.fresh().map(|latency| latency.slow), Some(2));
     }
 
     #[test]

@@ -90,11 +90,11 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
     );
     let restarted = option::weighted(0.1, (0..100_u64).prop_map(Span::from_secs));
     (faults, flows, restarted)
-        .prop_map(|((p50_ms, failed, known), (queued, rejected), restarted)| {
+        .prop_map(|((p50_ms, slow, known), (queued, rejected), restarted)| {
             let mut server = calm();
             if let Reading::Fresh(latency) = &mut server.latency {
                 latency.p50_ms = p50_ms;
-                latency.failed = failed;
+                latency.slow = slow;
                 latency.baseline_p50_ms = known.then_some(5.0);
             }
             if let Reading::Fresh(flow) = &mut server.flow {

@@ -64,7 +64,7 @@ fn nothing_is_found_where_all_is_well() {
 
 #[test]
 fn latency_regressed() {
-    // (median, quiet median, failed): the floor is 100 ms, the factor 5, the objective 1 s.
+    // (median, quiet median, slow or failed): the floor is 100 ms, the factor 5, the objective 1 s.
     let rows = [
         (99.0, Some(5.0), 0, false),
         (100.0, Some(5.0), 0, true),
@@ -77,19 +77,19 @@ fn latency_regressed() {
         (5.0, Some(5.0), 1, false),
         (5.0, Some(5.0), 2, true),
     ];
-    for (p50_ms, baseline_p50_ms, failed, harms) in rows {
+    for (p50_ms, baseline_p50_ms, slow, harms) in rows {
         let findings = latency(|latency| {
             *latency = Latency {
                 p50_ms,
                 baseline_p50_ms,
-                failed,
+                slow,
                 ..latency.clone()
             };
         });
         assert_eq!(
             findings.len(),
             usize::from(harms),
-            "{p50_ms} {baseline_p50_ms:?} {failed}"
+            "{p50_ms} {baseline_p50_ms:?} {slow}"
         );
         if harms {
             only(findings, Rule::LatencyRegressed, Severity::Hold, "api-a");
@@ -100,17 +100,17 @@ fn latency_regressed() {
 #[test]
 fn latency_regressed_tells_its_figures_and_what_clears_it() {
     let findings = latency(|latency| {
-        (latency.p50_ms, latency.max_ms, latency.failed) = (412.0, 2000.0, 1);
+        (latency.p50_ms, latency.max_ms, latency.slow) = (412.0, 2000.0, 1);
         latency.failure = Some("timed out".to_owned());
     });
     assert_eq!(
         findings[0].evidence,
         "median of the last 5 probes 412 ms (limit 100 ms, in quiet times 5 ms), slowest 2000 ms, 1 \
-         failed (timed out)"
+         slower than a second or failed (timed out)"
     );
     assert_eq!(
         findings[0].clears_when,
-        "the median has been below 100 ms, with fewer than 2 probes failed, for 10 s"
+        "the median has been below 100 ms, with fewer than 2 probes slower than a second, for 10 s"
     );
 }
 

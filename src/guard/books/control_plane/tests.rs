@@ -46,7 +46,7 @@ fn calm() -> ServerEvidence {
             p50_ms: 4.6,
             max_ms: 9.0,
             probes: 5,
-            failed: 0,
+            slow: 0,
             refused: 0,
             failure: None,
             baseline_p50_ms: Some(5.0),

@@ -519,7 +519,7 @@ fn calm() -> ServerEvidence {
             p50_ms: 5.0,
             max_ms: 9.0,
             probes: 5,
-            failed: 0,
+            slow: 0,
             refused: 0,
             failure: None,
             baseline_p50_ms: Some(5.0),

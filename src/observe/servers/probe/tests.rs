@@ -216,7 +216,7 @@ async fn a_hung_server_is_told_after_six_seconds_and_asked_by_five_probes_at_onc
     let told = probing.desk.fleet().evidence(&expected, now);
     let latency = told.into_values().next().unwrap().latency;
     let latency = latency.fresh().unwrap();
-    assert_eq!((latency.probes, latency.failed), (2, 2));
+    assert_eq!((latency.probes, latency.slow), (2, 2));
 }
 
 #[test]
