@@ -1,5 +1,5 @@
-//! A ConfigMap, a custom resource or the namespace as the gate policy's parameters: each of them, on
-//! real API servers.
+//! What the gate policy may read approvals from: a ConfigMap, a custom resource, the namespace, or a
+//! role. Each of them, on real API servers.
 //!
 //! The policy is the one that ships, for a custom resource; for the others only the words that read
 //! the parameters are exchanged. Each figure comes from dry runs of pod creation, which pass the same admission as any
@@ -109,6 +109,8 @@ pub struct Latency {
     pub approved: (f64, f64),
     /// The same, with the approval in the namespace's annotations.
     pub approved_in_namespace: (f64, f64),
+    /// The same, with the approval in a role.
+    pub approved_by_role: (f64, f64),
     /// With the policy, gated.
     pub gated: (f64, f64),
 }
@@ -116,7 +118,12 @@ pub struct Latency {
 /// Measures everything. Must be called inside the world's namespaces.
 pub async fn measure() -> Result<Figures> {
     let mut kinds = Vec::new();
-    for kind in [Kind::ConfigMap, Kind::CustomResource, Kind::Namespace] {
+    for kind in [
+        Kind::ConfigMap,
+        Kind::CustomResource,
+        Kind::Namespace,
+        Kind::Role,
+    ] {
         kinds.push(
             measure_kind(kind)
                 .await
@@ -273,18 +280,24 @@ async fn measure_latency() -> Result<Latency> {
     let approved = sample(&probe, LATENCY_PODS).await?;
     let others = sample(&probe.elsewhere(), LATENCY_PODS).await?;
     drop(with);
-    let with = World::start(&WorldSpec::bare()).await?;
-    let probe = Probe::new(&with).await?;
-    activate(&with, Kind::Namespace, &probe).await?;
-    Kind::Namespace.approve(&with, &probe::key()).await?;
-    expect(&probe, Answer::Open).await?;
     Ok(Latency {
         none,
         others,
         approved,
-        approved_in_namespace: sample(&probe, LATENCY_PODS).await?,
+        approved_in_namespace: approved_pods(Kind::Namespace).await?,
+        approved_by_role: approved_pods(Kind::Role).await?,
         gated,
     })
+}
+
+/// What the creation of a pod of an approved revision costs in a world of its own.
+async fn approved_pods(kind: Kind) -> Result<(f64, f64)> {
+    let world = World::start(&WorldSpec::bare()).await?;
+    let probe = Probe::new(&world).await?;
+    activate(&world, kind, &probe).await?;
+    kind.approve(&world, &probe::key()).await?;
+    expect(&probe, Answer::Open).await?;
+    sample(&probe, LATENCY_PODS).await
 }
 
 async fn sample(probe: &Probe, pods: usize) -> Result<(f64, f64)> {

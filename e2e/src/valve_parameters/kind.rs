@@ -5,6 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, CustomResourceExt};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub enum Kind {
     CustomResource,
     /// No object of its own: annotations of the pod's namespace, which API servers watch anyway.
     Namespace,
+    /// No parameters: a role, of an account that nobody uses, whose rights are the approvals.
+    Role,
 }
 
 impl Kind {
@@ -65,6 +68,7 @@ impl Kind {
                     .await?;
             }
             Self::Namespace => annotate(world, reword::ADOPTED, json!("true")).await?,
+            Self::Role => create_role(world).await?,
             Self::CustomResource => {
                 let spec = ValveSpec {
                     adopted: true,
@@ -99,6 +103,12 @@ impl Kind {
                     .await?;
             }
             Self::Namespace => annotate(world, &reword::annotation(key), note).await?,
+            Self::Role => {
+                let approved = (!note.is_null()).then_some(key);
+                let roles: Api<ClusterRole> = Api::all(world.client());
+                let patch = Patch::Merge(json!({ "rules": rules(approved) }));
+                roles.patch(reword::ACCOUNT.1, &parameters, &patch).await?;
+            }
             Self::CustomResource => {
                 let patch = Patch::Merge(json!({ "spec": { "approved": { key: note } } }));
                 let valves: Api<Valve> = Api::all(world.client());
@@ -112,7 +122,7 @@ impl Kind {
     pub(super) async fn bind(self, world: &World) -> Result<()> {
         for mut binding in shipped_bindings()? {
             let spec = binding.spec.as_mut().context("a binding has a spec")?;
-            spec.param_ref = spec.param_ref.take().filter(|_| self != Self::Namespace);
+            spec.param_ref = spec.param_ref.take().filter(|_| self.has_parameters());
             if let (Self::ConfigMap, Some(parameters)) = (self, &mut spec.param_ref) {
                 parameters.namespace = Some(NAMESPACE.to_owned());
             }
@@ -134,6 +144,10 @@ impl Kind {
         Ok(())
     }
 
+    const fn has_parameters(self) -> bool {
+        matches!(self, Self::ConfigMap | Self::CustomResource)
+    }
+
     /// The policy that ships, reading this kind.
     fn policy(self) -> Result<MutatingAdmissionPolicy> {
         let mut policy: MutatingAdmissionPolicy =
@@ -143,6 +157,7 @@ impl Kind {
             Self::ConfigMap => reword::for_config_map(spec)?,
             Self::CustomResource => {}
             Self::Namespace => reword::for_namespace(spec)?,
+            Self::Role => reword::for_role(spec)?,
         }
         Ok(policy)
     }
@@ -160,6 +175,39 @@ async fn annotate(world: &World, annotation: &str, value: Value) -> Result<()> {
     let parameters = PatchParams::default();
     namespaces.patch(ENROLLED, &parameters, &patch).await?;
     Ok(())
+}
+
+/// The role without approvals, given to the account.
+async fn create_role(world: &World) -> Result<()> {
+    let (namespace, name) = reword::ACCOUNT;
+    let role = serde_json::from_value(json!({
+        "metadata": { "name": name },
+        "rules": rules(None),
+    }))?;
+    let roles: Api<ClusterRole> = Api::all(world.client());
+    roles.create(&PostParams::default(), &role).await?;
+    let binding = serde_json::from_value(json!({
+        "metadata": { "name": name },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "namespace": namespace, "name": name }],
+    }))?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(world.client());
+    bindings.create(&PostParams::default(), &binding).await?;
+    Ok(())
+}
+
+/// Rights on the valve, and on a revision that is approved. A rule without names would mean all.
+fn rules(approved: Option<&str>) -> Value {
+    let rule = |resource: &str, name: &str| {
+        json!({
+            "apiGroups": ["weir.dev"], "resources": [resource], "resourceNames": [name],
+            "verbs": [reword::VERB],
+        })
+    };
+    let revision = approved.map(|key| rule("revisions", key));
+    std::iter::once(rule("valves", SINGLETON))
+        .chain(revision)
+        .collect()
 }
 
 fn config_maps(world: &World) -> Api<ConfigMap> {

@@ -11,7 +11,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub fn report(figures: &Figures) -> String {
     let header: Vec<_> = figures.kinds.iter().map(|kind| name(kind.kind)).collect();
     let mut text = row("", &header);
-    text += "|---|---|---|---|\n";
+    text += "|---|---|---|---|---|\n";
     let mut line = |title: &str, cell: &dyn Fn(&KindFigures) -> String| {
         let cells: Vec<_> = figures.kinds.iter().map(cell).collect();
         text += &row(title, &cells);
@@ -85,6 +85,10 @@ fn latencies(latency: &Latency) -> String {
             "policy, approved revision, by annotations of the namespace",
             latency.approved_in_namespace,
         ),
+        (
+            "policy, approved revision, by a role",
+            latency.approved_by_role,
+        ),
         ("policy, gated", latency.gated),
     ] {
         text += &row(title, &[p50, p99].map(|millis| format!("{millis:.2} ms")));
@@ -107,6 +111,7 @@ fn name(kind: Kind) -> String {
         Kind::ConfigMap => "ConfigMap".to_owned(),
         Kind::CustomResource => "custom resource".to_owned(),
         Kind::Namespace => "annotations of the namespace".to_owned(),
+        Kind::Role => "role".to_owned(),
     }
 }
 
