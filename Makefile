@@ -72,6 +72,38 @@ demo: ## One agent that harms, without Weir and with it, then one that does not 
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
 	$(LAB) demo
 
+# Long proofs: each writes what it found to docs/proof, with commit, date, command and machine. They
+# measure latency: nothing else may run beside them.
+.PHONY: proof-demo
+proof-demo: ## The demo, its summary kept (6 minutes)
+	$(LAB) demo --proof docs/proof/demo.md
+
+.PHONY: proof-profiles
+proof-profiles: ## Every profile without and with Weir (45 minutes)
+	$(LAB) table --steady 90s --proof docs/proof/profiles.md
+
+.PHONY: proof-repeat
+proof-repeat: ## Ten holds of a harmful agent, five rollouts of a harmless one (35 minutes)
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 10 --proof docs/proof/hold.md
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 --proof docs/proof/harmless.md
+
+.PHONY: proof-wide
+proof-wide: ## A harmless agent on a thousand nodes (15 minutes)
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --nodes 1000 --runs 3 \
+		--proof docs/proof/wide.md
+
+.PHONY: proof-ways
+proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --update --runs 2 --proof docs/proof/update.md
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --api-servers 2 --runs 2 \
+		--proof docs/proof/two-servers.md
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --pace Careful --runs 1 \
+		--proof docs/proof/careful.md
+
+.PHONY: proof-valve
+proof-valve: ## What the gate's parameter object may be, measured; prints Markdown (15 minutes)
+	$(CARGO) run $(LOCKED) --release -p weir-e2e --bin valve-parameters
+
 .PHONY: check
 check: ## Everything that CI runs
 	.ci/run

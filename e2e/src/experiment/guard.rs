@@ -25,6 +25,9 @@ const ADOPTED_WITHIN: Duration = Duration::from_mins(1);
 pub(super) struct Guard {
     process: WeirProcess,
     started: Timestamp,
+    ready: Timestamp,
+    /// What it had received by then.
+    bytes_when_ready: u64,
 }
 
 impl Guard {
@@ -36,33 +39,13 @@ impl Guard {
         setup::apply(&policies, setup::object::<RolloutPolicy>(policy)).await?;
         let started = Timestamp::now();
         let process = world.start_weir(Ceiling::Enforce, &[]).await?;
-        let guard = Self { process, started };
-        guard.ready(&world.client()).await?;
-        Ok(guard)
-    }
-
-    /// Waits until Weir says that it is ready and new revisions are held.
-    async fn ready(&self, client: &Client) -> Result<()> {
-        let valves: Api<Valve> = Api::all(client.clone());
-        let began = Instant::now();
-        loop {
-            self.process.program.check()?;
-            let adopted = valves
-                .get_opt(SINGLETON)
-                .await?
-                .is_some_and(|valve| valve.spec.adopted);
-            let answer = self.process.get("/readyz").await.unwrap_or_default();
-            if adopted && answer.starts_with("HTTP/1.1 200") {
-                return Ok(());
-            }
-            ensure!(
-                began.elapsed() < READY_WITHIN,
-                "Weir is not ready after {READY_WITHIN:?} (valve adopted: {adopted}; it says: {answer}); \
-                 the end of its log:\n{}",
-                self.process.program.log_end()
-            );
-            sleep(Duration::from_millis(250)).await;
-        }
+        ready(&process, &world.client()).await?;
+        Ok(Self {
+            started,
+            ready: Timestamp::now(),
+            bytes_when_ready: process.received_bytes().await.unwrap_or_default(),
+            process,
+        })
     }
 
     /// Waits until this revision, which runs already, is approved.
@@ -93,7 +76,7 @@ impl Guard {
         self.process.received_bytes().await
     }
 
-    /// What Weir used from its start to `zero`, when the rollout began, and from there to now.
+    /// What Weir used until `zero`, when the rollout began, and from there to now.
     pub(super) async fn used(
         &self,
         world: &World,
@@ -124,7 +107,11 @@ impl Guard {
             writes: all.writes,
             bytes: all.bytes,
             peak_rss_mib: round(peak / (1024.0 * 1024.0), 10.0),
-            idle: within(self.started, zero, before),
+            idle: within(
+                self.ready,
+                zero,
+                before.saturating_sub(self.bytes_when_ready),
+            ),
             in_flight: within(zero, now, bytes.saturating_sub(before)),
         })
     }
@@ -136,5 +123,29 @@ impl Guard {
             .stop(Duration::from_secs(30))
             .await
             .map(drop)
+    }
+}
+
+/// Waits until Weir says that it is ready and new revisions are held.
+async fn ready(process: &WeirProcess, client: &Client) -> Result<()> {
+    let valves: Api<Valve> = Api::all(client.clone());
+    let began = Instant::now();
+    loop {
+        process.program.check()?;
+        let adopted = valves
+            .get_opt(SINGLETON)
+            .await?
+            .is_some_and(|valve| valve.spec.adopted);
+        let answer = process.get("/readyz").await.unwrap_or_default();
+        if adopted && answer.starts_with("HTTP/1.1 200") {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < READY_WITHIN,
+            "Weir is not ready after {READY_WITHIN:?} (valve adopted: {adopted}; it says: {answer}); \
+             the end of its log:\n{}",
+            process.program.log_end()
+        );
+        sleep(Duration::from_millis(250)).await;
     }
 }

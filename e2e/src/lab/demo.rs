@@ -1,12 +1,15 @@
 //! `lab demo`: what Weir is for, in six minutes and one world.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use clap::Args;
 use weir::api::Pace;
 
-use super::{WorldArgs, inside, shipped_profiles};
+use super::{WorldArgs, inside, proof, shipped_profiles};
 use crate::{
     experiment::{
         Patience, Plan, Stage,
@@ -45,6 +48,9 @@ pub(super) struct DemoRun {
     /// The harmless agents [default: the repository's own that call nothing]
     #[arg(long, value_name = "FILE")]
     harmless: Option<PathBuf>,
+    /// Where the summary is written, as Markdown
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     #[command(flatten)]
     world: WorldArgs,
 }
@@ -82,6 +88,9 @@ impl DemoRun {
             "The figures are in {0}/report.json, the curves in {0}/report.html",
             self.out.display()
         ));
+        if let Some(path) = &self.proof {
+            Self::prove(path, demo)?;
+        }
         if demo.is_as_expected() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -95,6 +104,15 @@ impl DemoRun {
             }
         }
         Ok(ExitCode::FAILURE)
+    }
+
+    fn prove(path: &Path, demo: &Demo) -> Result<()> {
+        let summary = demo.summary().map(|sentence| format!("- {sentence}"));
+        let used = proof::weir_use(&[&demo.guarded, &demo.harmless]);
+        let title = "The demo: a harmful agent without Weir and with it, then a harmless one";
+        proof::write(path, title, &demo.unguarded, &[summary.join("\n"), used])?;
+        line(&format!("summary: {}", path.display()));
+        Ok(())
     }
 }
 

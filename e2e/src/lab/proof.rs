@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 
 use anyhow::Result;
 
-use crate::report::{self, Report};
+use crate::report::{self, Report, Use, WeirUse};
 
 /// Writes a proof: a title, where and when, and its parts.
 pub(super) fn write(path: &Path, title: &str, first: &Report, parts: &[String]) -> Result<()> {
@@ -48,6 +48,42 @@ pub(super) fn markdown(table: &[Vec<String>]) -> String {
     let rule = format!("|{}\n", "---|".repeat(head.len()));
     let rows: String = rows.iter().map(|cells| row(cells)).collect();
     [row(head), rule, rows].concat()
+}
+
+/// What Weir used in each guarded run, before the rollout and during it; the budget is 1 request a
+/// second and 1 write in 10 s while idle, and 64 MiB.
+pub(super) fn weir_use(reports: &[&Report]) -> String {
+    let head = [
+        "profile",
+        "nodes",
+        "idle requests/s",
+        "idle writes/10 s",
+        "requests/s in flight",
+        "writes/s in flight",
+        "kB/s in flight",
+        "peak MiB",
+    ];
+    let mut table = vec![head.map(str::to_owned).to_vec()];
+    table.extend(reports.iter().filter_map(|report| {
+        let WeirUse {
+            idle,
+            in_flight,
+            peak_rss_mib,
+            ..
+        } = report.weir?;
+        let per_second = |count: u64, used: &Use| count as f64 / used.seconds.max(0.001);
+        Some(vec![
+            report.profile.clone(),
+            report.nodes.to_string(),
+            format!("{:.2}", idle.requests_per_second),
+            format!("{:.2}", 10.0 * per_second(idle.writes, &idle)),
+            format!("{:.2}", in_flight.requests_per_second),
+            format!("{:.2}", per_second(in_flight.writes, &in_flight)),
+            format!("{:.0}", per_second(in_flight.bytes, &in_flight) / 1e3),
+            format!("{peak_rss_mib:.0}"),
+        ])
+    }));
+    format!("What Weir used:\n\n{}", markdown(&table))
 }
 
 /// A table for a terminal, its columns aligned.

@@ -70,7 +70,13 @@ impl Repeat {
         line(&summary);
         if let (Some(path), Some(first)) = (&self.proof, reports.first()) {
             let title = format!("{}: {} runs with Weir", first.profile, reports.len());
-            proof::write(path, &title, first, &[summary, proof::markdown(&table)])?;
+            let used = proof::weir_use(&reports.iter().collect::<Vec<_>>());
+            proof::write(
+                path,
+                &title,
+                first,
+                &[summary, proof::markdown(&table), used],
+            )?;
             line(&format!("table: {}", path.display()));
         }
         let met = reports

@@ -63,7 +63,9 @@ impl Table {
             if let Some(path) = &self.proof {
                 let first = &rows.first().context("at least one profile")?.unguarded;
                 let title = "All profiles, without and with Weir";
-                proof::write(path, title, first, &[proof::markdown(&table)])?;
+                let guarded: Vec<_> = rows.iter().filter_map(|row| row.guarded.as_ref()).collect();
+                let parts = [proof::markdown(&table), proof::weir_use(&guarded)];
+                proof::write(path, title, first, &parts)?;
                 line(&format!("table: {}", path.display()));
             }
             let met = rows.iter().all(|row| {

@@ -228,7 +228,7 @@ pub struct SwarmAt {
 /// What Weir used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WeirUse {
-    /// Requests to the API servers per second, idle time and rollout together.
+    /// Requests to the API servers per second, from its start on: idle time and rollout together.
     pub requests_per_second: f64,
     /// Of its requests, writes.
     pub writes: u64,
@@ -236,7 +236,7 @@ pub struct WeirUse {
     pub bytes: u64,
     /// The most memory, resident, in MiB.
     pub peak_rss_mib: f64,
-    /// Before the rollout.
+    /// Before the rollout, once it was ready: its start is not idle time.
     pub idle: Use,
     /// During the rollout.
     pub in_flight: Use,
