@@ -61,7 +61,7 @@ impl Told {
             match report.state {
                 State::Held => notices.push(held_notice(id, course, report)),
                 State::Paused => notices.push(paused(id, report)),
-                State::Complete => notices.push(complete(id, report)),
+                State::Complete | State::LetGo => notices.push(complete(id, report)),
                 State::Pending | State::Progressing | State::Soaking => {
                     if held(self.state) {
                         notices.push(resumed(id, report));

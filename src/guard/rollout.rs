@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use weir_core::{
     evidence::{Evidence, PodState},
     history::{History, Progress},
-    judge::{Judgement, assess, judge},
+    judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Plan, Report, State},
     policy::{Mode, Policy},
     time::{Moment, Span},
@@ -153,7 +153,7 @@ impl Rollout {
     pub(super) fn has_ended(&self) -> bool {
         self.last
             .as_ref()
-            .is_some_and(|last| last.report.state == State::Complete)
+            .is_some_and(|last| matches!(last.report.state, State::Complete | State::LetGo))
     }
 
     /// What of the last plan may be enacted now. Nothing is done before it is on record: of a wave
@@ -171,7 +171,7 @@ impl Rollout {
             Intent::Release { because, .. } => match because {
                 Because::Wave => on_record,
                 Because::Starving => record.is_some(),
-                Because::Approved => true,
+                Because::Approved | Because::LetGo => true,
             },
         };
         judged
@@ -249,13 +249,6 @@ impl Rollout {
         let Progress { target, wave, pace } = self.history.progress;
         HistoryStatus { target, wave, pace }
     }
-}
-
-/// Judges as if the revision were approved: what is still gated is let through, at the policy's pace.
-fn let_go(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
-    let mut evidence = evidence.clone();
-    evidence.rollout.approved = true;
-    judge(policy, &evidence, history, now)
 }
 
 fn history(record: Option<&GuardedRollout>, now: Moment) -> History {

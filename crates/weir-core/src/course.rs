@@ -7,7 +7,7 @@ use crate::{
     plan::State,
     soak,
     time::{Moment, Span},
-    verdict::{Scene, Verdict},
+    verdict::{Scene, Stance, Verdict},
     waves,
 };
 
@@ -17,17 +17,19 @@ use crate::{
 /// the policy's floor alone says what is slow.
 const GATHERING: Span = Span::from_secs(30);
 
-/// How long a rollout is watched after its approval was seen. An approval is effective within a
-/// second; pods that were created just before may still be born gated.
-const APPROVAL_SETTLES: Span = Span::from_secs(5);
+/// How long a rollout is watched after its approval was seen, or the end of its enrolment. Either is
+/// effective within a second; pods that were created just before may still be born gated.
+const OPENING_SETTLES: Span = Span::from_secs(5);
 
 /// What a rollout does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
     /// Nothing is left to do.
     Rest,
-    /// The revision is approved: what is still gated is let through.
+    /// The revision is approved, or is let go: what is still gated is let through.
     Drain,
+    /// Nothing is gated any more of a rollout that is let go.
+    Left,
     /// A person said to wait.
     Pause,
     /// The first evidence, or the servers' quiet baseline, is not there yet.
@@ -55,6 +57,7 @@ impl Course {
     pub(crate) const fn state(self) -> State {
         match self {
             Self::Rest => State::Complete,
+            Self::Left => State::LetGo,
             Self::Pause => State::Paused,
             Self::Gather | Self::Idle => State::Pending,
             Self::Hold => State::Held,
@@ -74,6 +77,7 @@ impl Course {
             Self::Fill | Self::Settle | Self::Soak | Self::AwaitNodes | Self::Widen(_) => true,
             Self::Rest
             | Self::Drain
+            | Self::Left
             | Self::Pause
             | Self::Gather
             | Self::Hold
@@ -83,10 +87,19 @@ impl Course {
     }
 }
 
-/// Decides for a rollout behind the valve, from a history that already counts this moment.
-pub(crate) fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+/// Decides, from a history that already counts this moment.
+pub(crate) fn of(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+    match scene.stance {
+        Stance::Guards => behind_valve(scene, verdict, history),
+        Stance::LetsGo => letting_go(scene, verdict, history),
+        Stance::LooksOn => alongside(scene, verdict, history),
+    }
+}
+
+/// Decides for a rollout behind the valve.
+fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
     if let Some(since) = history.approved {
-        return after_approval(scene, since);
+        return drained(scene, since, Course::Rest);
     }
     if scene.evidence.rollout.paused {
         return Course::Pause;
@@ -129,8 +142,27 @@ fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     }
 }
 
+/// Decides for a rollout that was held, and for which nobody asks that any longer.
+///
+/// Whoever asked for that may not know what is going on: harm to others that is seen stops it, and a
+/// person's pause does. What is not known stops it only until Weir had time to look.
+fn letting_go(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+    let since = history.let_go.unwrap_or(scene.now);
+    if scene.census.number(Member::gated) == 0 {
+        drained(scene, since, Course::Left)
+    } else if scene.evidence.rollout.paused {
+        Course::Pause
+    } else if verdict.stops_letting_go(scene.now).is_some() {
+        Course::Hold
+    } else if verdict.blind && begins(scene, history) {
+        Course::Gather
+    } else {
+        Course::Drain
+    }
+}
+
 /// Decides for a rollout that rolls at its own pace.
-pub(crate) fn alongside(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
+fn alongside(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course {
     let Scene { policy, census, .. } = *scene;
     if let Some(course) = forbidden(scene, verdict, history) {
         course
@@ -151,21 +183,30 @@ fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<
         return Some(Course::Hold);
     }
     if verdict.blind {
-        let begins = !history.informed && young(scene, history);
-        return Some(if begins { Course::Gather } else { Course::Hold });
+        return Some(if begins(scene, history) {
+            Course::Gather
+        } else {
+            Course::Hold
+        });
     }
     (scene.census.full == 0).then_some(Course::Idle)
 }
 
-fn after_approval(scene: &Scene<'_>, since: Moment) -> Course {
+/// `end` once nothing is gated of what is let through whatever the waves say since `since`.
+fn drained(scene: &Scene<'_>, since: Moment, end: Course) -> Course {
     let none_gated = scene.census.number(Member::gated) == 0;
     let seen = scene.evidence.rollout.pods.fresh().is_some();
-    let settled = scene.now.since(since) >= APPROVAL_SETTLES;
+    let settled = scene.now.since(since) >= OPENING_SETTLES;
     if none_gated && seen && settled {
-        Course::Rest
+        end
     } else {
         Course::Drain
     }
+}
+
+/// Whether sources may not have had the time to speak.
+fn begins(scene: &Scene<'_>, history: &History) -> bool {
+    !history.informed && young(scene, history)
 }
 
 fn young(scene: &Scene<'_>, history: &History) -> bool {

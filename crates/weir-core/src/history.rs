@@ -38,6 +38,8 @@ pub struct Standing {
     pub finding: Finding,
     /// When it was first found.
     pub since: Moment,
+    /// When it was last found.
+    pub seen: Moment,
     /// For how long, on fresh evidence, it has not been found again.
     pub quiet: Span,
 }
@@ -74,6 +76,8 @@ pub struct History {
     pub first_out: Option<Moment>,
     /// When the revision was first seen to be approved.
     pub approved: Option<Moment>,
+    /// Since when nobody asks for the guard any longer, if nobody does.
+    pub let_go: Option<Moment>,
     /// The part of a release that the pace has not yet allowed, less than one pod.
     pub release_carry: f64,
     /// Tokens for nodes that would starve.
@@ -116,6 +120,7 @@ impl History {
             width: 0,
             first_out: if progress.target > 0 { Some(now) } else { None },
             approved: None,
+            let_go: None,
             release_carry: 0.0,
             starving_tokens: 0.0,
             serving: BTreeSet::new(),

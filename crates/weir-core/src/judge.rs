@@ -1,7 +1,8 @@
 //! The one entry point for a rollout: (policy, evidence, history, now) → (report, plan, history).
 //!
-//! [`judge`] is for rollouts behind the valve; [`assess`] for those that roll at their own pace
-//! (modes Shadow and Observe): the same rules, and a plan that never holds an intent.
+//! [`judge`] is for rollouts behind the valve; [`let_go`] for those that were, and for which nobody
+//! asks that any longer; [`assess`] for those that roll at their own pace (modes Shadow and Observe):
+//! the same rules, and a plan that never holds an intent.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +10,14 @@ use crate::{
     census::Census,
     course::{self, Course},
     evidence::Evidence,
-    history::History,
+    history::{History, Progress},
     plan::{Hold, Intent, Plan, Report},
-    policy::{Mode, Policy},
+    policy::Policy,
     release,
     soak::{self, Seen},
     summary,
     time::{Moment, Span},
-    verdict::{self, Scene, Verdict},
+    verdict::{self, Scene, Stance, Verdict},
     waves,
 };
 
@@ -41,29 +42,41 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
-    let target = history.progress.target;
+    let scene = scene(policy, evidence, &census, history.progress, now);
+    at_the_valve(&scene, history)
+}
+
+/// Judges a rollout that was held behind the valve, and for which nobody asks that any longer: what
+/// is still gated is let through at the policy's pace, unless others are seen to suffer.
+///
+/// An approved revision is judged as ever: approval says more than that.
+#[must_use]
+pub fn let_go(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
+    if evidence.rollout.approved {
+        return judge(policy, evidence, history, now);
+    }
+    let census = Census::take(&evidence.rollout, &policy.pods, now);
     let scene = Scene {
-        policy,
-        evidence,
-        census: &census,
-        mode: Mode::Enforce,
-        target,
-        clear_after: waves::clear_after(policy, history.progress),
-        now,
+        stance: Stance::LetsGo,
+        ..scene(policy, evidence, &census, history.progress, now)
     };
-    let verdict = verdict::examine(&scene, &history);
-    let elapsed = now.since(history.judged);
+    at_the_valve(&scene, history)
+}
+
+fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
+    let verdict = verdict::examine(scene, &history);
+    let elapsed = scene.now.since(history.judged);
 
     let mut history = history;
-    follow_width(&scene, &mut history);
-    account(&scene, &verdict, &mut history);
-    let course = course::behind_valve(&scene, &verdict, &history);
+    follow_width(scene, &mut history);
+    account(scene, &verdict, &mut history);
+    let course = course::of(scene, &verdict, &history);
     if let Course::Widen(target) = course {
         history.progress = waves::begun(history.progress, target);
         history.soaked = Span::ZERO;
     }
-    let intents = release::intents(&scene, &verdict, course, elapsed, &mut history);
-    conclude(&scene, verdict, course, intents, history)
+    let intents = release::intents(scene, &verdict, course, elapsed, &mut history);
+    conclude(scene, verdict, course, intents, history)
 }
 
 /// Judges a rollout that Weir lets roll at its own pace: what it would say and where it would hold.
@@ -72,21 +85,36 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let census = Census::take(&evidence.rollout, &policy.pods, now);
     let target = census.out();
     let scene = Scene {
-        policy,
-        evidence,
-        census: &census,
-        mode: Mode::Shadow,
+        stance: Stance::LooksOn,
         target,
-        clear_after: waves::clear_after(policy, history.progress),
-        now,
+        ..scene(policy, evidence, &census, history.progress, now)
     };
     let verdict = verdict::examine(&scene, &history);
 
     let mut history = history;
     history.progress.target = target;
     account(&scene, &verdict, &mut history);
-    let course = course::alongside(&scene, &verdict, &history);
+    let course = course::of(&scene, &verdict, &history);
     conclude(&scene, verdict, course, Vec::new(), history)
+}
+
+/// What rules look at, of a rollout that Weir guards.
+fn scene<'a>(
+    policy: &'a Policy,
+    evidence: &'a Evidence,
+    census: &'a Census<'a>,
+    progress: Progress,
+    now: Moment,
+) -> Scene<'a> {
+    Scene {
+        policy,
+        evidence,
+        census,
+        stance: Stance::Guards,
+        target: progress.target,
+        clear_after: waves::clear_after(policy, progress),
+        now,
+    }
 }
 
 /// Takes the width as it is seen into the history: the target is never below what runs, since that
@@ -108,6 +136,10 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     if scene.evidence.rollout.pods.last().is_some() {
         history.width = scene.census.out();
     }
+    history.let_go = match scene.stance {
+        Stance::LetsGo => Some(history.let_go.unwrap_or(now)),
+        Stance::Guards | Stance::LooksOn => None,
+    };
     if history.width > 0 {
         history.first_out.get_or_insert(now);
     }
@@ -154,7 +186,7 @@ fn conclude(
 ) -> Judgement {
     let census = scene.census;
     let summary = summary::of(scene, &verdict, course, &history);
-    let rests = matches!(course, Course::Rest | Course::Idle);
+    let rests = matches!(course, Course::Rest | Course::Idle | Course::Left);
     let report = Report {
         state: course.state(),
         findings: verdict.findings,

@@ -58,6 +58,11 @@ impl Rule {
         }
     }
 
+    /// Whether it is found on the rollout's own pods, and harms no one else.
+    pub(crate) const fn is_of_own_pods(self) -> bool {
+        matches!(self, Self::PodsUnhealthy | Self::ReleasedUnschedulable)
+    }
+
     /// What sort of fault it finds.
     #[must_use]
     pub const fn kind(self) -> Kind {
@@ -143,6 +148,9 @@ pub enum State {
     Paused,
     /// All pods are out and soaked; the revision is approved.
     Complete,
+    /// No pod is gated, because nobody asks for the guard any longer: it was neither soaked to full
+    /// width nor approved.
+    LetGo,
 }
 
 impl State {
@@ -156,6 +164,7 @@ impl State {
             Self::Held => "Held",
             Self::Paused => "Paused",
             Self::Complete => "Complete",
+            Self::LetGo => "LetGo",
         }
     }
 }
@@ -195,11 +204,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the rollout needs close watching: not once it is complete, nor while no node wants a
-    /// pod of it.
+    /// Whether the rollout needs close watching: not once it is complete or let go, nor while no
+    /// node wants a pod of it.
     #[must_use]
     pub fn in_flight(&self) -> bool {
-        self.state != State::Complete && self.full_width > 0
+        !matches!(self.state, State::Complete | State::LetGo) && self.full_width > 0
     }
 }
 
@@ -212,6 +221,8 @@ pub enum Because {
     Starving,
     /// Its revision is approved.
     Approved,
+    /// Nobody asks for the guard any longer.
+    LetGo,
 }
 
 /// One thing to do. The executor checks lease and judgement before each, and has no choice left.

@@ -13,7 +13,7 @@ use crate::{
     policy::Policy,
     starving,
     time::Span,
-    verdict::{Scene, Verdict},
+    verdict::{Scene, Stance, Verdict},
     waves,
 };
 
@@ -33,8 +33,8 @@ pub(crate) fn intents(
     let tokens = history.starving_tokens;
     history.starving_tokens = starving::refill(policy, census.full, tokens, elapsed);
     match course {
-        Course::Rest | Course::Pause => Vec::new(),
-        Course::Drain => release(gated(census, chunk), Because::Approved)
+        Course::Rest | Course::Left | Course::Pause => Vec::new(),
+        Course::Drain => release(gated(census, chunk), drained(scene.stance))
             .into_iter()
             .collect(),
         Course::Approve => {
@@ -57,6 +57,14 @@ pub(crate) fn intents(
                 .chain(release(wave, Because::Wave))
                 .collect()
         }
+    }
+}
+
+/// Why what is gated is let through, whatever the waves say.
+const fn drained(stance: Stance) -> Because {
+    match stance {
+        Stance::Guards | Stance::LooksOn => Because::Approved,
+        Stance::LetsGo => Because::LetGo,
     }
 }
 

@@ -6,10 +6,9 @@ use crate::{
     census::{Case, Member},
     course::{self, Course},
     history::History,
-    plan::Severity,
-    policy::Mode,
+    plan::{Finding, Severity},
     soak,
-    verdict::{Scene, Verdict},
+    verdict::{Scene, Stance, Verdict},
 };
 
 /// What is told of this course.
@@ -19,9 +18,10 @@ pub(crate) fn of(
     course: Course,
     history: &History,
 ) -> String {
-    match scene.mode {
-        Mode::Enforce => behind_valve(scene, verdict, course, history),
-        Mode::Shadow | Mode::Observe => alongside(scene, verdict, course, history),
+    match scene.stance {
+        Stance::Guards => behind_valve(scene, verdict, course, history),
+        Stance::LetsGo => letting_go(scene, verdict, course, history),
+        Stance::LooksOn => alongside(scene, verdict, course, history),
     }
 }
 
@@ -29,12 +29,9 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
     let (width, full) = (history.width, scene.census.full);
     let (wave, target) = (history.progress.wave, history.progress.target);
     match course {
-        Course::Rest => "The revision is approved and no pod is gated.".to_owned(),
+        Course::Rest | Course::Left => "The revision is approved and no pod is gated.".to_owned(),
         Course::Drain => drained(scene, verdict),
-        Course::Pause => format!(
-            "Paused by a person at {width} of {full} pods, until spec.paused is taken back.{}",
-            without_pod(scene)
-        ),
+        Course::Pause => paused(scene, width),
         Course::Gather => gathered(scene, verdict),
         Course::Idle => {
             "No node wants a pod. The revision is not approved: the first pods will be \
@@ -68,6 +65,46 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
     }
 }
 
+/// Of the courses only some are ever those of a rollout that is let go; all others wait.
+fn letting_go(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &History) -> String {
+    let (width, full) = (history.width, scene.census.full);
+    let gated = scene.census.number(Member::gated);
+    let said = match course {
+        Course::Left => format!(
+            "no pod is gated any more, and {width} of {full} run. The revision was not soaked at full \
+             width, and is not approved."
+        ),
+        Course::Drain => format!("letting through the {gated} pods still gated."),
+        Course::Pause => paused(scene, width),
+        Course::Gather => gathered(scene, verdict),
+        Course::Hold
+        | Course::Rest
+        | Course::Idle
+        | Course::Fill
+        | Course::Settle
+        | Course::Soak
+        | Course::AwaitNodes
+        | Course::Widen(_)
+        | Course::Approve => {
+            let why = verdict.stops_letting_go(scene.now).map(because);
+            format!(
+                "{gated} of {full} pods are still gated{}.{}",
+                why.unwrap_or_default(),
+                without_pod(scene)
+            )
+        }
+    };
+    format!("Nobody asks for the guard any longer: {said}")
+}
+
+fn paused(scene: &Scene<'_>, width: u32) -> String {
+    format!(
+        "Paused by a person at {width} of {} pods, until spec.paused is taken back.{}",
+        scene.census.full,
+        without_pod(scene)
+    )
+}
+
 fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &History) -> String {
     let (width, full) = (history.width, scene.census.full);
     let said = match course {
@@ -87,6 +124,7 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
         | Course::Settle
         | Course::Soak
         | Course::Drain
+        | Course::Left
         | Course::Pause
         | Course::AwaitNodes
         | Course::Widen(_)
@@ -144,15 +182,17 @@ fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
 
 fn held(scene: &Scene<'_>, verdict: &Verdict, width: u32) -> String {
     let full = scene.census.full;
-    let why = verdict.worst().map_or_else(String::new, |worst| {
-        format!(
-            ": {} ({}). Goes on by itself when {}",
-            worst.rule.name(),
-            worst.subject,
-            worst.clears_when
-        )
-    });
+    let why = verdict.worst().map(because).unwrap_or_default();
     format!("Held at {width} of {full} pods{why}.{}", without_pod(scene))
+}
+
+fn because(finding: &Finding) -> String {
+    format!(
+        ": {} ({}). Goes on by itself when {}",
+        finding.rule.name(),
+        finding.subject,
+        finding.clears_when
+    )
 }
 
 fn without_pod(scene: &Scene<'_>) -> String {

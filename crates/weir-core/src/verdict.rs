@@ -17,7 +17,7 @@ use crate::{
     evidence::{Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
     history::{History, Standing},
     plan::{Finding, Kind, Rule, Severity},
-    policy::{Mode, Policy},
+    policy::Policy,
     soak::{self, Seen},
     time::{Moment, Span},
 };
@@ -47,12 +47,27 @@ const ROLLOUT_RULES: [RolloutRule; 6] = [
     evidence::servers_missing,
 ];
 
+/// How long harm that was seen goes on stopping a rollout that is let go, while it cannot be seen
+/// whether it is gone: twice as long as the longest `clearAfter` of the built-in policies.
+const REMEMBERED: Span = Span::from_secs(640);
+
+/// How Weir stands to a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stance {
+    /// It holds it behind the valve, and lets it through in waves.
+    Guards,
+    /// It has held it, and nobody asks for that any longer.
+    LetsGo,
+    /// It looks on while the rollout rolls at its own pace.
+    LooksOn,
+}
+
 /// What rules look at.
 pub(crate) struct Scene<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) evidence: &'a Evidence,
     pub(crate) census: &'a Census<'a>,
-    pub(crate) mode: Mode,
+    pub(crate) stance: Stance,
     /// The width that the waves so far allow.
     pub(crate) target: u32,
     /// How long a harm must have been gone before it counts as cleared, after the holds so far.
@@ -88,6 +103,18 @@ impl Verdict {
                 harm.since >= first_out && harm.finding.rule != Rule::ReleasedUnschedulable
             })
         })
+    }
+
+    /// Harm to others than the rollout's own pods, which stops even a rollout that is let go.
+    ///
+    /// Nobody asks for the guard any longer, so that what is not known must stop nothing for ever:
+    /// while evidence is missing, harm counts for a while after it was last seen.
+    pub(crate) fn stops_letting_go(&self, now: Moment) -> Option<&Finding> {
+        let stops = |harm: &&Standing| {
+            let known = !self.blind || now.since(harm.seen) < REMEMBERED;
+            known && !harm.finding.rule.is_of_own_pods()
+        };
+        self.standing.iter().find(stops).map(|harm| &harm.finding)
     }
 
     /// The finding that people are told first.
@@ -147,7 +174,7 @@ pub fn survey<'a>(
         policy,
         evidence: &evidence,
         census: &census,
-        mode: Mode::Observe,
+        stance: Stance::LooksOn,
         target: 0,
         clear_after: policy.harm.clear_after,
         now,

@@ -14,7 +14,7 @@ use crate::{
         bounds::{self, clip},
     },
     guard::{
-        rollout::{Course, Judged, Rollout},
+        rollout::{Judged, Rollout},
         roster::RolloutId,
     },
 };
@@ -58,7 +58,7 @@ pub(super) fn status(
     let held_by = held_by(report);
     let summary = clip(&summary(rollout, report), bounds::TEXT);
     let stand = match (report.state, &held_by) {
-        (plan::State::Complete, _) => Stand::Complete,
+        (plan::State::Complete | plan::State::LetGo, _) => Stand::Complete,
         (_, Some(reason)) => Stand::Held { reason },
         (state, None) => Stand::Underway {
             reason: state.name(),
@@ -165,16 +165,13 @@ fn held_by(report: &Report) -> Option<String> {
         plan::State::Pending
         | plan::State::Progressing
         | plan::State::Soaking
-        | plan::State::Complete => None,
+        | plan::State::Complete
+        | plan::State::LetGo => None,
     }
 }
 
 fn summary(rollout: &Rollout, report: &Report) -> String {
-    let mut summary = match rollout.course {
-        Course::Guard(_) => String::new(),
-        Course::LetGo => "No longer enrolled; what is still held is let through. ".to_owned(),
-    };
-    summary.push_str(&report.summary);
+    let mut summary = report.summary.clone();
     for note in &rollout.choice.notes {
         summary.push_str(" Note: ");
         summary.push_str(note);
@@ -212,6 +209,6 @@ pub(in crate::guard) const fn state(state: plan::State) -> api::State {
         plan::State::Soaking => api::State::Soaking,
         plan::State::Held => api::State::Held,
         plan::State::Paused => api::State::Paused,
-        plan::State::Complete => api::State::Complete,
+        plan::State::Complete | plan::State::LetGo => api::State::Complete,
     }
 }

@@ -1,10 +1,9 @@
 //! Faults of the rollout's own pods. Pods on nodes that are not ready are not judged.
 
-use super::Scene;
+use super::{Scene, Stance};
 use crate::{
     census::{self, Case, Member},
     plan::{Finding, Rule},
-    policy::Mode,
     starving,
 };
 
@@ -81,7 +80,7 @@ fn out_of_order(
 /// wait. What they cost is real, so they count in the width: the waves go on from the width as it
 /// is, once it has been soaked.
 pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
-    if scene.mode != Mode::Enforce || scene.evidence.rollout.approved {
+    if scene.stance != Stance::Guards || scene.evidence.rollout.approved {
         return Vec::new();
     }
     let mut findings = Vec::new();

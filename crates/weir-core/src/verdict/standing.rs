@@ -22,6 +22,7 @@ pub(super) fn found(last: &[Standing], findings: &[Finding], now: Moment) -> Vec
         .map(|finding| Standing {
             finding: finding.clone(),
             since: since(finding),
+            seen: now,
             quiet: Span::ZERO,
         })
         .collect()

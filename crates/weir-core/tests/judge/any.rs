@@ -219,6 +219,7 @@ fn standing() -> impl Strategy<Value = Vec<Standing>> {
             clears_when: "fast".to_owned(),
         },
         since: NOW - Span::from_secs(since),
+        seen: NOW - Span::from_secs(since),
         quiet: Span::from_secs(quiet),
     });
     option::weighted(0.2, harm).prop_map(|harm| harm.into_iter().collect())

@@ -1,6 +1,7 @@
 //! The judge as a whole: timelines that read as scripts, and properties that hold for any evidence.
 
 mod any;
+mod letting_go;
 mod play;
 mod properties;
 mod rules;

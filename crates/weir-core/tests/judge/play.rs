@@ -9,7 +9,7 @@ use weir_core::{
         ServerEvidence, ServerId,
     },
     history::History,
-    judge::{Judgement, assess, judge},
+    judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Report, Rule, State},
     policy::Policy,
     time::{Moment, Span},
@@ -83,6 +83,8 @@ pub(crate) struct Play {
     forsaken: BTreeSet<String>,
     born: u32,
     shadow: bool,
+    /// Nobody asks for the guard any longer.
+    pub unasked: bool,
     story: Vec<String>,
     told: Option<(State, u32)>,
 }
@@ -142,6 +144,7 @@ impl Play {
             forsaken: BTreeSet::new(),
             born: 0,
             shadow: false,
+            unasked: false,
             story: Vec::new(),
             told: None,
         }
@@ -203,7 +206,7 @@ impl Play {
 
     /// The controller makes a pod of this revision for `node`.
     pub(crate) fn bear(&mut self, node: &str) {
-        let gated = !self.shadow && !self.evidence.rollout.approved;
+        let gated = !self.shadow && !self.unasked && !self.evidence.rollout.approved;
         let row = PodRow {
             node: node.to_owned(),
             state: if gated {
@@ -274,7 +277,11 @@ impl Play {
 
     /// Judges once, without letting time pass and without doing what is planned.
     pub(crate) fn look(&self) -> Judgement {
-        let how = if self.shadow { assess } else { judge };
+        let how = match (self.shadow, self.unasked) {
+            (true, _) => assess,
+            (false, true) => let_go,
+            (false, false) => judge,
+        };
         how(&self.policy, &self.evidence, self.history.clone(), self.now)
     }
 
@@ -401,6 +408,7 @@ fn told(intent: &Intent) -> String {
             Because::Wave => format!(", release {}", pods.len()),
             Because::Starving => format!(", serve {}", pods.len()),
             Because::Approved => format!(", drain {}", pods.len()),
+            Because::LetGo => format!(", let go {}", pods.len()),
         },
     }
 }
