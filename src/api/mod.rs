@@ -8,6 +8,7 @@
 //! - [`Valve`]: the parameter object of the gate policy; made by Weir.
 //! - [`forms`]: durations, percentages and sizes as people write them.
 //! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
+//! - [`times`]: moments as objects hold them.
 //! - [`bounds`]: how long each list and string may be, for those who fill them.
 
 #![expect(
@@ -29,6 +30,7 @@ mod guarded_rollout;
 pub mod marks;
 mod rollout_policy;
 mod schema;
+pub mod times;
 mod valve;
 
 pub use control_plane::{
@@ -49,6 +51,9 @@ pub const GROUP: &str = "weir.dev";
 
 /// The name of the one [`ControlPlane`] and of the one [`Valve`].
 pub const SINGLETON: &str = "cluster";
+
+/// The name under which Weir's writes are recorded (`fieldManager`).
+pub const MANAGER: &str = "weir";
 
 /// The definitions of all kinds, in the order in which a person meets them.
 #[must_use]

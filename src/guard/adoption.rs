@@ -14,7 +14,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::PodState,
     policy::Mode,
     time::{Moment, Span},
 };
@@ -369,14 +368,10 @@ fn is_lost(valve: &ValveSpec, before: &ValveSpec) -> bool {
 fn tally<'a>(pods: impl Iterator<Item = &'a PodView>) -> Counts {
     let mut counts = Counts::new();
     for pod in pods.filter(|pod| !pod.deleting) {
-        let count = counts.entry(pod.revision.clone()).or_default();
-        if pod.row.state == PodState::Gated {
-            count.gated += 1;
-        } else if pod.row.born_gated {
-            count.released += 1;
-        } else {
-            count.free += 1;
-        }
+        counts
+            .entry(pod.revision.clone())
+            .or_default()
+            .add(&pod.row);
     }
     counts
 }

@@ -120,8 +120,6 @@ pub struct RevisionView {
 pub struct NodeView {
     /// Its `Ready` condition is true.
     pub ready: bool,
-    /// It takes no new pods (`spec.unschedulable`); those of DaemonSets come all the same.
-    pub cordoned: bool,
     /// When it was created.
     pub joined: Moment,
     /// Those of its labels that were asked for ([`Follow::spread_by`]).
@@ -137,8 +135,6 @@ pub struct PodView {
     pub revision: String,
     /// `metadata.uid`: another pod may come to have its name.
     pub uid: String,
-    /// `metadata.resourceVersion`.
-    pub resource_version: String,
     /// It is being deleted.
     pub deleting: bool,
     /// How its containers have restarted.

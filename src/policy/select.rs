@@ -110,11 +110,6 @@ impl Policies {
         }
     }
 
-    /// The names of all policies.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.all.keys().map(String::as_str)
-    }
-
     /// What a policy's conditions say, given the choices made for all enrolled workloads, each with
     /// its `namespace/name`; none if there is no such policy.
     #[must_use]

@@ -69,18 +69,14 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// Counts pods as the watches tell them. Those that are being deleted are to be left out.
-    #[must_use]
-    pub fn count<'a>(rows: impl Iterator<Item = &'a PodRow>) -> Self {
-        rows.fold(Self::default(), |mut pods, row| {
-            let kind = match (row.state, row.born_gated) {
-                (PodState::Gated, _) => &mut pods.gated,
-                (_, true) => &mut pods.released,
-                (_, false) => &mut pods.free,
-            };
-            *kind = kind.saturating_add(1);
-            pods
-        })
+    /// Counts a pod as the watches tell it. One that is being deleted is to be left out.
+    pub const fn add(&mut self, row: &PodRow) {
+        let kind = match (row.state, row.born_gated) {
+            (PodState::Gated, _) => &mut self.gated,
+            (_, true) => &mut self.released,
+            (_, false) => &mut self.free,
+        };
+        *kind = kind.saturating_add(1);
     }
 
     const fn running(self) -> u32 {

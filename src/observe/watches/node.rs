@@ -8,8 +8,8 @@ use std::{
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde::Deserialize;
 
-use super::slim::{Keep, Seen, moment};
-use crate::observe::cluster::NodeView;
+use super::slim::{Keep, Seen};
+use crate::{api::times::moment, observe::cluster::NodeView};
 
 /// How Nodes are read.
 #[derive(Default)]
@@ -21,15 +21,7 @@ pub(in crate::observe) struct Nodes {
 #[derive(Debug, Clone, Deserialize)]
 pub(in crate::observe) struct Body {
     #[serde(default)]
-    spec: Spec,
-    #[serde(default)]
     status: Status,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Spec {
-    #[serde(default)]
-    unschedulable: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -86,8 +78,7 @@ impl Keep for Nodes {
         Ok(Some(NodeView {
             ready: conditions
                 .any(|condition| condition.r#type == "Ready" && condition.status == "True"),
-            cordoned: body.spec.unschedulable,
-            joined: moment(joined),
+            joined: moment(joined.0),
             labels,
         }))
     }

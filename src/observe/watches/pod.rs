@@ -18,13 +18,11 @@ use weir_core::{
     time::{Moment, Span},
 };
 
-use super::{
-    revision::HASH,
-    slim::{Keep, Seen, moment},
-};
+use super::slim::{Keep, Seen};
 use crate::{
-    api::marks,
+    api::{marks, times::moment},
     observe::cluster::{PodView, Restarts},
+    valve::REVISION_HASH,
 };
 
 /// How long a restart counts as failing: a container that ran for ten minutes starts with a fresh
@@ -157,11 +155,10 @@ impl Keep for Pods {
                 born_gated: annotations.is_some_and(|has| has.contains_key(marks::REVISION)),
             },
             revision: labels
-                .and_then(|has| has.get(HASH))
+                .and_then(|has| has.get(REVISION_HASH))
                 .cloned()
                 .unwrap_or_default(),
             uid,
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
             restarts,
         }))
@@ -279,10 +276,10 @@ impl Body {
             self.condition(condition)?
                 .last_transition_time
                 .as_ref()
-                .map(moment)
+                .map(|time| moment(time.0))
         };
         match state {
-            PodState::Gated => meta.creation_timestamp.as_ref().map(moment),
+            PodState::Gated => meta.creation_timestamp.as_ref().map(|time| moment(time.0)),
             PodState::Unscheduled => None,
             PodState::Starting => turned("PodScheduled"),
             PodState::Ready => turned("Ready"),
@@ -317,7 +314,7 @@ impl Container {
             .as_ref()?
             .finished_at
             .as_ref()
-            .map(moment)
+            .map(|time| moment(time.0))
     }
 }
 

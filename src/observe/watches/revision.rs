@@ -7,10 +7,10 @@ use k8s_openapi::{
 use serde::Deserialize;
 
 use super::slim::{Keep, Seen};
-use crate::observe::cluster::{RevisionView, WorkloadKey};
-
-/// The label of pods and revisions that says which revision they are.
-pub(in crate::observe) const HASH: &str = "controller-revision-hash";
+use crate::{
+    observe::cluster::{RevisionView, WorkloadKey},
+    valve::REVISION_HASH,
+};
 
 /// How each ControllerRevision is read.
 pub(in crate::observe) struct Revisions;
@@ -51,7 +51,7 @@ impl Keep for Revisions {
         };
         let labels = meta.labels.as_ref();
         let hash = labels
-            .and_then(|labels| labels.get(HASH))
+            .and_then(|labels| labels.get(REVISION_HASH))
             .ok_or("it has no hash label")?;
         let view = RevisionView {
             hash: hash.clone(),

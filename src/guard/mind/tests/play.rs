@@ -67,7 +67,6 @@ impl Play {
         let node = |number| {
             let node = NodeView {
                 ready: true,
-                cordoned: false,
                 joined: Moment::from_millis(0),
                 labels: BTreeMap::new(),
             };
@@ -172,7 +171,6 @@ impl Play {
         let number = self.nodes().len();
         let node = NodeView {
             ready: true,
-            cordoned: false,
             joined: now,
             labels: BTreeMap::new(),
         };
@@ -346,7 +344,6 @@ impl Play {
                 row,
                 revision: hash.clone(),
                 uid: format!("pod-{}", self.born),
-                resource_version: "1".to_owned(),
                 deleting: false,
                 restarts: Restarts {
                     count: 0,
