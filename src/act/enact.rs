@@ -13,6 +13,7 @@ use weir_core::plan::Intent;
 
 use super::permit::{Permit, Unwritten, WRITES_AT_ONCE, Warrant};
 use crate::{
+    api::MANAGER,
     client::OverBudget,
     valve::{self, remote},
 };
@@ -119,7 +120,7 @@ async fn release_one(
     pod: String,
 ) -> (String, Fate, Option<Unwritten>) {
     let params = PatchParams {
-        field_manager: Some("weir".to_owned()),
+        field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
     let patch = Patch::Strategic(valve::release::gate_removal());

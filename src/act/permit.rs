@@ -23,7 +23,7 @@ use tokio::{
 };
 use weir_core::time::{Moment, Span};
 
-use crate::clock::Clock;
+use crate::{client::chain, clock::Clock};
 
 /// Writes under way at once, of all kinds. Eight releases at a time are enough for 100 a second at
 /// 80 ms each; a status must not wait for all of them.
@@ -156,20 +156,6 @@ impl Permit {
         }
         self.slots.close();
     }
-}
-
-/// An error with its causes, as one line.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |error| error.source()) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -27,15 +27,13 @@ use super::{
     permit::{Permit, Unwritten},
     tally::Tally,
 };
-use crate::{clock::Clock, tasks::TaskError};
+use crate::{api::MANAGER, clock::Clock, tasks::TaskError};
 
 /// How long what was written is taken to be what the API server holds, although the watch still
 /// shows something else.
 const WATCH_LAG: Span = Span::from_secs(10);
 /// The first wait after a failure; it doubles, up to 64 s.
 const RETRY: Span = Span::from_secs(2);
-/// The name under which Weir's writes are recorded.
-const MANAGER: &str = "weir";
 
 /// All that should be on record.
 pub type Books = Vec<Entry>;

@@ -1,8 +1,6 @@
 //! Counts what was written, what failed and what was dropped, for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use crate::snapshot::Done;
+use crate::{client::Counter, snapshot::Done};
 
 /// Running counts since the process started; shared by all that act.
 #[derive(Debug, Default)]
@@ -34,22 +32,5 @@ impl Tally {
             events: self.events.get(),
             events_dropped: self.events_dropped.get(),
         }
-    }
-}
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts some more.
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-
-    /// The count so far.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
     }
 }

@@ -1,10 +1,8 @@
 //! What can go wrong on the way to an answer: a kind, a hint, and an exit code.
 
-use std::error::Error;
-
 use kube::config::KubeconfigError;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, chain};
 
 /// Kinds of failure, each with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,22 +87,8 @@ impl CliError {
     /// All of it for standard error: the chain of causes, then the hint.
     #[must_use]
     pub fn report(&self) -> String {
-        format!("error: {}\nhint: {}\n", causes(self), self.hint())
+        format!("error: {}\nhint: {}\n", chain(self), self.hint())
     }
-}
-
-/// An error and what caused it, in one line. Several layers repeat the words of the one below.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -120,8 +104,7 @@ mod tests {
         };
         assert_eq!(
             error.report(),
-            "error: the API server at https://10.0.0.1:6443/ did not answer: ServiceError: \
-             connection refused\n\
+            "error: the API server at https://10.0.0.1:6443/ did not answer: connection refused\n\
              hint: check with `kubectl get --raw /livez`; while the API server is away, what Weir \
              holds stays held\n"
         );

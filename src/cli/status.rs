@@ -10,10 +10,11 @@ use kube::{
 use super::{
     FINE, Outcome, TROUBLE,
     connect::{ClusterArgs, Connection},
-    error::{CliError, causes},
+    error::CliError,
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
+    client::chain,
     view::status::{Answer, Answers, Detail, Page, Status, render, summarize},
 };
 
@@ -142,7 +143,7 @@ fn answer<T>(result: Result<T, kube::Error>) -> Result<Answer<T>, kube::Error> {
 /// What stands for one request that got no answer while others did: an API server that drowns may
 /// still answer the small ones.
 fn silence<T>(error: &kube::Error) -> Answer<T> {
-    Answer::Refused(causes(error))
+    Answer::Refused(chain(error))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod body;
 mod budget;
+mod causes;
 #[cfg(test)]
 pub(crate) mod fake;
 mod gate;
@@ -30,9 +31,10 @@ use crate::clock::Clock;
 
 pub use self::{
     budget::{Allowance, Budget, OverBudget},
+    causes::chain,
     gate::TimedOut,
     pulse::Pulse,
-    spent::Spent,
+    spent::{Counter, Spent},
 };
 
 /// How long to try to connect (TCP and TLS). Less than a probe's five seconds, so that the probe

@@ -32,14 +32,17 @@ pub(super) struct Meter {
 
 /// A number that only grows.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub struct Counter(AtomicU64);
 
 impl Counter {
-    pub(super) fn add(&self, more: u64) {
+    /// Counts some more.
+    pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// The count so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }

@@ -18,10 +18,7 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use super::{CHECK_NAMESPACE, REVISION_HASH};
-use crate::api::{SINGLETON, Valve, ValveSpec, marks};
-
-/// The name under which Weir's writes are recorded.
-const MANAGER: &str = "weir";
+use crate::api::{MANAGER, SINGLETON, Valve, ValveSpec, marks};
 
 /// The UID of the owner that the check's pods claim: no object has it, and nobody can approve it
 /// by accident.

@@ -11,13 +11,13 @@
 //! A held rollout reconciles: it goes on by itself when what held it is gone. Only what waits for a
 //! person's change of the workload is stalled.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use weir_core::time::Moment;
 
 use crate::api::{
     bounds::{self, clip},
     marks::conditions,
+    times::time,
 };
 
 /// One condition, without its time.
@@ -91,12 +91,6 @@ pub(super) fn timed(
         }
     };
     said.into_iter().map(timed).collect()
-}
-
-/// A moment as the API server wants it, in whole seconds.
-pub(super) fn time(moment: Moment) -> Time {
-    let seconds = i64::try_from(moment.as_millis() / 1000).unwrap_or(i64::MAX);
-    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

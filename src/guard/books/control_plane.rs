@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_core::{
     evidence::{ServerEvidence, ServerId},
     plan::{Finding, Kind},
@@ -24,6 +22,7 @@ use crate::{
         ControlPlane, ControlPlaneStatus, ServerState, ServerStatus,
         bounds::{self, clip},
         marks::conditions,
+        times::time,
     },
     guard::world::World,
     valve::remote::Gate,
@@ -100,7 +99,7 @@ impl Survey {
         let latency = evidence.latency.last();
         ServerStatus {
             address: clip(&id.address, bounds::WORD),
-            started_at: id.started.and_then(started_at),
+            started_at: id.started.map(Moment::from_millis).map(time),
             state: match found.map(|finding| finding.rule.kind()) {
                 None => ServerState::Quiet,
                 Some(Kind::Evidence) => ServerState::Unseen,
@@ -181,11 +180,6 @@ fn sentence(finding: &Finding) -> String {
         finding.subject,
         finding.evidence
     )
-}
-
-fn started_at(millis: u64) -> Option<Time> {
-    let seconds = i64::try_from(millis / 1000).ok()?;
-    Timestamp::from_second(seconds).ok().map(Time)
 }
 
 #[expect(

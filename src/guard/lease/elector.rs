@@ -10,9 +10,10 @@
 //! people. So neither skewed nor jumping clocks matter, only clocks that run at different rates:
 //! up to a third apart is safe, since 30 s of one are then at most 40 s of the other.
 
-use jiff::Timestamp;
-use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use weir_core::time::{Moment, Span};
+
+use crate::api::times::micro_time;
 
 /// How long a holder that says nothing keeps the lease.
 const DURATION: Span = Span::from_secs(40);
@@ -102,7 +103,7 @@ impl Elector {
         if !ours && self.holder().is_some() && now < expires {
             return Err(expires);
         }
-        let stamp = micro_time(now);
+        let stamp = Some(micro_time(now));
         let before = &seen.spec;
         let transitions = before.lease_transitions.unwrap_or(0);
         Ok(Claim {
@@ -146,17 +147,12 @@ impl Elector {
             spec: LeaseSpec {
                 holder_identity: None,
                 lease_duration_seconds: Some(1),
-                renew_time: micro_time(now),
+                renew_time: Some(micro_time(now)),
                 ..seen.spec
             },
             over: seen.version,
         })
     }
-}
-
-fn micro_time(now: Moment) -> Option<MicroTime> {
-    let millis = i64::try_from(now.as_millis()).ok()?;
-    Timestamp::from_millisecond(millis).ok().map(MicroTime)
 }
 
 #[cfg(test)]

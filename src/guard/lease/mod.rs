@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use self::elector::{Claim, Elector};
 use crate::{
     act::permit::{Leadership, LeadershipView},
+    api::MANAGER,
     clock::Clock,
     tasks::TaskError,
 };
@@ -170,7 +171,7 @@ impl Keeper {
             spec: Some(claim.spec.clone()),
         };
         let params = PostParams {
-            field_manager: Some("weir".to_owned()),
+            field_manager: Some(MANAGER.to_owned()),
             ..PostParams::default()
         };
         let written = if claim.over.is_some() {

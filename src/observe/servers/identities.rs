@@ -17,11 +17,7 @@ use weir_core::{
 };
 
 use super::{Pace, Tempo};
-use crate::{
-    clock::Clock,
-    observe::watches::{slim::moment_of, trouble::chain},
-    tasks::TaskError,
-};
+use crate::{api::times::moment, client::chain, clock::Clock, tasks::TaskError};
 
 const NAMESPACE: &str = "kube-system";
 const SELECTOR: &str = "apiserver.kubernetes.io/identity=kube-apiserver";
@@ -127,7 +123,7 @@ fn has_expired(lease: &LeaseSpec, now: Moment) -> bool {
         return false;
     };
     let span = Span::from_secs(u64::try_from(seconds).unwrap_or(0));
-    moment_of(renewed.0) + span < now
+    moment(renewed.0) + span < now
 }
 
 fn why(error: &kube::Error) -> String {

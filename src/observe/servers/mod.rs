@@ -38,11 +38,10 @@ use super::{
         instance::Instances,
         kept::Kept,
         run::{Selection, run},
-        trouble::chain,
     },
 };
 use crate::{
-    client::Clients,
+    client::{Clients, chain},
     clock::Clock,
     tasks::{TaskError, Tasks},
 };

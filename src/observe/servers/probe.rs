@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use futures::{StreamExt, stream::FuturesUnordered};
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
-use k8s_openapi::jiff::Timestamp;
 use kube::{client::Body, core::Status};
 use serde_json::{Value, json};
 use weir_core::{
@@ -21,9 +20,10 @@ use weir_core::{
 
 use super::{Desk, tempo};
 use crate::{
-    client::OverBudget,
+    api::{MANAGER, times::micro_time},
+    client::{OverBudget, chain},
     clock::Clock,
-    observe::watches::trouble::{REFUSAL_LASTS, chain},
+    observe::watches::trouble::REFUSAL_LASTS,
 };
 
 /// The name of the Lease that probes read and write.
@@ -93,7 +93,7 @@ impl Prober {
             ProbeKind::List => get(format!("{leases}?limit={LIMIT}")),
             ProbeKind::Write => {
                 let patch = json!({ "spec": { "renewTime": micro_time(now) } });
-                let uri = format!("{leases}/{OBJECT}?fieldManager=weir");
+                let uri = format!("{leases}/{OBJECT}?fieldManager={MANAGER}");
                 with_body(Request::patch(uri), "application/merge-patch+json", &patch)
             }
         }
@@ -121,7 +121,7 @@ impl Prober {
             "metadata": { "name": OBJECT, "namespace": &*self.namespace },
             "spec": { "holderIdentity": "weir", "renewTime": micro_time(now) },
         });
-        let uri = format!("{}?fieldManager=weir", self.leases());
+        let uri = format!("{}?fieldManager={MANAGER}", self.leases());
         let request = with_body(Request::post(uri), "application/json", &lease);
         let why = match tokio::time::timeout(TIMEOUT, self.ask(request)).await {
             Ok(Ok((status, _))) if status.is_success() => return,
@@ -223,13 +223,6 @@ fn with_body(request: http::request::Builder, kind: &str, body: &Value) -> Reque
         .header(CONTENT_TYPE, kind)
         .body(Body::from(body.to_string().into_bytes()))
         .expect("a namespace is a DNS label, fit for a path")
-}
-
-/// A time as Leases hold it.
-fn micro_time(now: Moment) -> String {
-    let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
-    format!("{time:.6}")
 }
 
 #[cfg(test)]

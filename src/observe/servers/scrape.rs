@@ -17,7 +17,7 @@ use weir_core::{
 };
 
 use super::{Desk, tempo};
-use crate::observe::watches::trouble::chain;
+use crate::client::chain;
 
 /// How long a page may take, from the request to its end.
 const TIMEOUT: Duration = Duration::from_millis(tempo::SCRAPE_TIMEOUT.as_millis());

@@ -5,10 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
-    jiff::Timestamp,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, core::DynamicResourceScope};
 use serde::{
     Deserialize, Deserializer,
@@ -159,14 +156,4 @@ impl<K: Keep> Resource for Slim<K> {
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.meta
     }
-}
-
-/// A time that an API server or kubelet wrote, as a moment; times before 1970 become 1970.
-pub(in crate::observe) fn moment(time: &Time) -> Moment {
-    moment_of(time.0)
-}
-
-/// The same of a time with whatever precision.
-pub(in crate::observe) fn moment_of(time: Timestamp) -> Moment {
-    Moment::from_millis(u64::try_from(time.as_millisecond()).unwrap_or(0))
 }

@@ -1,11 +1,10 @@
 //! Turns what went wrong with a watch into what a person can do about it.
 
-use std::error::Error;
-
 use kube::{core::Status, runtime::watcher};
 use weir_core::time::{Moment, Span};
 
 use super::{kept::what, slim::Keep};
+use crate::client::chain;
 
 /// How long an API server must refuse before it is believed: one that has just started refuses
 /// everybody until it knows the roles and bindings (3 s on an idle 1.36.3).
@@ -113,49 +112,5 @@ fn status(error: &watcher::Error) -> Option<&Status> {
         | watcher::Error::WatchFailed(kube::Error::Api(status))
         | watcher::Error::WatchError(status) => Some(status),
         _ => None,
-    }
-}
-
-/// An error with its causes, in one line, without the wrappers that only say whose error it is.
-pub(in crate::observe) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let cause = error.to_string();
-        // Some errors repeat their cause in their own text.
-        if is_wrapper(error) || text.contains(&cause) {
-            continue;
-        }
-        text = if text.is_empty() {
-            cause
-        } else {
-            format!("{text}: {cause}")
-        };
-    }
-    text
-}
-
-fn is_wrapper(error: &(dyn Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(kube::Error::Service(_)))
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                watcher::Error::InitialListFailed(_)
-                    | watcher::Error::WatchStartFailed(_)
-                    | watcher::Error::WatchFailed(_)
-            )
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_told_by_its_causes_and_not_by_whose_it_is() {
-        let reset = std::io::Error::other("connection reset by peer");
-        let error = watcher::Error::WatchStartFailed(kube::Error::Service(Box::new(reset)));
-        assert_eq!(chain(&error), "connection reset by peer");
     }
 }

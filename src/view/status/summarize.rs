@@ -1,15 +1,13 @@
 //! From the API server's answers to the status, and to what is wrong.
 
-use k8s_openapi::{
-    api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp,
-};
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Time};
 use weir_core::time::{Moment, Span};
 
 use super::{Answer, Answers, ApiServer, ApiServers, Life, Page, Rollout, Rollouts, Status, Weir};
 use crate::{
     api::{
         ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State,
-        marks::conditions,
+        marks::conditions, times::moment,
     },
     view::age::age,
 };
@@ -251,11 +249,6 @@ fn trouble_with_rollouts(rollouts: &Rollouts) -> Vec<String> {
         ));
     }
     trouble
-}
-
-fn moment(time: Timestamp) -> Moment {
-    // Before 1970 there was no Kubernetes.
-    Moment::from_millis(u64::try_from(time.as_millisecond()).unwrap_or_default())
 }
 
 const fn seconds_of(span: Span) -> u64 {

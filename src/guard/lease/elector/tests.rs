@@ -262,7 +262,7 @@ fn a_free_lease_is_created_and_led_from_when_it_was_asked_for() {
     let renewal = leader.claim(at(110)).unwrap();
     assert_eq!(renewal.over.as_deref(), Some("1"));
     assert_eq!(renewal.spec.lease_transitions, Some(1));
-    assert_eq!(renewal.spec.acquire_time, micro_time(at(100)));
+    assert_eq!(renewal.spec.acquire_time, Some(micro_time(at(100))));
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn anothers_lease_is_taken_only_after_it_was_seen_unchanged_for_its_duration() {
     assert!(elector.claim(at(1_040)).is_ok());
 
     let renewed = LeaseSpec {
-        renew_time: micro_time(at(5)),
+        renew_time: Some(micro_time(at(5))),
         ..theirs
     };
     elector.saw(renewed, Some("2".to_owned()), at(1_040));

@@ -243,11 +243,3 @@ fn a_denial_is_believed_once_it_has_lasted() {
     );
     assert_eq!(denials.believe(ProbeKind::Get, denied(), at(32)), None);
 }
-
-#[test]
-fn times_are_written_as_leases_hold_them() {
-    assert_eq!(
-        micro_time(Moment::from_millis(1_795_297_020_123)),
-        "2026-11-21T21:37:00.123000Z"
-    );
-}
