@@ -5,11 +5,18 @@
 //! priority level of Weir's account, to what is newest (no read is from "any" version), measured to
 //! the end of the answer. `/livez` and `/readyz` bypass the queues, and are no measure. The object is
 //! Weir's own, and is made if it is missing.
+//!
+//! Where servers stand behind a balancer each probe has a connection of its own, in quiet times too:
+//! over one that is kept all would meet one server. The handshake is then part of what is measured,
+//! and of what it is compared with.
 
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use http::{Request, StatusCode, header::CONTENT_TYPE};
+use http::{
+    Request, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+};
 use http_body_util::BodyExt;
 use kube::{client::Body, core::Status};
 use serde_json::{Value, json};
@@ -48,7 +55,7 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String, names
         if open.len() < OPEN {
             let kind = now.kinds()[turn % now.kinds().len()];
             turn = turn.wrapping_add(1);
-            open.push(prober.probe(kind, desk.clock));
+            open.push(prober.probe(kind, now.balanced, desk.clock));
         }
         let every = Duration::from_millis(now.cadence().probe_every.as_millis());
         let mut rest = pin!(tempo::rest(&mut tempo, now.pace, every));
@@ -74,10 +81,21 @@ struct Prober {
 type Answer = Result<(StatusCode, Vec<u8>), kube::Error>;
 
 impl Prober {
-    /// One probe, and what its end says about the server.
-    async fn probe(&self, kind: ProbeKind, clock: Clock) -> (ProbeKind, Option<ProbeResult>) {
+    /// One probe, and what its end says about the server. A `last` one of its connection lets a
+    /// balancer choose anew for the next.
+    async fn probe(
+        &self,
+        kind: ProbeKind,
+        last: bool,
+        clock: Clock,
+    ) -> (ProbeKind, Option<ProbeResult>) {
+        let mut request = self.request(kind, clock.now());
+        if last {
+            let close = HeaderValue::from_static("close");
+            request.headers_mut().insert(CONNECTION, close);
+        }
         let begun = clock.elapsed();
-        let asked = self.ask(self.request(kind, clock.now()));
+        let asked = self.ask(request);
         let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
         let took = clock.elapsed().saturating_sub(begun);
         if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {

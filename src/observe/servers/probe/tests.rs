@@ -167,6 +167,21 @@ async fn in_flight_a_leader_reads_lists_and_writes_in_turn_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn behind_a_balancer_each_probe_goes_over_a_connection_of_its_own() {
+    let tempo = Tempo {
+        pace: Pace::InFlight,
+        leading: true,
+        ..Tempo::default()
+    };
+    let mut probing = Probing::at(tempo, served());
+    let closes = |asked: &[String]| asked.iter().filter(|it| it.ends_with("and closes")).count();
+    assert_eq!(closes(&probing.asks_in(4).await), 0);
+    probing.tempo.send_modify(|tempo| tempo.balanced = true);
+    let asked = probing.asks_in(4).await;
+    assert_eq!((closes(&asked), asked.len()), (4, 4), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollout_that_takes_off_is_not_kept_waiting() {
     let mut probing = Probing::at(Tempo::default(), served());
     assert_eq!(probing.asks_in(9).await, ["GET /weir-probe"]);
