@@ -1,7 +1,7 @@
 //! Turns a request into at most two, paid for, limited in time and counted.
 //!
 //! A request waits for its turn in its kind's bucket, or fails; it is sent; a whole answer must come
-//! within [`ANSWER_WITHIN`] (a watch: its head). Only what can be repeated safely is tried again,
+//! within its client's limit (a watch: its head). Only what can be repeated safely is tried again,
 //! once, and only if the connection broke or the server said 429 with a short wait. A time-out is
 //! never tried again: the server may still be at work on the first.
 
@@ -30,9 +30,9 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// How long a whole answer may take. API servers cut requests at 60 s; an answer that takes longer
+/// How long a whole answer may take as a rule. API servers cut requests at 60 s; an answer that takes longer
 /// than this is one that Weir must not ask for again and again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is waited for; beyond it the caller is told instead.
 const RETRY_AFTER_AT_MOST: Duration = Duration::from_secs(5);
 /// The wait before a second try if the server names none.
@@ -40,10 +40,11 @@ const RETRY_AFTER_ELSE: Duration = Duration::from_secs(1);
 
 /// No whole answer came within the time limit.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no answer to {method} {path} within {} s", ANSWER_WITHIN.as_secs())]
+#[error("no answer to {method} {path} within {} s", within.as_secs())]
 pub struct TimedOut {
     method: Method,
     path: String,
+    within: Duration,
 }
 
 /// What all gates share.
@@ -74,6 +75,8 @@ pub(super) struct Tolls {
     pub(super) writes: Arc<Bucket>,
     /// Whether anything is tried a second time; what measures must not.
     pub(super) retries: bool,
+    /// How long a whole answer may take.
+    pub(super) answer_within: Duration,
 }
 
 /// Puts a [`Gate`] before a service.
@@ -184,8 +187,9 @@ impl Terms {
         let late = TimedOut {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
+            within: self.tolls.answer_within,
         };
-        let mut deadline = Box::pin(sleep(ANSWER_WITHIN));
+        let mut deadline = Box::pin(sleep(late.within));
         let answer = tokio::select! {
             answer = inner.oneshot(request) => answer.map_err(Into::into)?,
             () = &mut deadline => {

@@ -25,7 +25,7 @@ use tower::buffer::BufferLayer;
 
 use self::{
     budget::Bucket,
-    gate::{GateLayer, Tolls},
+    gate::{ANSWER_WITHIN, GateLayer, Tolls},
 };
 use crate::clock::Clock;
 
@@ -40,6 +40,9 @@ pub use self::{
 /// How long to try to connect (TCP and TLS). Less than a probe's five seconds, so that the probe
 /// names the reason.
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// How long an answer of a server that is measured may take. A backstop: whoever measures has limits
+/// of their own, of which that for a page is half a minute.
+const MEASURED_WITHIN: Duration = Duration::from_secs(35);
 /// The longest silence on a connection in use; a watch is never silent for longer, since it is ended
 /// and begun anew within a minute. A backstop: requests have their own, shorter limits.
 const READ_WITHIN: Duration = Duration::from_secs(75);
@@ -111,6 +114,7 @@ impl Clients {
                 reads: Arc::clone(reads),
                 writes: Arc::clone(writes),
                 retries: true,
+                answer_within: ANSWER_WITHIN,
             };
             build(config.clone(), &shared, tolls)
         };
@@ -144,8 +148,9 @@ impl Clients {
         self.lease.clone()
     }
 
-    /// One API server by its `host:port`, to measure it: never retried, never made to wait, and with
-    /// a budget of its own. Its certificate must carry the name of the `kubernetes` Service.
+    /// One API server by its `host:port`, to measure it: never retried, never made to wait, given up by
+    /// whoever measures, and with a budget of its own. Its certificate must carry the name of the
+    /// `kubernetes` Service.
     pub fn server(&self, address: &str) -> Result<kube::Client, ClientError> {
         let url = Uri::builder()
             .scheme("https")
@@ -164,6 +169,7 @@ impl Clients {
             reads: Arc::clone(&bucket),
             writes: bucket,
             retries: false,
+            answer_within: MEASURED_WITHIN,
         };
         build(config, &self.shared, tolls)
     }

@@ -14,6 +14,7 @@ const CADENCE: Cadence = Cadence {
     probe_timeout: Span::from_secs(2),
     scrape_every: Span::from_secs(5),
     scrape_timeout: Span::from_secs(5),
+    page_bytes_per_second: 16 << 20,
 };
 
 const ADDRESSES: [&str; 3] = ["10.0.0.1:6443", "10.0.0.2:6443", "10.0.0.3:6443"];
@@ -141,6 +142,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => read(),
         1 => Just(Event::Unread(ScrapeError::Failed { why: why() })),
+        1 => Just(Event::Unread(ScrapeError::Denied { why: why() })),
         1 => Just(Event::Unread(ScrapeError::Garbled { why: why() })),
         6 => (kind, result).prop_map(|(kind, result)| Event::Probed(kind, result)),
     ]

@@ -100,6 +100,7 @@ fn gate(server: Server, budget: &Budget) -> Gate<Server> {
         reads: Arc::new(Bucket::new("reads", budget.reads)),
         writes: Arc::new(Bucket::new("writes", budget.writes)),
         retries: true,
+        answer_within: ANSWER_WITHIN,
     };
     GateLayer::new(Arc::new(Shared::new(Clock::start(), budget)), tolls).layer(server)
 }
@@ -297,6 +298,15 @@ async fn a_hanging_server_is_given_up_and_not_asked_again() {
     assert_eq!(gate.terms.shared.spent().timed_out, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_measures_is_given_longer() {
+    let mut gate = gate(Server::that([Does::Hangs]), &Budget::standard());
+    gate.terms.tolls.answer_within = Duration::from_secs(35);
+    let late = ask(&gate, get()).await.unwrap_err();
+    assert!(late.ends_with("within 35 s"), "{late}");
+    assert_eq!(gate.terms.shared.clock.elapsed(), Duration::from_secs(35));
+}
+
 /// A body of which one piece comes and the rest never does.
 struct Stuck(Option<Bytes>);
 
@@ -326,6 +336,7 @@ async fn read_stuck(path: &'static str) -> Result<Bytes, String> {
         writes: Arc::clone(&reads),
         reads,
         retries: true,
+        answer_within: ANSWER_WITHIN,
     };
     let gate = GateLayer::new(shared, tolls).layer(service);
     let response = gate.oneshot(request(Method::GET, path)).await.unwrap();

@@ -8,9 +8,11 @@
 //! - [`tempo`]: how often.
 //! - [`probe`]: round trips through ordinary priority levels.
 //! - [`scrape`]: pages of metrics.
+//! - [`patience`]: how long a page may take, and when the next is due.
 //! - [`identities`]: how many API servers there should be.
 
 mod identities;
+mod patience;
 mod probe;
 mod scrape;
 mod tempo;

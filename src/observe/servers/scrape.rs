@@ -12,61 +12,107 @@ use http::{
 use http_body_util::BodyExt;
 use kube::client::Body;
 use weir_core::{
-    servers::{Collector, Scrape, ScrapeError},
-    time::Moment,
+    servers::{Collector, PageCost, Scrape, ScrapeError},
+    time::{Moment, Span},
 };
 
-use super::{Desk, tempo};
+use super::{
+    Desk,
+    patience::{End, Patience},
+    tempo::{Tempo, until},
+};
 use crate::client::chain;
 
-/// How long a page may take, from the request to its end.
-const TIMEOUT: Duration = Duration::from_millis(tempo::SCRAPE_TIMEOUT.as_millis());
+/// What to do about a 401.
+const UNAUTHORIZED: &str = "Weir's credentials are not accepted: check its ServiceAccount's token";
+/// What to do about a 403.
+const FORBIDDEN: &str = "grant Weir the verb get on the nonResourceURL /metrics, as the ClusterRole \
+                         weir in deploy/rbac.yaml does";
 
-/// Scrapes one API server for as long as it is polled: at once when the pace changes.
+/// Scrapes one API server for as long as it is polled: at once if a change of the tempo says so.
 pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
     let mut tempo = desk.tempo.clone();
+    let mut patience = Patience::default();
     loop {
         let now = *tempo.borrow_and_update();
         let begun = desk.clock.elapsed();
-        let (scrape, at) = scrape(&client, now.balanced, || desk.clock.now()).await;
-        desk.fleet().scraped(&address, scrape, at);
-        let every = Duration::from_millis(now.cadence().scrape_every.as_millis());
-        let left = every.saturating_sub(desk.clock.elapsed().saturating_sub(begun));
-        tempo::rest(&mut tempo, now.pace, left).await;
+        let within = patience.next_within(now.cadence());
+        let read = read(&client, now.balanced, within, || desk.clock.now()).await;
+        let took = desk.clock.elapsed().saturating_sub(begun);
+        let cost = PageCost {
+            took: Span::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            bytes: read.bytes,
+        };
+        patience.learn(read.end(), cost);
+        {
+            let mut fleet = desk.fleet();
+            if read.scrape.is_ok() {
+                fleet.cost(&address, cost);
+            }
+            fleet.scraped(&address, read.scrape, read.at);
+        }
+        let due = |now: Tempo| begun + patience.next_after(now.cadence());
+        until(&mut tempo, desk.clock, due).await;
     }
 }
 
-/// Reads one page, and tells when its head came: that is when its values were gathered.
+/// What came of asking for a page.
+struct Read {
+    scrape: Result<Scrape, ScrapeError>,
+    /// When its head came: that is when its values were gathered.
+    at: Moment,
+    bytes: u64,
+    /// It was given up while it was on its way.
+    late: bool,
+}
+
+impl Read {
+    const fn end(&self) -> End {
+        match self.scrape {
+            Ok(_) => End::Whole,
+            Err(_) if self.late => End::Late,
+            Err(_) => End::Failed,
+        }
+    }
+}
+
+/// Reads one page.
 ///
 /// A `last` request of its connection lets a balancer choose anew for the next: all over one connection
 /// would meet one server.
-async fn scrape(
+async fn read(
     client: &kube::Client,
     last: bool,
+    within: Duration,
     now: impl Fn() -> Moment,
-) -> (Result<Scrape, ScrapeError>, Moment) {
+) -> Read {
     let mut page = Page::default();
-    let whole = tokio::time::timeout(TIMEOUT, page.read(client, last, &now)).await;
-    let at = page.at.unwrap_or_else(now);
+    let whole = tokio::time::timeout(within, page.read(client, last, &now)).await;
+    let (at, bytes) = (page.at.unwrap_or_else(now), page.bytes);
+    let late = whole.is_err();
     let scrape = match whole {
         Ok(Ok(())) => page.collector.finish(),
-        Ok(Err(why)) => Err(ScrapeError::Failed { why }),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(ScrapeError::Failed {
             why: format!(
-                "not whole within {} s: {} bytes came",
-                TIMEOUT.as_secs(),
-                page.bytes
+                "not whole within {} s, as long as this one might take: {bytes} bytes came",
+                within.as_secs()
             ),
         }),
     };
-    (scrape, at)
+    Read {
+        scrape,
+        at,
+        bytes,
+        late,
+    }
 }
 
 /// A page on its way.
 #[derive(Default)]
 struct Page {
     collector: Collector,
-    bytes: usize,
+    bytes: u64,
     at: Option<Moment>,
 }
 
@@ -76,33 +122,44 @@ impl Page {
         client: &kube::Client,
         last: bool,
         now: impl Fn() -> Moment,
-    ) -> Result<(), String> {
+    ) -> Result<(), ScrapeError> {
         let mut request = Request::get("/metrics").header(ACCEPT, "text/plain");
         if last {
             request = request.header(CONNECTION, "close");
         }
         let request = request.body(Body::empty());
         let request = request.expect("all its parts are literals");
-        let response = client.send(request).await.map_err(|error| chain(&error))?;
+        let response = client.send(request).await;
+        let response = response.map_err(|error| failed(chain(&error)))?;
         self.at = Some(now());
         match response.status() {
             StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err("grant Weir the verb get on the nonResourceURL /metrics".to_owned());
-            }
-            status => return Err(format!("the API server answered {status}")),
+            StatusCode::UNAUTHORIZED => return Err(denied(UNAUTHORIZED)),
+            StatusCode::FORBIDDEN => return Err(denied(FORBIDDEN)),
+            status => return Err(failed(format!("the API server answered {status}"))),
         }
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                format!("it broke off after {} bytes: {}", self.bytes, chain(&error))
+                let (bytes, why) = (self.bytes, chain(&error));
+                failed(format!("it broke off after {bytes} bytes: {why}"))
             })?;
             if let Some(data) = frame.data_ref() {
-                self.bytes += data.len();
+                self.bytes += data.len() as u64;
                 self.collector.push(data);
             }
         }
         Ok(())
+    }
+}
+
+const fn failed(why: String) -> ScrapeError {
+    ScrapeError::Failed { why }
+}
+
+fn denied(why: &str) -> ScrapeError {
+    ScrapeError::Denied {
+        why: why.to_owned(),
     }
 }
 

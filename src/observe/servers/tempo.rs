@@ -9,11 +9,23 @@ use weir_core::{
     time::Span,
 };
 
+use crate::clock::Clock;
+
 /// How long a probe may take. Ten times what counts as a regressed median; beyond it more waiting
 /// tells nothing more.
 pub(super) const PROBE_TIMEOUT: Span = Span::from_secs(5);
-/// How long a page may take, head to end: it must be done before the next is due.
-pub(super) const SCRAPE_TIMEOUT: Span = Span::from_secs(4);
+/// How long a page may take that cost little so far: it must be done before the next is due.
+const SCRAPE_TIMEOUT: Span = Span::from_secs(4);
+/// Between pages where nothing is decided by them: no rollout is in flight, or this Weir does not
+/// lead.
+const IDLE_SCRAPE_EVERY: Span = Span::from_secs(60);
+
+/// Bytes of pages a second, from each server. In flight that is 80 MiB every five seconds, or one of
+/// 480 MiB in half a minute: an eighth of a gigabit link.
+const BYTES_PER_SECOND: u64 = 16 << 20;
+/// The same where nothing is decided by them: as much as a Prometheus that reads 120 MiB every half a
+/// minute.
+const IDLE_BYTES_PER_SECOND: u64 = 4 << 20;
 
 /// Between probes of one server, idle.
 const IDLE_PROBE_EVERY: Span = Span::from_secs(10);
@@ -34,7 +46,8 @@ pub enum Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tempo {
     pub(super) pace: Pace,
-    /// Only the leader writes: several Weirs' probes would be the load that they measure.
+    /// Only the leader writes, and reads pages often: several Weirs would be the load that they
+    /// measure.
     pub(super) leading: bool,
     pub(super) servers: usize,
     /// There are more servers than addresses: a balancer chooses which one answers.
@@ -43,18 +56,23 @@ pub(super) struct Tempo {
 
 impl Tempo {
     pub(super) fn cadence(self) -> Cadence {
-        let (probe_every, scrape_every) = match self.pace {
+        let probe_every = match self.pace {
             Pace::Idle => {
                 let share = Span::from_secs(IDLE_PROBE_SHARE.saturating_mul(self.servers as u64));
-                (share.max(IDLE_PROBE_EVERY), Span::from_secs(60))
+                share.max(IDLE_PROBE_EVERY)
             }
-            Pace::InFlight => (Span::from_secs(1), Span::from_secs(5)),
+            Pace::InFlight => Span::from_secs(1),
+        };
+        let (scrape_every, page_bytes_per_second) = match self.pace {
+            Pace::InFlight if self.leading => (Span::from_secs(5), BYTES_PER_SECOND),
+            Pace::InFlight | Pace::Idle => (IDLE_SCRAPE_EVERY, IDLE_BYTES_PER_SECOND),
         };
         Cadence {
             probe_every,
             probe_timeout: PROBE_TIMEOUT,
             scrape_every,
             scrape_timeout: SCRAPE_TIMEOUT,
+            page_bytes_per_second,
         }
     }
 
@@ -76,6 +94,25 @@ pub(super) async fn rest(tempo: &mut watch::Receiver<Tempo>, pace: Pace, at_most
         }
     };
     drop(tokio::time::timeout(at_most, other_pace).await);
+}
+
+/// Waits until what `due` says of the present tempo, by the clock's elapsed time.
+pub(super) async fn until(
+    tempo: &mut watch::Receiver<Tempo>,
+    clock: Clock,
+    due: impl Fn(Tempo) -> Duration,
+) {
+    loop {
+        let now = *tempo.borrow_and_update();
+        let left = due(now).saturating_sub(clock.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        if let Ok(Err(_)) = tokio::time::timeout(left, tempo.changed()).await {
+            // Nobody is left who could change it.
+            tokio::time::sleep(left).await;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +140,20 @@ mod tests {
                 "{servers}: {every}"
             );
         }
+    }
+
+    #[test]
+    fn a_replica_that_does_not_lead_reads_pages_at_the_idle_pace() {
+        let leader = tempo(Pace::InFlight, 3).cadence();
+        let follower = Tempo {
+            leading: false,
+            ..tempo(Pace::InFlight, 3)
+        };
+        let (follower, idle) = (follower.cadence(), tempo(Pace::Idle, 3).cadence());
+        let pages = |cadence: Cadence| (cadence.scrape_every, cadence.page_bytes_per_second);
+        assert_eq!(pages(follower), pages(idle));
+        assert!(pages(leader).0 < pages(idle).0);
+        assert_eq!(follower.probe_every, leader.probe_every);
     }
 
     #[test]

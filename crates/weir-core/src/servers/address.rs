@@ -12,7 +12,7 @@
 //! there are processes.
 
 use super::{
-    Cadence, ProbeKind, ProbeResult, Scrape, ScrapeError,
+    Cadence, PageCost, ProbeKind, ProbeResult, Scrape, ScrapeError,
     probes::Probes,
     series::{MEMORY_WINDOW, Series},
 };
@@ -38,6 +38,8 @@ pub(super) struct Address {
     processes: Vec<Series>,
     /// Why its page could not be read when last tried, if so.
     trouble: Option<ScrapeError>,
+    /// What the last whole page cost. What fails must not make old values last longer.
+    cost: PageCost,
 }
 
 /// What there is to tell of one process.
@@ -52,6 +54,14 @@ pub(super) struct Told {
     pub(super) is_given_up: bool,
 }
 
+/// How old a page may be, and why it may be too old between one and the next.
+struct Limits {
+    /// Stale, and absent.
+    ages: [Span; 2],
+    /// Its cost keeps it from being read often enough.
+    outgrown: Option<String>,
+}
+
 impl Address {
     pub(super) fn new(at: Moment) -> Self {
         Self {
@@ -60,6 +70,7 @@ impl Address {
             probes: Probes::default(),
             processes: Vec::new(),
             trouble: None,
+            cost: PageCost::default(),
         }
     }
 
@@ -112,6 +123,11 @@ impl Address {
         }
     }
 
+    /// Its page, whole, cost so much.
+    pub(super) const fn cost(&mut self, cost: PageCost) {
+        self.cost = cost;
+    }
+
     /// Takes the first scrape of a process.
     fn discover(&mut self, scrape: Scrape, at: Moment) {
         let started = Moment::from_millis(scrape.started);
@@ -138,7 +154,7 @@ impl Address {
 
     /// How many processes answer in turn: those heard lately.
     fn turns(&self, now: Moment, cadence: Cadence) -> u64 {
-        let [_, absent_after] = cadence.scrape_ages(1);
+        let [_, absent_after] = cadence.scrape_ages(self.cost, 1);
         let lately = absent_after.max(MEMORY_WINDOW);
         let heard = self
             .answering()
@@ -155,10 +171,16 @@ impl Address {
         if self.processes.is_empty() {
             return vec![self.tell_unknown(name, latency, now)];
         }
-        let ages = cadence.scrape_ages(self.turns(now, cadence));
-        let is_live =
-            |process: &Series| self.reading(process, Some(()), ages, now).fresh().is_some();
+        let limits = Limits {
+            ages: cadence.scrape_ages(self.cost, self.turns(now, cadence)),
+            outgrown: cadence.outgrown(self.cost),
+        };
+        let is_live = |process: &Series| {
+            let read = self.reading(process, Some(()), &limits, now);
+            read.fresh().is_some()
+        };
         let is_any_live = self.answering().any(is_live);
+        let at_most = limits.ages[1];
         let tell = |process: &Series| {
             let is_live = is_live(process);
             let is_spare = !is_live && (is_any_live || self.gone.is_some());
@@ -170,8 +192,8 @@ impl Address {
                 },
                 evidence: ServerEvidence {
                     latency: latency.clone(),
-                    flow: self.reading(process, process.flow(ages[1]), ages, now),
-                    process: self.reading(process, process.process(ages[1]), ages, now),
+                    flow: self.reading(process, process.flow(at_most), &limits, now),
+                    process: self.reading(process, process.process(at_most), &limits, now),
                     restarted: process.restarted,
                 },
                 is_live,
@@ -209,24 +231,35 @@ impl Address {
         &self,
         process: &Series,
         value: Option<T>,
-        ages: [Span; 2],
+        limits: &Limits,
         now: Moment,
     ) -> Reading<T> {
         if let Some(why) = self.why_gone(now) {
             return Reading::Absent { why };
         }
-        if let Some(error @ ScrapeError::Garbled { .. }) = &self.trouble {
-            return Reading::Garbled {
-                why: error.to_string(),
-            };
+        match &self.trouble {
+            Some(error @ ScrapeError::Garbled { .. }) => {
+                let why = error.to_string();
+                return Reading::Garbled { why };
+            }
+            // An answer, not silence: waiting does not mend it.
+            Some(error @ ScrapeError::Denied { .. }) => {
+                let why = error.to_string();
+                return Reading::Absent { why };
+            }
+            Some(ScrapeError::Failed { .. }) | None => {}
         }
         let age = now.since(process.heard());
+        let Limits { ages, outgrown } = limits;
+        if let Some(why) = outgrown.as_ref().filter(|_| age > ages[0]) {
+            return Reading::Absent { why: why.clone() };
+        }
         let why_silent = || match &self.trouble {
             Some(error) => format!("last read {age} ago, {error}"),
             None => format!("the metrics page was last read {age} ago"),
         };
         match value {
-            Some(value) => Reading::aged(value, age, ages, why_silent),
+            Some(value) => Reading::aged(value, age, *ages, why_silent),
             None if age > ages[0] => Reading::Absent { why: why_silent() },
             None => Reading::Absent {
                 why: "the metrics page was read once lately, and a rate needs two".to_owned(),
@@ -241,9 +274,11 @@ impl Address {
             (None, None) => Reading::Absent {
                 why: "the metrics page has not been read yet".to_owned(),
             },
-            (None, Some(error @ ScrapeError::Failed { .. })) => Reading::Absent {
-                why: error.to_string(),
-            },
+            (None, Some(error @ (ScrapeError::Failed { .. } | ScrapeError::Denied { .. }))) => {
+                Reading::Absent {
+                    why: error.to_string(),
+                }
+            }
             (None, Some(error @ ScrapeError::Garbled { .. })) => Reading::Garbled {
                 why: error.to_string(),
             },

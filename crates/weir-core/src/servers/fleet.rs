@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cadence, ProbeKind, ProbeResult, Scrape, ScrapeError, address::Address};
+use super::{Cadence, PageCost, ProbeKind, ProbeResult, Scrape, ScrapeError, address::Address};
 use crate::{
     evidence::{Reading, ServerEvidence, ServerId},
     time::Moment,
@@ -76,6 +76,14 @@ impl Fleet {
     pub fn scraped(&mut self, address: &str, scrape: Result<Scrape, ScrapeError>, at: Moment) {
         if let Some(address) = self.addresses.get_mut(address) {
             address.scraped(scrape, at);
+        }
+    }
+
+    /// What it cost to read an address's whole page: how often the next ones come, and hence how old
+    /// they may be, follows from it.
+    pub fn cost(&mut self, address: &str, cost: PageCost) {
+        if let Some(address) = self.addresses.get_mut(address) {
+            address.cost(cost);
         }
     }
 

@@ -17,7 +17,7 @@ mod probes;
 mod scrape;
 mod series;
 
-pub use cadence::Cadence;
+pub use cadence::{Cadence, PageCost};
 pub use fleet::Fleet;
 pub use probes::{ProbeKind, ProbeResult};
 pub use scrape::{Collector, Level, Scrape, ScrapeError};

@@ -205,6 +205,7 @@ mod tests {
         probe_timeout: Span::from_secs(2),
         scrape_every: Span::from_secs(5),
         scrape_timeout: Span::from_secs(5),
+        page_bytes_per_second: 16 << 20,
     };
 
     fn at(seconds: u64) -> Moment {

@@ -90,6 +90,12 @@ pub enum ScrapeError {
         /// Why, as the client tells it.
         why: String,
     },
+    /// Weir may not read it: this tells nothing about the server, and somebody has to act.
+    #[error("the metrics page may not be read: {why}")]
+    Denied {
+        /// What is missing.
+        why: String,
+    },
     /// A page came, but cannot be trusted.
     #[error("the metrics page is garbled: {why}")]
     Garbled {

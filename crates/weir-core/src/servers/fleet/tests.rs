@@ -19,6 +19,7 @@ const CADENCE: Cadence = Cadence {
     probe_timeout: Span::from_secs(2),
     scrape_every: Span::from_secs(5),
     scrape_timeout: Span::from_secs(5),
+    page_bytes_per_second: 16 << 20,
 };
 
 const A: &str = "10.0.0.1:6443";
@@ -260,6 +261,60 @@ fn silence_makes_a_page_stale_and_then_absent_and_says_why() {
     assert_eq!(
         why(told(&fleet, &id, 76).flow),
         "last read 1 min 6 s ago, the metrics page could not be read: timed out after 5 s"
+    );
+}
+
+#[test]
+fn a_lost_right_to_the_page_is_told_at_the_first_refusal_and_until_it_is_back() {
+    let mut fleet = fleet(&[A]);
+    scrape(&mut fleet, A, -60, 5..=10);
+    let denied = Err(ScrapeError::Denied {
+        why: "grant it".to_owned(),
+    });
+    fleet.scraped(A, denied, at(15));
+    let id = id(A, -60);
+    assert_eq!(
+        why(told(&fleet, &id, 15).flow),
+        "the metrics page may not be read: grant it"
+    );
+    scrape(&mut fleet, A, -60, 20..=20);
+    assert!(told(&fleet, &id, 20).flow.fresh().is_some());
+}
+
+#[test]
+fn a_costly_page_stays_fresh_until_the_next_can_have_come() {
+    let mut fleet = fleet(&[A]);
+    scrape(&mut fleet, A, -60, 5..=10);
+    let id = id(A, -60);
+    assert!(told(&fleet, &id, 35).flow.fresh().is_none());
+    fleet.cost(
+        A,
+        PageCost {
+            took: Span::from_secs(4),
+            bytes: 200 << 20,
+        },
+    );
+    assert!(told(&fleet, &id, 35).flow.fresh().is_some());
+}
+
+#[test]
+fn a_page_too_costly_to_be_read_in_time_says_so_in_place_of_being_stale() {
+    let mut fleet = fleet(&[A]);
+    fleet.cost(
+        A,
+        PageCost {
+            took: Span::from_secs(50),
+            bytes: 4000 << 20,
+        },
+    );
+    fleet.scraped(A, Ok(page_at(-60, 5)), at(5));
+    fleet.scraped(A, Ok(page_at(-60, 160)), at(160));
+    let id = id(A, -60);
+    assert!(told(&fleet, &id, 220).process.fresh().is_some());
+    let why = why(told(&fleet, &id, 221).process);
+    assert!(
+        why.contains("4000 MiB") && why.contains("16 MiB a second"),
+        "{why}"
     );
 }
 
