@@ -29,4 +29,6 @@ pub mod conditions {
     pub const MATCHED: &str = "Matched";
     /// Pods of unapproved revisions come back gated; only where Weir may hold rollouts.
     pub const GATING: &str = "Gating";
+    /// Reason of [`GATING`] where it was not found out.
+    pub const GATING_NOT_KNOWN: &str = "NotKnown";
 }

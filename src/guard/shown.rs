@@ -58,7 +58,7 @@ impl Shown {
 
     /// Says what is waited for, when it changes.
     fn wait_for(&mut self, world: &World) {
-        let waiting = world.unread();
+        let waiting: Vec<_> = world.unread().into_iter().map(|gap| gap.what).collect();
         self.ready |= waiting.is_empty();
         if waiting != self.waiting {
             if waiting.is_empty() {

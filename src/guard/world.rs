@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::{Reading, ServerEvidence, ServerId},
+    plan::Rule,
     policy::Mode,
     time::Moment,
 };
@@ -33,28 +34,42 @@ pub(super) struct World {
 }
 
 impl World {
-    /// What cannot be read now, and why.
-    pub(super) fn unread(&self) -> Vec<String> {
+    /// What cannot be read now, or not freshly.
+    pub(super) fn unread(&self) -> Vec<Gap> {
         let cluster = &self.cluster;
         let sources = [
-            ("daemonsets", gap(&cluster.daemon_sets)),
-            ("namespaces", gap(&cluster.namespaces)),
-            ("rolloutpolicies", gap(&cluster.policies)),
-            ("guardedrollouts", gap(&cluster.rollouts)),
-            ("valves", gap(&cluster.valve)),
-            ("controlplanes", gap(&cluster.control_plane)),
-            ("endpointslices", gap(&self.addresses)),
+            Gap::of("daemonsets", &cluster.daemon_sets),
+            Gap::of("namespaces", &cluster.namespaces),
+            Gap::of("rolloutpolicies", &cluster.policies),
+            Gap::of("guardedrollouts", &cluster.rollouts),
+            Gap::of("valves", &cluster.valve),
+            Gap::of("controlplanes", &cluster.control_plane),
+            Gap::of("endpointslices", &self.addresses),
         ];
-        let unread = sources
-            .into_iter()
-            .filter_map(|(name, gap)| Some(format!("{name}: {}", gap?)));
-        unread.collect()
+        sources.into_iter().flatten().collect()
     }
 }
 
-fn gap<T>(reading: &Reading<T>) -> Option<&str> {
-    match reading {
-        Reading::Fresh(_) | Reading::Stale { .. } => None,
-        Reading::Absent { why } | Reading::Garbled { why } => Some(why),
+/// A source that is not fresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// What a rollout would be held for.
+    pub(super) rule: Rule,
+    /// Which source, and what is wrong with it.
+    pub(super) what: String,
+}
+
+impl Gap {
+    /// What is wrong with a reading, if anything.
+    pub(super) fn of<T>(name: &str, reading: &Reading<T>) -> Option<Self> {
+        let (rule, why) = match reading {
+            Reading::Fresh(_) => return None,
+            Reading::Stale { age, .. } => (Rule::EvidenceStale, format!("silent for {age}")),
+            Reading::Absent { why } | Reading::Garbled { why } => {
+                (Rule::EvidenceAbsent, why.clone())
+            }
+        };
+        let what = format!("{name}: {why}");
+        Some(Self { rule, what })
     }
 }

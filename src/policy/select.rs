@@ -59,6 +59,11 @@ impl Policies {
         }
     }
 
+    /// What all policies mean, in the order of their names.
+    pub fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.all.values().map(|entry| &entry.policy)
+    }
+
     /// What a workload is judged by, from its namespace's labels and its pod template's labels.
     #[must_use]
     pub fn select(&self, namespace: &Labels, template: &Labels) -> Choice {

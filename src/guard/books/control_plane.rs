@@ -3,12 +3,12 @@
 //! It changes with what people act on. A server that suffered suffers on for a while, so that one
 //! which is now well and now not is not a write each second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::{ServerEvidence, ServerId},
-    plan::{Finding, Kind},
-    policy::{Mode, Policy},
+    evidence::{Reading, ServerEvidence, ServerId},
+    plan::{Finding, Kind, Rule},
+    policy::{Mode, Policy, Servers},
     time::{Moment, Span},
     verdict::survey,
 };
@@ -24,7 +24,7 @@ use crate::{
         marks::conditions,
         times::time,
     },
-    guard::world::World,
+    guard::world::{Gap, World},
     valve::remote::Gate,
 };
 
@@ -57,13 +57,15 @@ impl Survey {
         });
     }
 
-    /// What the status should be.
+    /// What the status should be, where so many API servers are `required`.
     pub(super) fn status(
         &self,
         world: &World,
+        required: &[Servers],
         rollouts: Count,
         record: &ControlPlane,
     ) -> ControlPlaneStatus {
+        let expected = Expected::of(required, &world.expected_servers);
         let servers: Vec<ServerStatus> = world
             .servers
             .iter()
@@ -78,9 +80,9 @@ impl Survey {
             observed_generation: record.metadata.generation,
             mode: Some(mode(world.ceiling)),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            expected_servers: world.expected_servers.last().copied(),
+            expected_servers: expected.count,
             conditions: timed(
-                [self.ready(world)]
+                [self.ready(world, expected)]
                     .into_iter()
                     .chain(gating(world))
                     .collect(),
@@ -113,22 +115,26 @@ impl Survey {
         }
     }
 
-    fn ready(&self, world: &World) -> Said {
+    fn ready(&self, world: &World, expected: Expected) -> Said {
         let seen = world.servers.len();
-        let expected = world.expected_servers.last().copied().unwrap_or(1).max(1) as usize;
+        let wanted = expected.count.unwrap_or(1).max(1) as usize;
         let worst = self
             .found
             .values()
             .map(|(finding, _)| finding)
             .max_by_key(|one| one.severity);
-        let unread = world.unread();
+        let mut unread = world.unread();
+        unread.extend(expected.gap);
         let (holds, reason, message) = match worst {
-            _ if !unread.is_empty() => (false, "EvidenceAbsent", unread.join("; ")),
+            _ if !unread.is_empty() => {
+                let (rule, message) = told(&unread);
+                (false, rule.name(), message)
+            }
             Some(worst) => (false, worst.rule.name(), sentence(worst)),
-            None if seen < expected => (
+            None if seen < wanted => (
                 false,
                 "ServersMissing",
-                format!("{seen} of {expected} API servers are seen"),
+                format!("{seen} of {wanted} API servers are seen"),
             ),
             None => (
                 true,
@@ -143,6 +149,47 @@ impl Survey {
             message,
         }
     }
+}
+
+/// How many API servers there should be.
+struct Expected {
+    /// By the last word of the cluster and of people; none if that of the cluster is needed, and
+    /// there never was one.
+    count: Option<u32>,
+    /// What keeps that from being certain.
+    gap: Option<Gap>,
+}
+
+impl Expected {
+    fn of(required: &[Servers], found: &Reading<u32>) -> Self {
+        let counts = required.iter().map(|required| match required {
+            Servers::Stated(count) => Some(*count),
+            Servers::AsFound { at_least } => found.last().map(|found| *found.max(at_least)),
+        });
+        // A person who stated the number has answered the question.
+        let is_stated = |required: &Servers| matches!(required, Servers::Stated(_));
+        let gap = (!required.iter().all(is_stated))
+            .then(|| Gap::of("number of API servers", found))
+            .flatten();
+        Self {
+            count: counts
+                .collect::<Option<BTreeSet<_>>>()
+                .and_then(|all| all.last().copied()),
+            gap,
+        }
+    }
+}
+
+/// All gaps in one sentence, and the worse of their rules: what is absent is worse than what is old.
+fn told(gaps: &[Gap]) -> (Rule, String) {
+    let is_absent = gaps.iter().any(|gap| gap.rule == Rule::EvidenceAbsent);
+    let all: Vec<_> = gaps.iter().map(|gap| gap.what.as_str()).collect();
+    let rule = if is_absent {
+        Rule::EvidenceAbsent
+    } else {
+        Rule::EvidenceStale
+    };
+    (rule, all.join("; "))
 }
 
 /// Whether pods of unapproved revisions come back gated, where they should.
@@ -163,7 +210,7 @@ fn gating(world: &World) -> Option<Said> {
              bindings and the Valve `cluster` exist (deploy/, deploy/enforce/)"
                 .to_owned(),
         ),
-        Err(why) => (false, "NotKnown", why.to_string()),
+        Err(why) => (false, conditions::GATING_NOT_KNOWN, why.to_string()),
     };
     Some(Said {
         kind: conditions::GATING,

@@ -21,7 +21,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::Value;
 use weir_core::{
-    policy::Mode,
+    policy::{Mode, Policy, Servers},
     time::{Moment, Span},
 };
 
@@ -206,8 +206,27 @@ fn control_plane(ledger: &Ledger<'_>) -> Option<Entry> {
         return Some(creation(&ControlPlane::new(SINGLETON, ControlPlaneSpec {})));
     };
     let count = count(ledger.rollouts);
-    let status = ledger.survey.status(ledger.world, count, record);
+    let required = required_servers(ledger);
+    let status = ledger.survey.status(ledger.world, &required, count, record);
     Some(status_of(record, &status, record.status.as_ref()))
+}
+
+/// How many API servers are asked for: by what enrolled workloads are judged by, or, while there are
+/// none, by what they would be.
+fn required_servers(ledger: &Ledger<'_>) -> Vec<Servers> {
+    let required = |policy: &Policy| policy.required.servers;
+    let mut all: Vec<_> = ledger
+        .choices
+        .values()
+        .map(|choice| required(&choice.policy))
+        .collect();
+    if all.is_empty() {
+        all.extend(ledger.policies.all().map(required));
+    }
+    if all.is_empty() {
+        all.push(required(&Policy::careful()));
+    }
+    all
 }
 
 /// Counts rollouts on their way, and those of them that are held.

@@ -79,8 +79,12 @@ fn slow(world: &mut World) {
 
 fn status(survey: &mut Survey, world: &World) -> ControlPlaneStatus {
     survey.look(world);
+    required(&[Servers::AsFound { at_least: 1 }], survey, world)
+}
+
+fn required(servers: &[Servers], survey: &Survey, world: &World) -> ControlPlaneStatus {
     let record = ControlPlane::new(SINGLETON, crate::api::ControlPlaneSpec {});
-    survey.status(world, Count::default(), &record)
+    survey.status(world, servers, Count::default(), &record)
 }
 
 /// Status and reason of a condition, such as `True Quiet`; `none` if there is no such.
@@ -158,6 +162,66 @@ fn what_weir_may_not_read_is_named() {
         said.conditions[0]
             .message
             .contains("daemonsets.apps is forbidden")
+    );
+}
+
+#[test]
+fn what_was_last_read_too_long_ago_is_not_taken_for_seen() {
+    let mut world = world(2);
+    world.cluster.daemon_sets = Reading::Stale {
+        value: Arc::default(),
+        age: Span::from_secs(95),
+    };
+    let said = status(&mut Survey::default(), &world);
+    assert_eq!(condition(&said, "Ready"), "False EvidenceStale");
+    assert_eq!(
+        said.conditions[0].message,
+        "daemonsets: silent for 1 min 35 s"
+    );
+    world.cluster.namespaces = absent();
+    let said = status(&mut Survey::default(), &world);
+    assert_eq!(condition(&said, "Ready"), "False EvidenceAbsent");
+}
+
+#[test]
+fn all_servers_are_seen_only_where_it_is_known_how_many_there_are() {
+    let mut world = world(2);
+    for (found, ready) in [
+        (Reading::Fresh(2), "True Quiet"),
+        (absent(), "False EvidenceAbsent"),
+        (
+            Reading::Stale {
+                value: 2,
+                age: Span::from_secs(200),
+            },
+            "False EvidenceStale",
+        ),
+    ] {
+        world.expected_servers = found;
+        let said = status(&mut Survey::default(), &world);
+        assert_eq!(condition(&said, "Ready"), ready);
+    }
+}
+
+#[test]
+fn a_person_who_stated_how_many_servers_there_are_has_answered_the_question() {
+    let mut world = world(2);
+    world.expected_servers = absent();
+    let survey = Survey::default();
+    let ready = |servers: &[Servers]| {
+        let said = required(servers, &survey, &world);
+        (said.expected_servers, condition(&said, "Ready"))
+    };
+    let told = |text: &str| text.to_owned();
+    assert_eq!(ready(&[Servers::Stated(2)]), (Some(2), told("True Quiet")));
+    assert_eq!(
+        ready(&[Servers::Stated(2), Servers::Stated(3)]),
+        (Some(3), told("False ServersMissing"))
+    );
+    assert_eq!(
+        ready(&[Servers::Stated(2), Servers::AsFound { at_least: 1 }]),
+        (None, told("False EvidenceAbsent")),
+        "another workload's policy has not"
     );
 }
 
