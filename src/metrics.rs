@@ -30,6 +30,7 @@ type Gauged<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 pub fn page(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     let mut page = Page(Registry::with_prefix("weir"));
     guard(&mut page, snapshot);
+    valve(&mut page, snapshot);
     cost(&mut page, snapshot);
     for_servers(&mut page, snapshot);
     for_rollouts(&mut page, snapshot);
@@ -101,11 +102,22 @@ fn guard(page: &mut Page, snapshot: &Snapshot) {
         "Since a watch last said something; no series where one never did",
         ages,
     );
+}
+
+fn valve(page: &mut Page, snapshot: &Snapshot) {
     if let Some(in_order) = snapshot.valve_in_order {
         page.gauge(
             "valve_in_order",
             "Whether the gate's parameters are adopted",
             truth(in_order),
+        );
+    }
+    if let Some(in_force) = snapshot.gate_in_force {
+        page.gauge(
+            "gate_in_force",
+            "Whether pods of unapproved revisions come back gated; no series where it is not known, \
+             on replicas that do not lead, and below mode enforce",
+            truth(in_force),
         );
     }
     let approved = f64::from(snapshot.approved);

@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub waiting: Vec<String>,
     /// Whether the valve gates: its parameters are in order. `None` while they are not known.
     pub valve_in_order: Option<bool>,
+    /// Whether pods of unapproved revisions come back gated, as the leader last found; `None` where
+    /// it is not known, or not asked for.
+    pub gate_in_force: Option<bool>,
     /// Approved revisions.
     pub approved: u32,
     /// Each API server.

@@ -9,6 +9,7 @@ use super::{mind::Mind, world::World};
 use crate::{
     client::Spent,
     snapshot::{Done, RolloutView, Snapshot},
+    valve::remote::Gate,
 };
 
 /// What is remembered from snapshot to snapshot.
@@ -45,6 +46,7 @@ impl Shown {
             ready: self.ready,
             waiting: self.waiting.clone(),
             valve_in_order: mind.valve_in_order(world),
+            gate_in_force: gate_in_force(world),
             approved: u32::try_from(approved).unwrap_or(u32::MAX),
             servers: world.servers.clone(),
             expected_servers: world.expected_servers.clone(),
@@ -72,6 +74,13 @@ impl Shown {
             self.waiting = waiting;
         }
     }
+}
+
+/// Whether the gate is in force; only the leader asks.
+fn gate_in_force(world: &World) -> Option<bool> {
+    let found = world.gate.as_ref().filter(|_| world.leads)?;
+    let gate = found.as_ref().ok()?;
+    Some(matches!(gate, Gate::InForce))
 }
 
 fn rollouts(mind: &Mind) -> BTreeMap<(String, String), RolloutView> {

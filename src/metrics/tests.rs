@@ -71,6 +71,7 @@ fn snapshot() -> Snapshot {
         leads: true,
         ready: true,
         waiting: Vec::new(),
+        gate_in_force: Some(false),
         valve_in_order: None,
         approved: 3,
         servers: BTreeMap::from([(id, server())]),
@@ -97,6 +98,7 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
         "weir_watch_age_seconds{resource=\"daemonsets\"} 2.0",
         "weir_client_requests_total 12",
         "weir_guard_leader 1.0",
+        "weir_gate_in_force 0.0",
         "weir_apiserver_expected_instances 2.0",
         "weir_apiserver_probe_p50_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\"} 0.25",
         "weir_apiserver_evidence_age_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\",\

@@ -156,6 +156,12 @@ pub struct Weir {
     /// How far it may go in this cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Whether pods of unapproved revisions come back gated; none where they need not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// What its condition `Gating` says, if the gate is not in force or that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate_why: Option<String>,
     /// The replica that holds the lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
@@ -174,8 +180,21 @@ pub enum Life {
     Running,
     /// Nobody has renewed the lease in time.
     Silent,
-    /// There is no lease: Weir was never at work here.
+    /// There is no lease, and Weir's kinds are not defined.
     NotInstalled,
+    /// There is no lease: Weir has not been started, or only reads.
+    NoLease,
     /// The lease could not be read.
+    Unknown,
+}
+
+/// Whether pods of unapproved revisions come back gated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Gate {
+    /// They do.
+    InForce,
+    /// They do not, where they should: what rolls out is not held.
+    NotInForce,
+    /// It was not asked for yet, or not answered.
     Unknown,
 }

@@ -3,7 +3,9 @@
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Time};
 use weir_core::time::{Moment, Span};
 
-use super::{Answer, Answers, ApiServer, ApiServers, Life, Page, Rollout, Rollouts, Status, Weir};
+use super::{
+    Answer, Answers, ApiServer, ApiServers, Gate, Life, Page, Rollout, Rollouts, Status, Weir,
+};
 use crate::{
     api::{
         ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State,
@@ -23,7 +25,8 @@ pub fn summarize(answers: Answers, now: Moment) -> Status {
         rollouts,
         lease,
     } = answers;
-    let weir = weir(&lease, &control_plane, now);
+    let is_defined = !matches!(rollouts, Answer::Missing);
+    let weir = weir(&lease, is_defined, &control_plane, now);
     let api_servers = api_servers(control_plane);
     let rollouts = all_rollouts(rollouts, now);
     let trouble = [
@@ -39,13 +42,21 @@ pub fn summarize(answers: Answers, now: Moment) -> Status {
     }
 }
 
-fn weir(lease: &Answer<Lease>, control_plane: &Answer<ControlPlane>, now: Moment) -> Weir {
+fn weir(
+    lease: &Answer<Lease>,
+    is_defined: bool,
+    control_plane: &Answer<ControlPlane>,
+    now: Moment,
+) -> Weir {
     let status = match control_plane {
         Answer::Found(object) => object.status.clone().unwrap_or_default(),
         Answer::Missing | Answer::Refused(_) => ControlPlaneStatus::default(),
     };
+    let (gate, gate_why) = gate(&status).unzip();
     let mut weir = Weir {
         state: Life::Unknown,
+        gate,
+        gate_why: gate_why.flatten(),
         version: status.version,
         mode: status.mode,
         leader: None,
@@ -54,6 +65,7 @@ fn weir(lease: &Answer<Lease>, control_plane: &Answer<ControlPlane>, now: Moment
     };
     match lease {
         Answer::Refused(why) => weir.unknown = Some(why.clone()),
+        Answer::Missing if is_defined => weir.state = Life::NoLease,
         Answer::Missing => weir.state = Life::NotInstalled,
         Answer::Found(lease) => {
             let spec = lease.spec.clone().unwrap_or_default();
@@ -68,6 +80,22 @@ fn weir(lease: &Answer<Lease>, control_plane: &Answer<ControlPlane>, now: Moment
         }
     }
     weir
+}
+
+/// Whether the gate is in force where it should be, and why not.
+fn gate(status: &ControlPlaneStatus) -> Option<(Gate, Option<String>)> {
+    let mut conditions = status.conditions.iter();
+    let Some(gating) = conditions.find(|one| one.type_ == conditions::GATING) else {
+        let is_wanted = status.mode == Some(Mode::Enforce);
+        let why = "Weir has not asked for it yet".to_owned();
+        return is_wanted.then_some((Gate::Unknown, Some(why)));
+    };
+    let why = Some(gating.message.clone());
+    Some(match (gating.status.as_str(), gating.reason.as_str()) {
+        ("True", _) => (Gate::InForce, None),
+        ("False", reason) if reason != conditions::GATING_NOT_KNOWN => (Gate::NotInForce, why),
+        _ => (Gate::Unknown, why),
+    })
 }
 
 fn api_servers(control_plane: Answer<ControlPlane>) -> ApiServers {
@@ -174,23 +202,45 @@ const fn urgency(state: Option<State>) -> u8 {
 }
 
 fn trouble_with_weir(weir: &Weir) -> Vec<String> {
-    let what = match weir.state {
-        Life::Running => return Vec::new(),
-        Life::Silent => match weir.renewed_seconds_ago {
-            Some(seconds) => format!(
-                "Weir is silent: its lease was last renewed {} ago. Approved revisions run and \
-                 scale on, unapproved ones wait; what is shown here is what it last knew",
-                age(Span::from_secs(seconds))
-            ),
-            None => "Weir is silent: nobody holds its lease".to_owned(),
-        },
-        Life::NotInstalled => "Weir is not at work here: there is no lease of it".to_owned(),
-        Life::Unknown => format!(
+    let life = match weir.state {
+        Life::Running => None,
+        Life::Silent => Some(silent(weir.renewed_seconds_ago)),
+        Life::NotInstalled => Some(
+            "Weir is not installed here: its kinds are not defined, and there is no lease of it"
+                .to_owned(),
+        ),
+        Life::NoLease => Some(
+            "Weir is not at work here, as far as can be seen: there is no lease of it. It was not \
+             started, or keeps its lease elsewhere (--weir-namespace, --lease-name), or runs with \
+             --mode observe, in which it writes nothing and tells by its log and /metrics only"
+                .to_owned(),
+        ),
+        Life::Unknown => Some(format!(
             "whether Weir is at work is not known: {}",
             weir.unknown.as_deref().unwrap_or("its lease was not read")
-        ),
+        )),
     };
-    vec![what]
+    let why = weir.gate_why.as_deref().unwrap_or_default();
+    let gate = match weir.gate {
+        None | Some(Gate::InForce) => None,
+        Some(Gate::NotInForce) => Some(format!("the gate is not in force: {why}")),
+        Some(Gate::Unknown) => Some(format!("whether the gate is in force is not known: {why}")),
+    };
+    life.into_iter().chain(gate).collect()
+}
+
+fn silent(renewed_seconds_ago: Option<u64>) -> String {
+    let last = match renewed_seconds_ago {
+        Some(seconds) => {
+            let ago = age(Span::from_secs(seconds));
+            format!("its lease was last renewed {ago} ago")
+        }
+        None => "nobody holds its lease".to_owned(),
+    };
+    format!(
+        "Weir is silent: {last}. Approved revisions run and scale on, unapproved ones wait; what is \
+         shown here is what it last knew"
+    )
 }
 
 fn trouble_with_servers(servers: &ApiServers) -> Vec<String> {
@@ -240,7 +290,8 @@ fn trouble_with_rollouts(rollouts: &Rollouts) -> Vec<String> {
             (Some(State::Refused), _) => "is refused",
             _ => continue,
         };
-        trouble.push(format!("{}/{} {what}", rollout.namespace, rollout.name));
+        let (namespace, name) = (&rollout.namespace, &rollout.name);
+        trouble.push(format!("rollout {namespace}/{name} {what}"));
     }
     if rollouts.beyond > 0 {
         trouble.push(format!(

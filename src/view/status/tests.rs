@@ -29,8 +29,16 @@ fn control_plane(servers: &Value) -> Answer<ControlPlane> {
         "spec": {},
         "status": {
             "mode": "Enforce", "version": "0.1.0", "expectedServers": 2, "servers": servers,
+            "conditions": [gating("True", "InForce", "they come back gated")],
         },
     }))
+}
+
+fn gating(status: &str, reason: &str, message: &str) -> Value {
+    json!({
+        "type": "Gating", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-21T09:00:00Z",
+    })
 }
 
 fn quiet_servers() -> Value {
@@ -121,7 +129,7 @@ ROLLOUTS  1 in flight, 0 held, 1 complete
   shop       metrics-77c9  Soaking  40/200  4     Shadow  12m
       soaking at 40 of 200: 20 s of 60 s
 
-WEIR  Running, version 0.1.0, mode Enforce, leader weir-7d9f, lease renewed 4s ago
+WEIR  Running, version 0.1.0, mode Enforce, gate in force, leader weir-7d9f, lease renewed 4s ago
 
 Nothing is wrong.
 "
@@ -156,13 +164,13 @@ ROLLOUTS  2 in flight, 1 held, 1 complete
   shop       metrics-77c9  Soaking  40/200  4     Shadow   12m
       soaking at 40 of 200: 20 s of 60 s
 
-WEIR  Silent, version 0.1.0, mode Enforce, leader weir-7d9f, lease renewed 30m ago
+WEIR  Silent, version 0.1.0, mode Enforce, gate in force, leader weir-7d9f, lease renewed 30m ago
 
 Not fine:
   - Weir is silent: its lease was last renewed 30m ago. Approved revisions run and scale on, unapproved ones wait; what is shown here is what it last knew
   - API server 10.0.0.1:6443 suffers: LatencyRegressed
   - only 1 of 2 API servers are seen
-  - shop/logs-5d4f is held
+  - rollout shop/logs-5d4f is held
 "
     );
     let wide = plain(&status, Detail::Wide);
@@ -212,10 +220,91 @@ fn a_cluster_without_weir_is_said_to_be_one() {
     assert_eq!(
         status.trouble,
         [
-            "Weir is not at work here: there is no lease of it",
+            "Weir is not installed here: its kinds are not defined, and there is no lease of it",
             "nothing is known of the API servers: Weir has not written what it sees of them",
             "nothing is known of rollouts: GuardedRollouts are not defined: Weir is not installed",
         ]
+    );
+}
+
+#[test]
+fn where_weir_is_installed_and_holds_no_lease_it_may_only_read() {
+    let answers = Answers {
+        control_plane: Answer::Missing,
+        rollouts: page([]),
+        lease: Answer::Missing,
+    };
+    let status = summarize(answers, NOW);
+    assert_eq!(status.weir.state, Life::NoLease);
+    assert!(
+        status.trouble[0].contains("--mode observe"),
+        "{:?}",
+        status.trouble
+    );
+    assert!(plain(&status, Detail::Screen).contains("\nWEIR  No lease\n"));
+}
+
+#[test]
+fn what_should_be_gated_and_is_not_is_trouble() {
+    let Answer::Found(object) = control_plane(&quiet_servers()) else {
+        unreachable!()
+    };
+    let told = |mode: Mode, conditions: Value| {
+        let mut object = object.clone();
+        let status = object.status.as_mut().unwrap();
+        status.mode = Some(mode);
+        status.conditions = serde_json::from_value(conditions).unwrap();
+        let answers = Answers {
+            control_plane: Answer::Found(object),
+            rollouts: page([]),
+            lease: lease("2026-11-21T10:00:00.000000Z"),
+        };
+        let status = summarize(answers, NOW);
+        (status.weir.gate, status.trouble)
+    };
+    let not_known = "whether the gate is in force is not known: ";
+    for (mode, conditions, gate, trouble) in [
+        (
+            Mode::Enforce,
+            json!([gating("True", "InForce", "")]),
+            Some(Gate::InForce),
+            vec![],
+        ),
+        (
+            Mode::Enforce,
+            json!([gating("False", "NotInForce", "apply deploy/enforce/")]),
+            Some(Gate::NotInForce),
+            vec!["the gate is not in force: apply deploy/enforce/".to_owned()],
+        ),
+        (
+            Mode::Enforce,
+            json!([gating("False", "NotKnown", "pods is forbidden")]),
+            Some(Gate::Unknown),
+            vec![format!("{not_known}pods is forbidden")],
+        ),
+        (
+            Mode::Enforce,
+            json!([]),
+            Some(Gate::Unknown),
+            vec![format!("{not_known}Weir has not asked for it yet")],
+        ),
+        (Mode::Shadow, json!([]), None, vec![]),
+    ] {
+        assert_eq!(told(mode, conditions), (gate, trouble));
+    }
+}
+
+#[test]
+fn a_refused_rollout_is_not_in_flight() {
+    let answers = Answers {
+        control_plane: control_plane(&quiet_servers()),
+        rollouts: page([rollout("cni", &json!({ "state": "Refused" })), soaking()]),
+        lease: lease("2026-11-21T10:00:00.000000Z"),
+    };
+    let screen = plain(&summarize(answers, NOW), Detail::Screen);
+    assert!(
+        screen.contains("ROLLOUTS  1 in flight, 0 held, 1 refused, 0 complete\n"),
+        "{screen}"
     );
 }
 
@@ -248,7 +337,7 @@ fn a_hold_that_is_only_shadowed_is_not_said_to_hold() {
     let trouble = summarize(answers, NOW).trouble;
     assert_eq!(
         trouble,
-        ["shop/logs-5d4f would be held, if it were enforced"]
+        ["rollout shop/logs-5d4f would be held, if it were enforced"]
     );
 }
 
@@ -258,14 +347,16 @@ fn a_control_plane_that_is_not_ready_though_its_servers_are_quiet_says_why() {
         unreachable!()
     };
     let condition = |status: &str| {
-        json!([{
+        json!({
             "type": "Ready", "status": status, "reason": "EvidenceStale", "message": "no page",
             "lastTransitionTime": "2026-11-21T09:00:00Z",
-        }])
+        })
     };
     let mut trouble = |status: &str| {
-        let conditions = serde_json::from_value(condition(status)).unwrap();
-        object.status.as_mut().unwrap().conditions = conditions;
+        let ready = serde_json::from_value(condition(status)).unwrap();
+        let conditions = &mut object.status.as_mut().unwrap().conditions;
+        conditions.retain(|condition| condition.type_ != "Ready");
+        conditions.push(ready);
         let answers = Answers {
             control_plane: Answer::Found(object.clone()),
             rollouts: page([]),
@@ -323,7 +414,7 @@ fn as_data_nothing_is_cut() {
         lease: lease("2026-11-21T10:00:00.000000Z"),
     };
     let data = serde_json::to_value(summarize(answers, NOW)).unwrap();
-    assert_eq!(data["trouble"], json!(["shop/logs-5d4f is held"]));
+    assert_eq!(data["trouble"], json!(["rollout shop/logs-5d4f is held"]));
     assert_eq!(
         data["rollouts"]["open"][0]["findings"]
             .as_array()

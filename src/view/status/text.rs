@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use weir_core::time::Span;
 
-use super::{ApiServer, ApiServers, Life, Rollout, Rollouts, Status, Weir};
+use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir};
 use crate::{
     api::{Finding, Mode, ServerState, Severity, State},
     view::{
@@ -128,21 +128,25 @@ fn rollouts(rollouts: &Rollouts, detail: Detail) -> Vec<String> {
 }
 
 fn count(rollouts: &Rollouts) -> String {
-    let held = rollouts
-        .open
-        .iter()
-        .filter(|one| one.state == Some(State::Held))
-        .count();
-    let open = rollouts.open.len();
+    let count = |state| {
+        let open = rollouts.open.iter();
+        open.filter(|one| one.state == Some(state)).count()
+    };
+    let (held, refused) = (count(State::Held), count(State::Refused));
+    let in_flight = rollouts.open.len() - refused;
+    let refused = match refused {
+        0 => String::new(),
+        some => format!(", {some} refused"),
+    };
     let complete = rollouts.complete.len();
     let beyond = match rollouts.beyond {
         0 => String::new(),
         more => format!(", {more} more not looked at"),
     };
-    if open == 0 && complete == 0 && rollouts.beyond == 0 {
+    if rollouts.open.is_empty() && complete == 0 && rollouts.beyond == 0 {
         return "none".to_owned();
     }
-    format!("{open} in flight, {held} held, {complete} complete{beyond}")
+    format!("{in_flight} in flight, {held} held{refused}, {complete} complete{beyond}")
 }
 
 fn row(rollout: &Rollout) -> Vec<Cell> {
@@ -215,6 +219,7 @@ fn weir(weir: &Weir) -> Vec<String> {
         Life::Running => format!("{GOOD}Running{GOOD:#}"),
         Life::Silent => format!("{BAD}Silent{BAD:#}"),
         Life::NotInstalled => format!("{BAD}Not installed{BAD:#}"),
+        Life::NoLease => format!("{BAD}No lease{BAD:#}"),
         Life::Unknown => format!("{WARN}Not known{WARN:#}"),
     };
     let parts = [
@@ -223,6 +228,7 @@ fn weir(weir: &Weir) -> Vec<String> {
             .as_ref()
             .map(|version| format!("version {version}")),
         weir.mode.map(|ceiling| format!("mode {}", mode(ceiling))),
+        weir.gate.map(gate),
         weir.leader
             .as_ref()
             .map(|leader| format!("leader {leader}")),
@@ -233,6 +239,14 @@ fn weir(weir: &Weir) -> Vec<String> {
         "WEIR",
         &parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
     )]
+}
+
+fn gate(gate: Gate) -> String {
+    match gate {
+        Gate::InForce => "gate in force".to_owned(),
+        Gate::NotInForce => format!("{BAD}gate not in force{BAD:#}"),
+        Gate::Unknown => format!("{WARN}gate not known{WARN:#}"),
+    }
 }
 
 const fn mode(mode: Mode) -> &'static str {
