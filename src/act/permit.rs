@@ -30,7 +30,7 @@ use crate::{client::chain, clock::Clock};
 pub const WRITES_AT_ONCE: u32 = 10;
 /// What a write begun at the last moment of the lease is given: less than the ten seconds until
 /// another replica may take the lease.
-const WRITE_WITHIN: Duration = Duration::from_secs(9);
+pub const WRITE_WITHIN: Duration = Duration::from_secs(9);
 /// How old a judgement may become while it is enacted.
 const WARRANT: Span = Span::from_secs(10);
 

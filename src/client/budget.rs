@@ -39,7 +39,8 @@ impl Budget {
     /// The sizes that Weir ships with.
     #[must_use]
     pub const fn standard() -> Self {
-        const PATIENT: Span = Span::from_secs(10);
+        // Far less than a write is given in all: what was never sent is to be told as just that.
+        const PATIENT: Span = Span::from_secs(5);
         Self {
             // Eight watches, each begun anew within a minute, are 0.2 a second; the start, or the
             // return of an API server, begins all at once, with one more for each rollout.
@@ -54,19 +55,21 @@ impl Budget {
                 burst: 20.0,
                 wait: PATIENT,
             },
-            // Policies pace them below this; releasing 1,000 pods by hand took 10 s.
+            // As many as one policy may ask for; several rollouts share it, and what does not fit is
+            // judged anew. Releasing 1,000 pods by hand took 10 s.
             releases: Allowance {
-                per_second: 50.0,
-                burst: 50.0,
+                per_second: 100.0,
+                burst: 100.0,
                 wait: PATIENT,
             },
-            // One renewal in ten seconds, or one every two while they fail.
+            // One renewal in twelve seconds, or one every two while they fail.
             lease: Allowance {
                 per_second: 1.0,
                 burst: 10.0,
                 wait: Span::from_secs(2),
             },
-            // A probe a second and a page every five. A wait would count as the server's latency.
+            // A probe a second, and a page every five at most (probes and pages each have a bucket).
+            // A wait would count as the server's latency.
             server: Allowance {
                 per_second: 3.0,
                 burst: 6.0,
