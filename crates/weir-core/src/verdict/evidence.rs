@@ -130,16 +130,25 @@ fn server_gaps(server: &ServerEvidence) -> [(&'static str, Option<Gap>); 3] {
     ]
 }
 
-/// What `say` says of the gaps, as one text, if of any.
+/// What `say` says of the gaps, as one text, if of any. What is said of several is said once.
 fn said(
     gaps: impl IntoIterator<Item = (&'static str, Option<Gap>)>,
     say: impl Fn(Gap) -> Option<String>,
 ) -> Option<String> {
-    let all: Vec<String> = gaps
-        .into_iter()
-        .filter_map(|(source, gap)| Some(format!("{source}: {}", say(gap?)?)))
-        .collect();
-    (!all.is_empty()).then(|| all.join("; "))
+    let mut all: Vec<(Vec<&str>, String)> = Vec::new();
+    for (source, gap) in gaps {
+        let Some(text) = gap.and_then(&say) else {
+            continue;
+        };
+        match all.iter_mut().find(|(_, known)| *known == text) {
+            Some((sources, _)) => sources.push(source),
+            None => all.push((vec![source], text)),
+        }
+    }
+    let sentence =
+        |(sources, text): &(Vec<&str>, String)| format!("{}: {text}", sources.join(", "));
+    let sentences: Vec<_> = all.iter().map(sentence).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 
 fn rollout_gaps<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a str, Gap)> {

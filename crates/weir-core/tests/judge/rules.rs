@@ -292,7 +292,7 @@ fn evidence_stale() {
     let finding = only(findings, Rule::EvidenceStale, Severity::Hold, "api-a");
     assert_eq!(
         finding.evidence,
-        "queues (/metrics): silent for 12 s; process (/metrics): silent for 12 s"
+        "queues (/metrics), process (/metrics): silent for 12 s"
     );
     let findings = found(|play| {
         play.evidence
