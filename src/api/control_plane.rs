@@ -40,6 +40,12 @@ use super::{Mode, bounds, schema};
         description = "How far Weir may go in this cluster",
         json_path = ".status.mode",
     ),
+    printcolumn(
+        name = "Gating",
+        type_ = "string",
+        description = "Whether pods of unapproved revisions come back gated; empty below Enforce",
+        json_path = ".status.conditions[?(@.type==\"Gating\")].status",
+    ),
     printcolumn(name = "Rollouts", type_ = "integer", json_path = ".status.rolloutsInFlight"),
     printcolumn(name = "Held", type_ = "integer", json_path = ".status.rolloutsHeld"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -67,7 +73,8 @@ pub struct ControlPlaneStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = bounds::WORD))]
     pub version: Option<String>,
-    /// How many API server instances the cluster says there are, if it says so.
+    /// How many API server instances there should be, as the cluster or the policies in use say, if
+    /// that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_servers: Option<u32>,
     /// The API server instances that Weir has met.

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use weir::api;
+use weir::api::{
+    self,
+    marks::conditions::{GATING, READY},
+};
 
 use crate::walk;
 
@@ -166,7 +169,9 @@ fn every_column_shows_a_field_that_exists() {
             .as_ref();
         for column in columns.expect("every kind has columns") {
             // `conditions[?(@.type=="Ready")].status` shows `conditions[].status`.
-            let path = column.json_path.replace(r#"[?(@.type=="Ready")]"#, "[]");
+            let of_condition = [READY, GATING].map(|one| format!(r#"[?(@.type=="{one}")]"#));
+            let plain = |path: String, one: &String| path.replace(one, "[]");
+            let path = of_condition.iter().fold(column.json_path.clone(), plain);
             assert!(
                 paths.contains(&path),
                 "{kind}: no field for {}",

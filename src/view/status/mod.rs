@@ -65,7 +65,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiServers {
-    /// How many the cluster says there are.
+    /// How many there should be, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<u32>,
     /// Those that Weir has met.
