@@ -50,7 +50,7 @@ pub(crate) fn intents(
         | Course::AwaitNodes
         | Course::Widen(_) => {
             let starved = starved(scene, verdict, chunk, history);
-            let wave = wave(scene, course, &starved, chunk, history.progress.target);
+            let wave = wave(scene, course, &starved, chunk, history);
             let starved = release(starved, Because::Starving);
             starved
                 .into_iter()
@@ -118,14 +118,15 @@ fn wave<'a>(
     course: Course,
     starved: &[&'a str],
     chunk: usize,
-    target: u32,
+    history: &History,
 ) -> Vec<&'a str> {
     if !course.lets_waves_through() {
         return Vec::new();
     }
-    let room = (waves::room(scene.census, target) as usize).min(chunk);
+    let room = (waves::room(scene.census, history.progress.target) as usize).min(chunk);
     let taken: BTreeSet<&str> = starved.iter().copied().collect();
-    waves::pick(scene.census, &taken, room.saturating_sub(taken.len()))
+    let room = room.saturating_sub(taken.len());
+    waves::pick(scene.census, &taken, history.first_out, room)
 }
 
 fn release(pods: Vec<&str>, because: Because) -> Option<Intent> {

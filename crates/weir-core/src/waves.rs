@@ -17,7 +17,7 @@ use crate::{
     census::{self, Case, Census, Member, share, whole},
     history::Progress,
     policy::Policy,
-    time::Span,
+    time::{Moment, Span},
 };
 
 /// Below this a halved pace changes nothing more in any cluster.
@@ -132,43 +132,62 @@ fn enough_judged(policy: &Policy, census: &Census<'_>, width: u32) -> bool {
     unseen <= (width / 2).min(largest_step(policy, census.full))
 }
 
-/// Up to `room` pods, spread over zones: each from the zone that has the fewest out, then by the
-/// node's name. Those in `taken` are out already, as it were.
+/// Up to `room` pods; those in `taken` are out already, as it were.
+///
+/// Pods that were born after the rollout's first one was let through come last: else the successor
+/// of a pod that was deleted because it fails, or finds no place, would be taken again before any
+/// other, and one bad node would hold the rollout for ever.
 pub(crate) fn pick<'a>(
     census: &Census<'a>,
     taken: &BTreeSet<&'a str>,
+    first_out: Option<Moment>,
     room: usize,
 ) -> Vec<&'a str> {
-    let mut waiting: BTreeMap<&str, VecDeque<(&str, &'a str)>> = BTreeMap::new();
+    let is_out = |member: &Member<'a>| !member.gated() || taken.contains(member.name);
     let mut out: BTreeMap<&str, u32> = BTreeMap::new();
-    for member in &census.members {
-        let zone = zone(member);
-        if !member.gated() || taken.contains(member.name) {
-            *out.entry(zone).or_default() += 1;
-        } else if member.case == Case::Waiting {
-            waiting
-                .entry(zone)
-                .or_default()
-                .push_back((&member.row.node, member.name));
-        }
+    for member in census.members.iter().filter(|member| is_out(member)) {
+        *out.entry(zone(member)).or_default() += 1;
     }
-    for zone in waiting.values_mut() {
-        zone.make_contiguous().sort_unstable();
-    }
-    let mut order: BTreeSet<(u32, &str)> = waiting
-        .keys()
-        .map(|zone| (out.get(zone).copied().unwrap_or(0), *zone))
-        .collect();
+    let waiting = census.members.iter();
+    let waiting = waiting.filter(|member| !is_out(member) && member.case == Case::Waiting);
+    let (late, early): (Vec<_>, Vec<_>) =
+        waiting.partition(|member| first_out.is_some_and(|first| member.row.since > first));
     let mut picked = Vec::new();
-    while picked.len() < room
-        && let Some((served, zone)) = order.pop_first()
-    {
-        if let Some((_, name)) = waiting.get_mut(zone).and_then(VecDeque::pop_front) {
-            picked.push(name);
-            order.insert((served + 1, zone));
-        }
+    for waiting in [early, late] {
+        spread(waiting, &mut out, room, &mut picked);
     }
     picked
+}
+
+/// Picks until there are `room`: each from the zone that has the fewest out, and there the one that
+/// has been gated for longest. Ties go by that time, and then by the names of zone and node.
+fn spread<'a>(
+    mut waiting: Vec<&Member<'a>>,
+    out: &mut BTreeMap<&'a str, u32>,
+    room: usize,
+    picked: &mut Vec<&'a str>,
+) {
+    waiting.sort_unstable_by_key(|member| (member.row.since, &member.row.node, member.name));
+    let mut zones: BTreeMap<&str, VecDeque<&Member<'a>>> = BTreeMap::new();
+    for member in waiting {
+        zones.entry(zone(member)).or_default().push_back(member);
+    }
+    let turn = |served: u32, queue: &VecDeque<&Member<'a>>| {
+        let next: &Member<'a> = queue.front()?;
+        Some((served, next.row.since, zone(next)))
+    };
+    let mut order: BTreeSet<(u32, Moment, &str)> = zones
+        .iter()
+        .filter_map(|(zone, queue)| turn(out.get(zone).copied().unwrap_or(0), queue))
+        .collect();
+    while picked.len() < room
+        && let Some((served, _, zone)) = order.pop_first()
+        && let Some(queue) = zones.get_mut(zone)
+    {
+        picked.extend(queue.pop_front().map(|member| member.name));
+        out.insert(zone, served + 1);
+        order.extend(turn(served + 1, queue));
+    }
 }
 
 fn zone<'a>(member: &Member<'a>) -> &'a str {

@@ -18,8 +18,8 @@ pub(super) fn pods_unhealthy(scene: &Scene<'_>) -> Vec<Finding> {
     let limits = &scene.policy.pods;
     out_of_order(
         scene,
-        Case::Unhealthy,
         Rule::PodsUnhealthy,
+        "kubectl describe and kubectl logs say why; mend it, or delete the pods",
         |number, judged| {
             format!(
                 "{number} of {judged} pods fail, or were not ready within {}",
@@ -34,8 +34,8 @@ pub(super) fn released_unschedulable(scene: &Scene<'_>) -> Vec<Finding> {
     let limits = &scene.policy.pods;
     out_of_order(
         scene,
-        Case::Unplaced,
         Rule::ReleasedUnschedulable,
+        "kubectl describe says what their nodes lack; make room there, or delete the pods",
         |number, judged| {
             format!(
                 "{number} of {judged} pods found no place within {}",
@@ -45,13 +45,32 @@ pub(super) fn released_unschedulable(scene: &Scene<'_>) -> Vec<Finding> {
     )
 }
 
-/// A hold where more pods are in `case` than are tolerated, a notice where fewer are.
+/// The case of the pods that a rule finds, if it finds pods.
+const fn case_of(rule: Rule) -> Option<Case> {
+    match rule {
+        Rule::PodsUnhealthy => Some(Case::Unhealthy),
+        Rule::ReleasedUnschedulable => Some(Case::Unplaced),
+        Rule::LatencyRegressed
+        | Rule::QueueSaturated
+        | Rule::Rejecting
+        | Rule::MemoryClimbing
+        | Rule::ServerRestarted
+        | Rule::EvidenceStale
+        | Rule::EvidenceAbsent
+        | Rule::PodsLeaked => None,
+    }
+}
+
+/// A hold where more pods are in the rule's case than are tolerated, a notice where fewer are.
 fn out_of_order(
     scene: &Scene<'_>,
-    case: Case,
     rule: Rule,
+    advice: &str,
     say: impl Fn(u32, u32) -> String,
 ) -> Vec<Finding> {
+    let Some(case) = case_of(rule) else {
+        return Vec::new();
+    };
     let (number, judged) = (scene.census.in_case(case), scene.census.judged());
     if number == 0 {
         return Vec::new();
@@ -63,7 +82,8 @@ fn out_of_order(
         say(number, judged)
     );
     let clears = format!(
-        "at most {tolerated} have been so for {}: mend or delete the pods",
+        "at most {tolerated} have been so for {}: {advice} (their successors are born gated, and \
+         come last)",
         scene.clear_after
     );
     let finding = Finding::hold(rule, PODS, evidence, clears);

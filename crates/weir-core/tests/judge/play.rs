@@ -77,6 +77,8 @@ pub(crate) struct Play {
     pub last: Option<Judgement>,
     /// How long a released pod takes to be ready.
     pub ready_in: Span,
+    /// Nodes on which no pod finds a place.
+    pub full: BTreeSet<String>,
     /// Nodes whose pod is still the old revision's.
     old: BTreeSet<String>,
     /// Nodes where an old pod runs, but none is wanted.
@@ -140,6 +142,7 @@ impl Play {
             now: BEGIN,
             last: None,
             ready_in: Span::from_secs(2),
+            full: BTreeSet::new(),
             old: BTreeSet::new(),
             forsaken: BTreeSet::new(),
             born: 0,
@@ -373,9 +376,15 @@ impl Play {
                 Intent::Approve => self.evidence.rollout.approved = true,
                 Intent::Release { pods, .. } => {
                     for name in pods {
+                        let node = self.pods()[name].node.clone();
+                        let state = if self.full.contains(&node) {
+                            PodState::Unscheduled
+                        } else {
+                            PodState::Starting
+                        };
                         let pod = self.pods().get_mut(name).expect("only pods that exist");
                         assert_eq!(pod.state, PodState::Gated, "{name} is let through once");
-                        (pod.state, pod.since) = (PodState::Starting, now);
+                        (pod.state, pod.since) = (state, now);
                     }
                 }
             }

@@ -697,7 +697,7 @@ fn the_first_wave_waits_for_the_quiet_baseline_but_not_for_ever() {
 }
 
 #[test]
-fn a_crashing_canary_holds_and_its_mended_successor_goes_on() {
+fn a_crashing_canary_holds_and_once_it_is_deleted_another_takes_its_place() {
     let mut play = Play::first_rollout(Policy::fast(), 50);
     play.seconds(3);
     for pod in play
@@ -711,6 +711,8 @@ fn a_crashing_canary_holds_and_its_mended_successor_goes_on() {
     assert_eq!(play.rules(), [Rule::PodsUnhealthy]);
     play.replace("node-000");
     play.until("wave 2", |report| report.wave == 2);
+    let gated = play.pods().values().find(|pod| pod.node == "node-000");
+    assert_eq!(gated.map(|pod| pod.state), Some(PodState::Gated));
     play.expect(
         "
         1 s: Progressing 0/1 of 50, release 1
@@ -721,6 +723,21 @@ fn a_crashing_canary_holds_and_its_mended_successor_goes_on() {
         55 s: Progressing 1/2 of 50, release 1
         ",
     );
+}
+
+#[test]
+fn a_full_node_does_not_hold_a_rollout_for_ever() {
+    let mut play = Play::first_rollout(Policy::fast(), 20);
+    play.full.insert("node-000".to_owned());
+    play.until("it is found", |report| report.state == State::Held);
+    assert_eq!(play.rules(), [Rule::ReleasedUnschedulable]);
+    play.replace("node-000");
+    play.until("but the last wave", |report| report.width == 12);
+    let last = play.pods().values().find(|pod| pod.node == "node-000");
+    assert_eq!(last.map(|pod| pod.state), Some(PodState::Gated));
+    // There it is one of the few that are tolerated.
+    play.until_complete();
+    assert_eq!(play.report().width, 20);
 }
 
 #[test]

@@ -186,6 +186,38 @@ fn pods_are_let_through_in_the_order_of_their_nodes() {
 }
 
 #[test]
+fn the_successor_of_a_deleted_pod_comes_last_even_in_the_emptiest_zone() {
+    // Each node is a zone of its own.
+    let mut play = Play::first_rollout(Policy::fast(), 3);
+    assert_eq!(next_release(&mut play), ["node-000-1"]);
+    play.seconds(2);
+    play.replace("node-000");
+    assert_eq!(next_release(&mut play), ["node-001-2"]);
+    assert_eq!(next_release(&mut play), ["node-002-3"]);
+    play.seconds(2);
+    play.replace("node-002");
+    assert_eq!(next_release(&mut play), ["node-000-4"]);
+}
+
+#[test]
+fn of_a_zone_s_pods_those_that_were_gated_longest_come_first() {
+    let canary = Policy {
+        canary: 0.3,
+        ..Policy::fast()
+    };
+    let mut play = Play::first_rollout(canary, 10);
+    let late = play.now;
+    for pod in play.pods().values_mut() {
+        pod.since = late - Span::from_secs(60);
+    }
+    for pod in play.pods().values_mut().take(3) {
+        pod.since = late;
+    }
+    let nodes = ["node-003-4", "node-004-5", "node-005-6"];
+    assert_eq!(next_release(&mut play), nodes);
+}
+
+#[test]
 fn a_slow_pace_lets_a_pod_through_as_soon_as_it_is_whole() {
     let slow = Policy {
         releases_per_second: 0.4,
