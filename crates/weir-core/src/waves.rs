@@ -88,11 +88,14 @@ pub(crate) fn clear_after(policy: &Policy, progress: Progress) -> Span {
 ///
 /// Live pods on nodes that are not ready fill a wave too, else a zone's return would overshoot it;
 /// but at least half of the target must be pods that can be judged, else a wave whose nodes died
-/// would be soaked by nothing.
+/// would be soaked by nothing. No more than twice the target is ever out for that: a rollout that
+/// kills its nodes must not walk through the cluster in search of pods to judge.
 pub(crate) fn room(census: &Census<'_>, target: u32) -> u32 {
-    let missing = target.saturating_sub(census.out());
+    let out = census.out();
+    let missing = target.saturating_sub(out);
     let unjudged = target.div_ceil(2).saturating_sub(census.judged());
-    missing.max(unjudged)
+    let bound = target.saturating_mul(2).saturating_sub(out);
+    missing.max(unjudged.min(bound))
 }
 
 /// Whether the wave is out: the target is reached, or no more pods can be let through towards it.
