@@ -42,6 +42,9 @@ pub struct Standing {
     pub seen: Moment,
     /// For how long, on fresh evidence, it has not been found again.
     pub quiet: Span,
+    /// The pods that it was found on, if it was found on pods: those that are so now, and those that
+    /// were when their node stopped being ready.
+    pub pods: BTreeSet<String>,
 }
 
 /// What a rollout's next judgement needs of its last ones.

@@ -140,10 +140,9 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
     let seen = if blind { Seen::Blind } else { Seen::Disturbed };
     let quiet = soak::quiet_since(history, seen, scene.now);
 
-    let mut standing = standing::found(&history.standing, &findings, scene.now);
-    let lingering = standing::lingering(&history.standing, &findings, scene.clear_after, quiet);
-    let told = |harm| standing::told(harm, scene.clear_after);
-    findings.extend(lingering.iter().map(told));
+    let mut standing = standing::found(scene, &history.standing, &findings);
+    let lingering = standing::lingering(scene, &history.standing, &findings, quiet);
+    findings.extend(lingering.iter().map(|harm| standing::told(scene, harm)));
     standing.extend(lingering);
     standing.sort_by(|a, b| by_rule(&a.finding, &b.finding));
     Verdict {

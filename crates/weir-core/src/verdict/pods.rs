@@ -1,5 +1,7 @@
 //! Faults of the rollout's own pods. Pods on nodes that are not ready are not judged.
 
+use std::collections::BTreeSet;
+
 use super::{Scene, Stance};
 use crate::{
     census::{self, Case, Member},
@@ -59,6 +61,32 @@ const fn case_of(rule: Rule) -> Option<Case> {
         | Rule::EvidenceAbsent
         | Rule::PodsLeaked => None,
     }
+}
+
+/// The pods that `rule` finds out of order now, and those of `before` that it found to be so and that
+/// cannot be judged any more.
+pub(super) fn suspects(
+    scene: &Scene<'_>,
+    rule: Rule,
+    before: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let Some(case) = case_of(rule) else {
+        return BTreeSet::new();
+    };
+    if scene.evidence.rollout.pods.last().is_none() {
+        return before.clone();
+    }
+    let suspect = |member: &&Member<'_>| {
+        member.case == case || (member.case == Case::Unjudged && before.contains(member.name))
+    };
+    let suspects = scene.census.members.iter().filter(suspect);
+    suspects.map(|member| member.name.to_owned()).collect()
+}
+
+/// Whether no more pods than these may be out of order.
+pub(super) fn are_tolerated(scene: &Scene<'_>, pods: &BTreeSet<String>) -> bool {
+    let tolerated = census::tolerated(&scene.policy.pods, scene.census.judged());
+    census::count(pods.len()) <= tolerated
 }
 
 /// A hold where more pods are in the rule's case than are tolerated, a notice where fewer are.
@@ -137,13 +165,17 @@ pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 fn names(scene: &Scene<'_>, which: impl Fn(&Member<'_>) -> bool) -> String {
-    let all: Vec<&str> = scene
-        .census
-        .members
-        .iter()
-        .filter(|member| which(member))
-        .map(|member| member.name)
-        .collect();
+    let members = scene.census.members.iter();
+    some_of(
+        members
+            .filter(|member| which(member))
+            .map(|member| member.name),
+    )
+}
+
+/// The first of these names, and whether there are more.
+pub(super) fn some_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let all: Vec<&str> = names.collect();
     match all.get(..NAMED) {
         Some(first) if all.len() > NAMED => format!("{}, …", first.join(", ")),
         Some(_) | None => all.join(", "),

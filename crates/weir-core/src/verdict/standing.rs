@@ -1,29 +1,34 @@
 //! Hysteresis: harm stands until it has been seen, freshly, to be gone for long enough.
 //!
 //! Without it a rollout would resume at every dip of a storm, and missing evidence would look like
-//! the end of the harm that was last seen.
+//! the end of the harm that was last seen. That goes for a single pod too: one that failed when its
+//! node stopped being ready has not become well by that.
 
+use std::collections::BTreeSet;
+
+use super::{Scene, pods};
 use crate::{
     history::Standing,
     plan::{Finding, Kind, Rule, Severity},
-    time::{Moment, Span},
+    time::Span,
 };
 
 /// Harm found now, each since it was first found.
-pub(super) fn found(last: &[Standing], findings: &[Finding], now: Moment) -> Vec<Standing> {
-    let since = |finding: &Finding| {
-        last.iter()
-            .find(|old| same(&old.finding, finding))
-            .map_or(now, |old| old.since)
-    };
+pub(super) fn found(scene: &Scene<'_>, last: &[Standing], findings: &[Finding]) -> Vec<Standing> {
+    let none = BTreeSet::new();
     findings
         .iter()
         .filter(|finding| holds_for_harm(finding))
-        .map(|finding| Standing {
-            finding: finding.clone(),
-            since: since(finding),
-            seen: now,
-            quiet: Span::ZERO,
+        .map(|finding| {
+            let before = last.iter().find(|old| same(&old.finding, finding));
+            let pods = before.map_or(&none, |before| &before.pods);
+            Standing {
+                finding: finding.clone(),
+                since: before.map_or(scene.now, |before| before.since),
+                seen: scene.now,
+                quiet: Span::ZERO,
+                pods: pods::suspects(scene, finding.rule, pods),
+            }
         })
         .collect()
 }
@@ -32,9 +37,9 @@ pub(super) fn found(last: &[Standing], findings: &[Finding], now: Moment) -> Vec
 ///
 /// `quiet` is the time since the last judgement that may count towards clearing.
 pub(super) fn lingering(
+    scene: &Scene<'_>,
     last: &[Standing],
     findings: &[Finding],
-    clear_after: Span,
     quiet: Span,
 ) -> Vec<Standing> {
     let found = |old: &Finding| {
@@ -44,23 +49,40 @@ pub(super) fn lingering(
     };
     last.iter()
         .filter(|old| !found(&old.finding))
-        .map(|old| Standing {
-            quiet: old.quiet + quiet,
-            ..old.clone()
+        .map(|old| {
+            let pods = pods::suspects(scene, old.finding.rule, &old.pods);
+            let counts = if pods::are_tolerated(scene, &pods) {
+                quiet
+            } else {
+                Span::ZERO
+            };
+            Standing {
+                quiet: old.quiet + counts,
+                pods,
+                ..old.clone()
+            }
         })
-        .filter(|old| old.quiet < needed(old.finding.rule, clear_after))
+        .filter(|old| old.quiet < needed(old.finding.rule, scene.clear_after))
         .collect()
 }
 
 /// What is told of lingering harm.
-pub(super) fn told(harm: &Standing, clear_after: Span) -> Finding {
-    let wait = needed(harm.finding.rule, clear_after);
+pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
+    let wait = needed(harm.finding.rule, scene.clear_after);
+    let first = if pods::are_tolerated(scene, &harm.pods) {
+        String::new()
+    } else {
+        format!(
+            "the nodes of its pods ({}) are ready again, or these pods are deleted, and ",
+            pods::some_of(harm.pods.iter().map(String::as_str))
+        )
+    };
     Finding {
         evidence: format!(
             "not seen for {}; before: {}",
             harm.quiet, harm.finding.evidence
         ),
-        clears_when: format!("it has not been seen for {wait}, on fresh evidence"),
+        clears_when: format!("{first}it has not been seen for {wait}, on fresh evidence"),
         ..harm.finding.clone()
     }
 }

@@ -221,6 +221,7 @@ fn standing() -> impl Strategy<Value = Vec<Standing>> {
         since: NOW - Span::from_secs(since),
         seen: NOW - Span::from_secs(since),
         quiet: Span::from_secs(quiet),
+        pods: BTreeSet::new(),
     });
     option::weighted(0.2, harm).prop_map(|harm| harm.into_iter().collect())
 }

@@ -464,3 +464,73 @@ fn a_gap_in_watching_neither_clears_harm_nor_adds_soak() {
     play.second();
     assert_eq!(play.report().soaked, soaked);
 }
+
+/// So many of the pods that are out fail, and harm is found.
+fn failing(number: usize) -> (Play, Vec<String>) {
+    let mut play = all_well();
+    let out = play
+        .pods()
+        .values_mut()
+        .filter(|pod| pod.state == PodState::Ready);
+    let mut nodes = Vec::new();
+    for pod in out.take(number) {
+        pod.state = PodState::Failing;
+        nodes.push(pod.node.clone());
+    }
+    play.second();
+    assert_eq!(play.rules(), [Rule::PodsUnhealthy]);
+    (play, nodes)
+}
+
+#[test]
+fn a_failing_pod_does_not_become_well_when_its_node_stops_being_ready() {
+    let (mut play, nodes) = failing(4);
+    play.node_ready(&nodes[0], false);
+    play.seconds(600);
+    let lingering = &play.report().findings[0];
+    assert_eq!(
+        (lingering.rule, lingering.severity),
+        (Rule::PodsUnhealthy, Severity::Hold)
+    );
+    assert_eq!(
+        lingering.clears_when,
+        "the nodes of its pods (node-000-1, node-001-2, node-002-3, …) are ready again, or these \
+         pods are deleted, and it has not been seen for 10 s, on fresh evidence"
+    );
+    // What it is about is deleted, and its successor is gated.
+    play.replace(&nodes[0]);
+    play.seconds(11);
+    assert_eq!(play.report().findings[0].severity, Severity::Notice);
+}
+
+#[test]
+fn failing_pods_that_were_seen_to_be_well_are_not_held_against_a_rollout() {
+    let (mut play, nodes) = failing(4);
+    play.node_ready(&nodes[0], false);
+    play.second();
+    for pod in play.pods().values_mut() {
+        if pod.state == PodState::Failing && pod.node != nodes[0] {
+            pod.state = PodState::Ready;
+        }
+    }
+    // One whose health nobody knows is no more than what is tolerated.
+    play.seconds(11);
+    assert!(!play.rules().contains(&Rule::PodsUnhealthy));
+}
+
+#[test]
+fn which_pods_failed_is_remembered_while_nothing_is_known_of_them() {
+    let (mut play, nodes) = failing(4);
+    for node in &nodes {
+        play.node_ready(node, false);
+    }
+    let known = play.evidence.rollout.pods.clone();
+    play.evidence.rollout.pods = Reading::Absent {
+        why: "forbidden".to_owned(),
+    };
+    let judgement = play.look();
+    play.history = judgement.history;
+    play.evidence.rollout.pods = known;
+    play.seconds(60);
+    assert!(play.rules().contains(&Rule::PodsUnhealthy));
+}
