@@ -148,6 +148,7 @@ fn node_rows(
             .map(ToString::to_string)
             .unwrap_or_default(),
         ready: node.ready,
+        turned: node.turned,
         joined: node.joined,
     };
     nodes

@@ -120,6 +120,8 @@ pub struct RevisionView {
 pub struct NodeView {
     /// Its `Ready` condition is true.
     pub ready: bool,
+    /// When that last changed; when it was created if nobody says.
+    pub turned: Moment,
     /// When it was created.
     pub joined: Moment,
     /// Those of its labels that were asked for ([`Follow::spread_by`]).

@@ -198,6 +198,8 @@ pub struct PodRow {
     pub state: PodState,
     /// When it entered that state, as far as Weir saw.
     pub since: Moment,
+    /// When it was placed on its node, if it was and somebody says so.
+    pub placed: Option<Moment>,
     /// Born with the gate; an ungated pod that was not has slipped past the valve.
     pub born_gated: bool,
 }
@@ -209,6 +211,8 @@ pub struct NodeRow {
     pub zone: String,
     /// Whether it is ready; pods on a node that is not cannot be judged.
     pub ready: bool,
+    /// When it last became ready or stopped being so; when it joined if nobody says.
+    pub turned: Moment,
     /// When it joined.
     pub joined: Moment,
 }

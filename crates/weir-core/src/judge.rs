@@ -10,7 +10,7 @@ use crate::{
     census::Census,
     course::{self, Course},
     evidence::Evidence,
-    history::{History, Progress},
+    history::History,
     plan::{Hold, Intent, Plan, Report},
     policy::Policy,
     release,
@@ -42,7 +42,7 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
-    let scene = scene(policy, evidence, &census, history.progress, now);
+    let scene = scene(policy, evidence, &census, &history, now);
     at_the_valve(&scene, history)
 }
 
@@ -58,7 +58,7 @@ pub fn let_go(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let census = Census::take(&evidence.rollout, &policy.pods, now);
     let scene = Scene {
         stance: Stance::LetsGo,
-        ..scene(policy, evidence, &census, history.progress, now)
+        ..scene(policy, evidence, &census, &history, now)
     };
     at_the_valve(&scene, history)
 }
@@ -87,7 +87,7 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let scene = Scene {
         stance: Stance::LooksOn,
         target,
-        ..scene(policy, evidence, &census, history.progress, now)
+        ..scene(policy, evidence, &census, &history, now)
     };
     let verdict = verdict::examine(&scene, &history);
 
@@ -103,7 +103,7 @@ fn scene<'a>(
     policy: &'a Policy,
     evidence: &'a Evidence,
     census: &'a Census<'a>,
-    progress: Progress,
+    history: &History,
     now: Moment,
 ) -> Scene<'a> {
     Scene {
@@ -111,8 +111,9 @@ fn scene<'a>(
         evidence,
         census,
         stance: Stance::Guards,
-        target: progress.target,
-        clear_after: waves::clear_after(policy, progress),
+        target: history.progress.target,
+        begun: history.begun,
+        clear_after: waves::clear_after(policy, history.progress),
         now,
     }
 }

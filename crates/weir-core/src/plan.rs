@@ -21,6 +21,8 @@ pub enum Rule {
     PodsUnhealthy,
     /// Released pods are not placed on their nodes.
     ReleasedUnschedulable,
+    /// Nodes stopped being ready once they had a pod of the rollout, more of them than elsewhere.
+    NodesLost,
     /// A source was last heard too long ago.
     EvidenceStale,
     /// A source says nothing, or nothing that can be understood.
@@ -52,6 +54,7 @@ impl Rule {
             Self::ServerRestarted => "ServerRestarted",
             Self::PodsUnhealthy => "PodsUnhealthy",
             Self::ReleasedUnschedulable => "ReleasedUnschedulable",
+            Self::NodesLost => "NodesLost",
             Self::EvidenceStale => "EvidenceStale",
             Self::EvidenceAbsent => "EvidenceAbsent",
             Self::PodsLeaked => "PodsLeaked",
@@ -73,7 +76,8 @@ impl Rule {
             | Self::MemoryClimbing
             | Self::ServerRestarted
             | Self::PodsUnhealthy
-            | Self::ReleasedUnschedulable => Kind::Harm,
+            | Self::ReleasedUnschedulable
+            | Self::NodesLost => Kind::Harm,
             Self::EvidenceStale | Self::EvidenceAbsent => Kind::Evidence,
             Self::PodsLeaked => Kind::Order,
         }

@@ -5,6 +5,7 @@
 //! takes silence for health, and none decides what is done: that is [`crate::judge`]'s.
 
 mod evidence;
+mod nodes;
 mod pods;
 mod servers;
 mod standing;
@@ -38,9 +39,10 @@ const SERVER_RULES: [ServerRule; 7] = [
     evidence::server_absent,
 ];
 
-const ROLLOUT_RULES: [RolloutRule; 6] = [
+const ROLLOUT_RULES: [RolloutRule; 7] = [
     pods::pods_unhealthy,
     pods::released_unschedulable,
+    nodes::nodes_lost,
     pods::pods_leaked,
     evidence::evidence_stale,
     evidence::evidence_absent,
@@ -70,6 +72,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) stance: Stance,
     /// The width that the waves so far allow.
     pub(crate) target: u32,
+    /// When the rollout began.
+    pub(crate) begun: Moment,
     /// How long a harm must have been gone before it counts as cleared, after the holds so far.
     pub(crate) clear_after: Span,
     pub(crate) now: Moment,
@@ -175,6 +179,7 @@ pub fn survey<'a>(
         census: &census,
         stance: Stance::LooksOn,
         target: 0,
+        begun: now,
         clear_after: policy.harm.clear_after,
         now,
     };

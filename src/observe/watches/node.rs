@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Node,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
 use serde::Deserialize;
 
 use super::slim::{Keep, Seen};
@@ -29,12 +32,13 @@ struct Status {
     conditions: Option<Vec<Condition>>,
 }
 
-/// One condition of a node or a pod.
+/// One condition of a node.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Condition {
     r#type: String,
     status: String,
+    last_transition_time: Option<Time>,
 }
 
 impl Nodes {
@@ -75,9 +79,11 @@ impl Keep for Nodes {
             .filter_map(|label| Some((Arc::clone(label), has?.get(&**label)?.as_str().into())))
             .collect();
         let mut conditions = body.status.conditions.iter().flatten();
+        let ready = conditions.find(|condition| condition.r#type == "Ready");
+        let turned = ready.and_then(|ready| ready.last_transition_time.as_ref());
         Ok(Some(NodeView {
-            ready: conditions
-                .any(|condition| condition.r#type == "Ready" && condition.status == "True"),
+            ready: ready.is_some_and(|ready| ready.status == "True"),
+            turned: moment(turned.unwrap_or(joined).0),
             joined: moment(joined.0),
             labels,
         }))

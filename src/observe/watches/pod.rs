@@ -152,6 +152,7 @@ impl Keep for Pods {
                 node: body.node().unwrap_or_default().to_owned(),
                 state,
                 since,
+                placed: body.placed(),
                 born_gated: annotations.is_some_and(|has| has.contains_key(marks::REVISION)),
             },
             revision: labels
@@ -272,19 +273,25 @@ impl Body {
     /// Since when a pod that Weir sees for the first time is in its state, where a time that others
     /// wrote says just that. When a gate was removed is written nowhere.
     fn since(&self, state: PodState, meta: &ObjectMeta, restarts: &Restarts) -> Option<Moment> {
-        let turned = |condition: &str| {
-            self.condition(condition)?
-                .last_transition_time
-                .as_ref()
-                .map(|time| moment(time.0))
-        };
         match state {
             PodState::Gated => meta.creation_timestamp.as_ref().map(|time| moment(time.0)),
             PodState::Unscheduled => None,
-            PodState::Starting => turned("PodScheduled"),
-            PodState::Ready => turned("Ready"),
+            PodState::Starting => self.turned("PodScheduled"),
+            PodState::Ready => self.turned("Ready"),
             PodState::Failing => restarts.last,
         }
+    }
+
+    /// When it was placed on its node.
+    fn placed(&self) -> Option<Moment> {
+        self.spec.node_name.as_ref()?;
+        self.turned("PodScheduled")
+    }
+
+    fn turned(&self, condition: &str) -> Option<Moment> {
+        let condition = self.condition(condition)?;
+        let turned = condition.last_transition_time.as_ref();
+        turned.map(|time| moment(time.0))
     }
 
     fn condition(&self, name: &str) -> Option<&Condition> {

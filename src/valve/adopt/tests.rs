@@ -48,6 +48,7 @@ fn pods_are_counted_by_what_they_have_to_do_with_the_valve() {
         node: "n1".to_owned(),
         state,
         since: Moment::from_millis(0),
+        placed: None,
         born_gated,
     };
     let rows = [

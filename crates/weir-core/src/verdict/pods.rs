@@ -57,6 +57,7 @@ const fn case_of(rule: Rule) -> Option<Case> {
         | Rule::Rejecting
         | Rule::MemoryClimbing
         | Rule::ServerRestarted
+        | Rule::NodesLost
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
         | Rule::PodsLeaked => None,

@@ -140,10 +140,14 @@ fn node() -> impl Strategy<Value = NodeRow> {
         BEGIN - Span::from_secs(60),
         BEGIN + Span::from_secs(60),
     ]);
-    (zone, prop::bool::weighted(0.85), joined).prop_map(|(zone, ready, joined)| NodeRow {
-        zone: zone.to_owned(),
-        ready,
-        joined,
+    let turned = (0..600_u64).prop_map(|ago| NOW - Span::from_secs(ago));
+    (zone, prop::bool::weighted(0.85), turned, joined).prop_map(|(zone, ready, turned, joined)| {
+        NodeRow {
+            zone: zone.to_owned(),
+            ready,
+            turned,
+            joined,
+        }
     })
 }
 
@@ -174,6 +178,8 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
                     node: name(at),
                     state,
                     since: NOW - age,
+                    placed: (!matches!(state, PodState::Gated | PodState::Unscheduled))
+                        .then_some(NOW - age),
                     born_gated,
                 };
                 Some((format!("pod-{at}"), row))

@@ -2,6 +2,7 @@
 
 mod any;
 mod letting_go;
+mod losing_nodes;
 mod play;
 mod properties;
 mod rules;

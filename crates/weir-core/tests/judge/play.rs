@@ -77,6 +77,8 @@ pub(crate) struct Play {
     pub last: Option<Judgement>,
     /// How long a released pod takes to be ready.
     pub ready_in: Span,
+    /// How long after it became ready a pod takes its node with it, if it does.
+    pub kills_after: Option<Span>,
     /// Nodes on which no pod finds a place.
     pub full: BTreeSet<String>,
     /// Nodes whose pod is still the old revision's.
@@ -97,7 +99,7 @@ impl Play {
         let mut play = Self::empty(policy);
         play.join(nodes);
         for node in play.nodes().values_mut() {
-            node.joined = Moment::from_millis(0);
+            (node.joined, node.turned) = (Moment::from_millis(0), Moment::from_millis(0));
         }
         play
     }
@@ -142,6 +144,7 @@ impl Play {
             now: BEGIN,
             last: None,
             ready_in: Span::from_secs(2),
+            kills_after: None,
             full: BTreeSet::new(),
             old: BTreeSet::new(),
             forsaken: BTreeSet::new(),
@@ -194,6 +197,7 @@ impl Play {
             let row = NodeRow {
                 zone: format!("zone-{}", index % 3),
                 ready: true,
+                turned: self.now,
                 joined: self.now,
             };
             self.nodes().insert(node.clone(), row);
@@ -202,8 +206,9 @@ impl Play {
     }
 
     pub(crate) fn node_ready(&mut self, node: &str, ready: bool) {
-        if let Some(row) = self.nodes().get_mut(node) {
-            row.ready = ready;
+        let now = self.now;
+        if let Some(row) = self.nodes().get_mut(node).filter(|row| row.ready != ready) {
+            (row.ready, row.turned) = (ready, now);
         }
     }
 
@@ -218,6 +223,7 @@ impl Play {
                 PodState::Starting
             },
             since: self.now,
+            placed: (!gated).then_some(self.now),
             born_gated: gated,
         };
         self.old.remove(node);
@@ -244,6 +250,7 @@ impl Play {
         let (state, since) = (PodState::Starting, self.now);
         for pod in self.pods().values_mut().filter(|pod| pod.node == node) {
             (pod.state, pod.since, pod.born_gated) = (state, since, false);
+            pod.placed = Some(since);
         }
     }
 
@@ -347,11 +354,39 @@ impl Play {
                 (pod.state, pod.since) = (PodState::Ready, now);
             }
         }
+        self.kill();
         self.make_room();
         let ready = self.nodes().values().filter(|node| node.ready).count();
         let wanted = ready - self.forsaken.len();
         self.evidence.rollout.desired = u32::try_from(wanted).expect("few nodes");
         self.evidence.rollout.served_by_others = &self.old | &self.forsaken;
+    }
+
+    /// Pods that have been ready for long enough take their nodes with them.
+    fn kill(&mut self) {
+        let (Some(after), now) = (self.kills_after, self.now) else {
+            return;
+        };
+        let ripe = |pod: &&PodRow| pod.state == PodState::Ready && now.since(pod.since) >= after;
+        let doomed: Vec<_> = self.pods().values().filter(ripe).cloned().collect();
+        for pod in doomed {
+            self.node_ready(&pod.node, false);
+        }
+    }
+
+    /// Nodes that are not ready.
+    pub(crate) fn dead(&mut self) -> usize {
+        self.nodes().values().filter(|node| !node.ready).count()
+    }
+
+    /// All nodes of a zone are ready from now on, or none is.
+    pub(crate) fn zone_ready(&mut self, zone: &str, ready: bool) {
+        let nodes = self.nodes().iter();
+        let of_zone = nodes.filter(|(_, node)| node.zone == zone);
+        let names: Vec<String> = of_zone.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.node_ready(&name, ready);
+        }
     }
 
     /// The DaemonSet controller's rolling update: old pods go as long as fewer than
@@ -385,6 +420,7 @@ impl Play {
                         let pod = self.pods().get_mut(name).expect("only pods that exist");
                         assert_eq!(pod.state, PodState::Gated, "{name} is let through once");
                         (pod.state, pod.since) = (state, now);
+                        pod.placed = (state == PodState::Starting).then_some(now);
                     }
                 }
             }

@@ -213,14 +213,85 @@ fn pods_unhealthy() {
 #[test]
 fn pods_on_nodes_that_are_not_ready_are_not_judged() {
     let findings = found(|play| {
-        for node in ["node-000", "node-001", "node-002", "node-003"] {
+        for node in ["node-000", "node-001", "node-002"] {
             play.node_ready(node, false);
             for pod in play.pods().values_mut().filter(|pod| pod.node == node) {
                 pod.state = PodState::Failing;
             }
         }
     });
+    only(findings, Rule::NodesLost, Severity::Notice, "nodes");
+}
+
+/// So many nodes that have a pod of the rollout, and so many that have none, stop being ready.
+fn lost(ours: usize, others: usize) -> Vec<Finding> {
+    found(|play| {
+        play.now = play.now + Span::from_secs(1);
+        let nodes: Vec<String> = play.nodes().keys().cloned().collect();
+        let (with, without) = (nodes.iter(), nodes.iter().rev());
+        for node in with.take(ours).chain(without.take(others)) {
+            play.node_ready(node, false);
+        }
+    })
+}
+
+#[test]
+fn nodes_lost() {
+    // 5 % of the 64 that are out are tolerated: 3.
+    only(lost(3, 0), Rule::NodesLost, Severity::Notice, "nodes");
+    let finding = only(lost(4, 0), Rule::NodesLost, Severity::Hold, "nodes");
+    assert_eq!(
+        finding.evidence,
+        "4 of 64 nodes stopped being ready after their pod was placed there (node-000, node-001, \
+         node-002, …), and 0 of 36 others since the rollout began; 3 may be chance, or are tolerated"
+    );
+    // One of twelve others in each zone, so that five of 64 are to be expected.
+    only(lost(11, 3), Rule::NodesLost, Severity::Notice, "nodes");
+    only(lost(12, 3), Rule::NodesLost, Severity::Hold, "nodes");
+    assert_eq!(lost(0, 9), []);
+}
+
+#[test]
+fn a_node_that_was_not_ready_when_its_pod_came_is_not_lost_by_it() {
+    let findings = found(|play| {
+        play.node_ready("node-090", false);
+        play.now = play.now + Span::from_secs(1);
+        let now = play.now;
+        for pod in play
+            .pods()
+            .values_mut()
+            .filter(|pod| pod.node == "node-090")
+        {
+            (pod.state, pod.since, pod.placed) = (PodState::Starting, now, Some(now));
+        }
+    });
     assert_eq!(findings, []);
+}
+
+#[test]
+fn nodes_that_joined_since_or_were_lost_before_tell_nothing_of_the_others() {
+    let findings = found(|play| {
+        let nodes: Vec<String> = play.nodes().keys().cloned().collect();
+        let begun = play.history.begun;
+        for node in nodes.iter().rev().take(6) {
+            play.node_ready(node, false);
+        }
+        let rows = play.nodes().values_mut().filter(|node| !node.ready);
+        rows.for_each(|node| node.turned = begun);
+        play.join(6);
+        for node in 100..106 {
+            play.node_ready(&format!("node-{node}"), false);
+        }
+        for node in nodes.iter().take(4) {
+            play.node_ready(node, false);
+        }
+    });
+    let finding = only(findings, Rule::NodesLost, Severity::Hold, "nodes");
+    assert!(
+        finding.evidence.contains("and 0 of 36 others"),
+        "{}",
+        finding.evidence
+    );
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Play {
         let node = |number| {
             let node = NodeView {
                 ready: true,
+                turned: Moment::from_millis(0),
                 joined: Moment::from_millis(0),
                 labels: BTreeMap::new(),
             };
@@ -171,6 +172,7 @@ impl Play {
         let number = self.nodes().len();
         let node = NodeView {
             ready: true,
+            turned: now,
             joined: now,
             labels: BTreeMap::new(),
         };
@@ -338,6 +340,7 @@ impl Play {
                     PodState::Unscheduled
                 },
                 since: now,
+                placed: None,
                 born_gated: gated,
             };
             let pod = PodView {

@@ -1,6 +1,7 @@
 //! The object is one of kube-apiserver 1.36.3 and kwok, less what is not decoded.
 
 use serde_json::{Value, json};
+use weir_core::time::Span;
 
 use super::*;
 use crate::observe::watches::slim::Slim;
@@ -56,7 +57,17 @@ fn only_the_ready_condition_makes_it_ready() {
 fn one_that_was_just_registered_is_not_ready() {
     let mut object = node("True");
     object["status"] = json!({ "daemonEndpoints": {} });
-    assert!(!read(&object, &[]).unwrap().ready);
+    let view = read(&object, &[]).unwrap();
+    assert!(!view.ready);
+    assert_eq!(view.turned, view.joined);
+}
+
+#[test]
+fn it_is_known_since_when_it_is_ready_or_not() {
+    for ready in ["True", "Unknown"] {
+        let view = read(&node(ready), &[]).unwrap();
+        assert_eq!(view.turned, view.joined + Span::from_secs(40));
+    }
 }
 
 #[test]

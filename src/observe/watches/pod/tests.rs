@@ -136,6 +136,15 @@ fn states_follow_placing_and_readiness() {
 }
 
 #[test]
+fn it_is_known_when_a_pod_was_placed_whatever_it_does_since() {
+    assert_eq!(read(&gated(), at(3600), None).row.placed, None);
+    for ready in [false, true] {
+        let view = read(&placed(ready, &running(0)), at(3600), None);
+        assert_eq!(view.row.placed, Some(at(25)));
+    }
+}
+
+#[test]
 fn a_pod_that_no_policy_touched_was_not_born_gated() {
     let mut object = placed(true, &running(0));
     object["metadata"]["annotations"] = json!({ "weir.dev/other": "x" });
