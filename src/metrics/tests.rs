@@ -49,6 +49,7 @@ fn server() -> ServerEvidence {
         flow: Reading::Absent { why: unknown() },
         process: Reading::Absent { why: unknown() },
         restarted: None,
+        spare: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     census::Member,
-    evidence::{Evidence, ServerEvidence},
+    evidence::ServerEvidence,
     history::History,
     plan::State,
     soak,
@@ -135,7 +135,7 @@ fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     let next = waves::next_target(policy, census.full, history.progress);
     if next <= target || waves::exhausted(census) {
         Course::AwaitNodes
-    } else if target == 0 && young(scene, history) && !without_baseline(scene.evidence).is_empty() {
+    } else if target == 0 && young(scene, history) && !without_baseline(scene).is_empty() {
         Course::Gather
     } else {
         Course::Widen(next)
@@ -214,14 +214,14 @@ fn young(scene: &Scene<'_>, history: &History) -> bool {
 }
 
 /// The API servers that have not yet shown how fast they answer in quiet times.
-pub(crate) fn without_baseline(evidence: &Evidence) -> Vec<&str> {
+pub(crate) fn without_baseline<'a>(scene: &Scene<'a>) -> Vec<&'a str> {
     let known = |server: &ServerEvidence| {
         server
             .latency
             .fresh()
             .is_some_and(|latency| latency.baseline_p50_ms.is_some())
     };
-    let servers = evidence.servers.iter();
+    let servers = scene.servers.iter();
     servers
         .filter(|(_, server)| !known(server))
         .map(|(id, _)| id.address.as_str())

@@ -112,6 +112,9 @@ pub struct ServerEvidence {
     pub process: Reading<Process>,
     /// When the process was seen to have restarted, if it did while Weir watched.
     pub restarted: Option<Moment>,
+    /// It is not heard, and another answers at its address or the address has left the endpoints: it
+    /// may be gone, and is missed only while fewer are heard than there should be.
+    pub spare: bool,
 }
 
 /// The objective for API calls that Kubernetes itself states, in milliseconds: the 99th percentile of

@@ -109,6 +109,7 @@ fn scene<'a>(
     Scene {
         policy,
         evidence,
+        servers: verdict::counted(policy, evidence),
         census,
         stance: Stance::Guards,
         target: history.progress.target,

@@ -174,7 +174,7 @@ fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
     let awaited = if let Some(missing) = verdict.worst() {
         format!("{} ({})", missing.subject, missing.evidence)
     } else {
-        let servers = course::without_baseline(scene.evidence).join(", ");
+        let servers = course::without_baseline(scene).join(", ");
         format!("how fast {servers} answers in quiet times")
     };
     format!("Gathering evidence before anything is let through: {awaited}.")

@@ -13,6 +13,7 @@ mod standing;
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use self::servers::Server;
+pub(crate) use self::servers::counted;
 use crate::{
     census::Census,
     evidence::{Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
@@ -68,6 +69,8 @@ pub(crate) enum Stance {
 pub(crate) struct Scene<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) evidence: &'a Evidence,
+    /// The API servers that count, in the order of their addresses and starts.
+    pub(crate) servers: Vec<(&'a ServerId, &'a ServerEvidence)>,
     pub(crate) census: &'a Census<'a>,
     pub(crate) stance: Stance,
     /// The width that the waves so far allow.
@@ -131,7 +134,7 @@ impl Verdict {
 
 /// Runs all rules.
 pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
-    let servers = servers::all(&scene.evidence.servers);
+    let servers = servers::all(&scene.servers);
     let of_servers = SERVER_RULES
         .iter()
         .flat_map(|rule| servers.iter().filter_map(|server| rule(scene, server)));
@@ -176,6 +179,7 @@ pub fn survey<'a>(
     let scene = Scene {
         policy,
         evidence: &evidence,
+        servers: servers.iter().collect(),
         census: &census,
         stance: Stance::LooksOn,
         target: 0,
@@ -187,7 +191,7 @@ pub fn survey<'a>(
         let findings = SERVER_RULES.iter().filter_map(|rule| rule(&scene, server));
         most_severe_first(findings.collect())
     };
-    let all = servers::all(servers);
+    let all = servers::all(&scene.servers);
     servers.keys().zip(all.iter().map(found)).collect()
 }
 

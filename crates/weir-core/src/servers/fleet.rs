@@ -2,9 +2,10 @@
 //! [`ServerEvidence`] per process.
 //!
 //! Whatever is not heard goes from fresh to stale to absent, and holds. It is left out only when it is
-//! known to be gone, that is, when as many instances are freshly heard as there should be. (A hung
-//! API server leaves the endpoints after 15 seconds. Its identity Lease stays for an hour, so that it
-//! goes on being missed.)
+//! known to be gone, that is, when as many instances are freshly heard as there should be. Where the
+//! cluster does not say how many that are, it is told as spare, and left to the verdict, which knows
+//! what a policy states. (A hung API server leaves the endpoints after 15 seconds. Its identity Lease
+//! stays for an hour, so that it goes on being missed.)
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -84,7 +84,7 @@ pub(super) fn evidence_absent(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Fewer API servers are seen than there should be.
 pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
-    let seen = scene.evidence.servers.len();
+    let seen = scene.servers.len();
     let found = scene.evidence.expected_servers.fresh().copied();
     let (required, found) = match scene.policy.required.servers {
         Servers::Stated(required) => (required, 0),
@@ -108,12 +108,8 @@ pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
                 .to_owned(),
         )
     };
-    let names: Vec<&str> = scene
-        .evidence
-        .servers
-        .keys()
-        .map(|server| server.address.as_str())
-        .collect();
+    let servers = scene.servers.iter();
+    let names: Vec<&str> = servers.map(|(id, _)| id.address.as_str()).collect();
     vec![Finding::hold(
         Rule::EvidenceAbsent,
         "API servers",

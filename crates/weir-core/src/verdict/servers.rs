@@ -1,12 +1,10 @@
 //! Faults of one API server. Each is judged by what was freshly read of it, and by nothing else.
 
-use std::collections::BTreeMap;
-
 use super::Scene;
 use crate::{
-    evidence::{Latency, OBJECTIVE_MS, ServerEvidence, ServerId},
+    evidence::{Evidence, Latency, OBJECTIVE_MS, ServerEvidence, ServerId},
     plan::{Finding, Rule},
-    policy::HarmLimits,
+    policy::{HarmLimits, Policy, Servers},
 };
 
 /// So many refused probes of the last five are no accident.
@@ -28,12 +26,33 @@ pub(super) struct Server<'a> {
     pub(super) known: &'a ServerEvidence,
 }
 
-/// All servers, in the order of their addresses and starts.
-pub(super) fn all(servers: &BTreeMap<ServerId, ServerEvidence>) -> Vec<Server<'_>> {
+/// The servers that count: all but those that are spare, once as many others are freshly heard as a
+/// person states. (By the number that the cluster tells, spare ones have been left out already.)
+pub(crate) fn counted<'e>(
+    policy: &Policy,
+    evidence: &'e Evidence,
+) -> Vec<(&'e ServerId, &'e ServerEvidence)> {
+    let is_heard = |known: &&ServerEvidence| {
+        let read = known.flow.fresh().is_some() && known.process.fresh().is_some();
+        !known.spare && read && known.latency.fresh().is_some()
+    };
+    let heard = evidence.servers.values().filter(is_heard).count();
+    let is_enough = match policy.required.servers {
+        Servers::Stated(stated) => heard >= stated.max(1) as usize,
+        Servers::AsFound { .. } => false,
+    };
+    let servers = evidence.servers.iter();
+    servers
+        .filter(|(_, known)| !(known.spare && is_enough))
+        .collect()
+}
+
+/// All servers, as rules look at them.
+pub(super) fn all<'a>(servers: &[(&'a ServerId, &'a ServerEvidence)]) -> Vec<Server<'a>> {
     let name = |id: &ServerId| {
         let alone = servers
-            .keys()
-            .filter(|other| other.address == id.address)
+            .iter()
+            .filter(|(other, _)| other.address == id.address)
             .count()
             == 1;
         match id.started {

@@ -7,7 +7,7 @@ use weir_core::{
     evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence, ServerEvidence},
     history::{History, Progress, Standing},
     plan::{Finding, Rule, Severity},
-    policy::Policy,
+    policy::{Policy, Required, Servers},
     soak::Seen,
     time::{Moment, Span},
 };
@@ -55,11 +55,17 @@ fn policy() -> impl Strategy<Value = Policy> {
         prop_oneof![Just(Policy::fast()), Just(Policy::careful())],
         0.1..30.0,
         0.0..0.3,
+        select(vec![
+            Servers::AsFound { at_least: 1 },
+            Servers::Stated(1),
+            Servers::Stated(2),
+        ]),
     )
         .prop_map(
-            |(policy, releases_per_second, starving_per_ten_minutes)| Policy {
+            |(policy, releases_per_second, starving_per_ten_minutes, servers)| Policy {
                 releases_per_second,
                 starving_per_ten_minutes,
+                required: Required { servers },
                 ..policy
             },
         )
@@ -89,21 +95,25 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
         select(vec![0.0, 0.0, 0.0, 9.0]),
     );
     let restarted = option::weighted(0.1, (0..100_u64).prop_map(Span::from_secs));
-    (faults, flows, restarted)
-        .prop_map(|((p50_ms, slow, known), (queued, rejected), restarted)| {
-            let mut server = calm();
-            if let Reading::Fresh(latency) = &mut server.latency {
-                latency.p50_ms = p50_ms;
-                latency.slow = slow;
-                latency.baseline_p50_ms = known.then_some(5.0);
-            }
-            if let Reading::Fresh(flow) = &mut server.flow {
-                flow.queued = queued;
-                flow.rejected_per_second = rejected;
-            }
-            server.restarted = restarted.map(|ago| NOW - ago);
-            server
-        })
+    let spare = prop::bool::weighted(0.2);
+    (faults, flows, restarted, spare)
+        .prop_map(
+            |((p50_ms, slow, known), (queued, rejected), restarted, spare)| {
+                let mut server = calm();
+                server.spare = spare;
+                if let Reading::Fresh(latency) = &mut server.latency {
+                    latency.p50_ms = p50_ms;
+                    latency.slow = slow;
+                    latency.baseline_p50_ms = known.then_some(5.0);
+                }
+                if let Reading::Fresh(flow) = &mut server.flow {
+                    flow.queued = queued;
+                    flow.rejected_per_second = rejected;
+                }
+                server.restarted = restarted.map(|ago| NOW - ago);
+                server
+            },
+        )
         .prop_flat_map(|server| {
             let readings = (
                 reading(server.latency.fresh().expect("calm").clone()),
@@ -115,6 +125,7 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
                 flow,
                 process,
                 restarted: server.restarted,
+                spare: server.spare,
             })
         })
 }

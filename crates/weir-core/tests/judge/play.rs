@@ -46,6 +46,7 @@ pub(crate) fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         restarted: None,
+        spare: false,
     }
 }
 

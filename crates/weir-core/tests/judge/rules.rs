@@ -448,6 +448,33 @@ fn servers_that_are_not_seen_are_evidence_absent() {
     );
 }
 
+/// What is found where a server is spare, if a policy wants these.
+fn found_beside_a_spare(servers: Servers, change: impl FnOnce(&mut Play)) -> Vec<Finding> {
+    found(|play| {
+        play.policy.required.servers = servers;
+        let gone = play.server("api-b");
+        gone.spare = true;
+        gone.process = Reading::Absent {
+            why: "the address left the endpoints".to_owned(),
+        };
+        change(play);
+    })
+}
+
+#[test]
+fn a_spare_server_is_not_missed_where_as_many_are_heard_as_a_person_states() {
+    assert_eq!(found_beside_a_spare(Servers::Stated(1), |_| ()), []);
+    for too_few in [Servers::Stated(2), Servers::AsFound { at_least: 1 }] {
+        let findings = found_beside_a_spare(too_few, |_| ());
+        only(findings, Rule::EvidenceAbsent, Severity::Hold, "api-b");
+    }
+    let findings = found_beside_a_spare(Servers::Stated(1), |play| {
+        play.server("api-a").flow = aged(calm().flow);
+    });
+    let subjects: Vec<&str> = findings.iter().map(|one| one.subject.as_str()).collect();
+    assert_eq!(subjects, ["api-a", "api-b"]);
+}
+
 #[test]
 fn processes_behind_one_address_are_told_apart() {
     let findings = found(|play| {

@@ -67,6 +67,7 @@ fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         restarted: None,
+        spare: false,
     }
 }
 

@@ -540,5 +540,6 @@ fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         restarted: None,
+        spare: false,
     }
 }

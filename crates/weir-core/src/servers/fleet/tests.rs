@@ -408,7 +408,9 @@ fn a_process_behind_a_balancer_is_missed_until_there_are_enough_without_it() {
         fleet.scraped(A, Ok(page_at(started, second)), at(second));
     }
     assert_eq!(ids(&fleet, 3, 200), [id(A, -5000), id(A, -60), id(A, 98)]);
-    assert!(told(&fleet, &id(A, -60), 200).flow.fresh().is_none());
+    let missed = told(&fleet, &id(A, -60), 200);
+    assert!(missed.flow.fresh().is_none() && missed.spare);
+    assert!(!told(&fleet, &id(A, -5000), 200).spare);
     assert_eq!(ids(&fleet, 2, 200), [id(A, -5000), id(A, 98)]);
     assert_eq!(told(&fleet, &id(A, 98), 200).restarted, Some(at(105)));
 }
@@ -424,6 +426,7 @@ fn a_hung_server_that_left_the_endpoints_does_not_look_like_health() {
     let left = "the address left the endpoints of the service default/kubernetes 25 s ago";
     assert_eq!(why(evidence.latency), left);
     assert_eq!(why(evidence.flow), left);
+    assert!(evidence.spare && !told(&fleet, &id(A, -60), 60).spare);
     // Its Lease has expired, or was deleted with its node.
     assert_eq!(ids(&fleet, 1, 60), [id(A, -60)]);
 }
