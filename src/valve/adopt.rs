@@ -31,6 +31,10 @@ use weir_core::{
 use super::revision_key;
 use crate::api::{ValveSpec, bounds};
 
+/// Places that are kept free in the list of approvals: the API server refuses the one that would be
+/// too many, and with it the end of a rollout. More than are ever approved between two looks.
+const ROOM: usize = 64;
+
 /// A DaemonSet, enrolled or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
@@ -146,7 +150,7 @@ pub fn adopt(valve: Option<&ValveSpec>, workloads: &[Workload], ceiling: Mode) -
     }
     for key in surplus(&approved, &rows) {
         approved.remove(&key);
-        reasons.insert(key, "the list is full, and nothing runs of it");
+        reasons.insert(key, "the list has to have room, and nothing runs of it");
     }
     let changes = reasons
         .into_iter()
@@ -236,10 +240,10 @@ fn rows(workloads: &[Workload]) -> BTreeMap<String, Row<'_>> {
     rows
 }
 
-/// The approvals to give up so that the list keeps to its bound: the longest superseded first, and
+/// The approvals to give up so that the list has room for others: the longest superseded first, and
 /// none that is current or runs, even if the list is then too long for the API server to take.
 fn surplus(approved: &BTreeMap<String, String>, rows: &BTreeMap<String, Row<'_>>) -> Vec<String> {
-    let excess = approved.len().saturating_sub(bounds::APPROVED);
+    let excess = approved.len().saturating_sub(bounds::APPROVED - ROOM);
     if excess == 0 {
         return Vec::new();
     }

@@ -212,7 +212,7 @@ fn a_full_list_gives_up_the_longest_superseded_and_never_what_runs() {
     workloads[0].revisions[0].pods = pods(0, 0, 1);
     let adoption = adopt(None, &workloads, Mode::Enforce);
     let approved = &adoption.spec.approved;
-    assert_eq!(approved.len(), bounds::APPROVED);
+    assert_eq!(approved.len(), bounds::APPROVED - ROOM);
     for workload in &workloads {
         assert!(approved.contains_key(&revision_key(&workload.uid, "r5")));
     }
@@ -220,8 +220,37 @@ fn a_full_list_gives_up_the_longest_superseded_and_never_what_runs() {
     assert!(!approved.contains_key(&revision_key(&workloads[1].uid, "r1")));
     assert_eq!(
         adoption.changes.len(),
-        bounds::APPROVED,
+        bounds::APPROVED - ROOM,
         "only what changed is told"
+    );
+}
+
+#[test]
+fn a_list_that_is_just_full_has_room_made_for_the_next_approval() {
+    let revisions = (1..=8).map(|number| revision(number, pods(0, 0, 0), None));
+    let workloads: Vec<_> = (0..bounds::APPROVED / 8)
+        .map(|index| Workload {
+            uid: format!("{index:08}"),
+            revisions: revisions.clone().collect(),
+            ..workload(Vec::new())
+        })
+        .collect();
+    let keys = workloads.iter().flat_map(|workload| {
+        let revisions = workload.revisions.iter();
+        revisions.map(|one| revision_key(&workload.uid, &one.hash))
+    });
+    let full = ValveSpec {
+        adopted: true,
+        approved: keys.map(|key| (key, "by hand".to_owned())).collect(),
+    };
+    assert_eq!(full.approved.len(), bounds::APPROVED);
+    let adoption = adopt(Some(&full), &workloads, Mode::Enforce);
+    assert!(adoption.spec.approved.len() < bounds::APPROVED);
+    assert!(
+        adoption
+            .changes
+            .iter()
+            .all(|change| !change.approved && change.why.contains("room"))
     );
 }
 
