@@ -12,9 +12,9 @@ use serde_json::Value;
 use weir_core::time::Span;
 
 /// Fields that alone are never worth a write. A transition's time goes with the transition.
-const IGNORED: [&str; 4] = ["latencyMs", "usualLatencyMs", "why", "lastTransitionTime"];
+const IGNORED: [&str; 3] = ["latencyMs", "usualLatencyMs", "lastTransitionTime"];
 /// Fields that hold sentences.
-const WORDS: [&str; 4] = ["summary", "evidence", "clearsWhen", "message"];
+const WORDS: [&str; 5] = ["summary", "evidence", "clearsWhen", "message", "why"];
 /// Fields that move as a rollout goes on.
 const FIGURES: [&str; 9] = [
     "width",
@@ -177,6 +177,13 @@ mod tests {
     fn a_latency_alone_is_never_written() {
         let server = |ms| json!({ "servers": [{ "state": "Quiet", "latencyMs": ms }] });
         assert_eq!(change(&server(4), &server(9)), None);
+    }
+
+    #[test]
+    fn why_a_second_server_suffers_does_not_go_stale() {
+        let server = |why| json!({ "servers": [{ "state": "Suffering", "why": why }] });
+        let (before, after) = (server("LatencyRegressed"), server("Rejecting"));
+        assert_eq!(change(&before, &after), Some(Change::Words));
     }
 
     #[test]
