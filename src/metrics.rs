@@ -324,6 +324,12 @@ fn for_rollouts(page: &mut Page, snapshot: &Snapshot) {
         "1 for the state that the rollout is in",
         states,
     );
+    let stranded = snapshot.stranded.iter();
+    page.gauges(
+        "stranded_pods",
+        "Gated pods that Weir does not let through; its events say why",
+        stranded.map(|(name, pods)| (of_rollout(name), f64::from(*pods))),
+    );
     let findings = snapshot.rollouts.iter().flat_map(findings);
     page.gauges(
         "rollout_findings",

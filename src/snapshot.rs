@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub enrolled: u32,
     /// Each rollout: namespace and workload.
     pub rollouts: BTreeMap<(String, String), RolloutView>,
+    /// Gated pods that Weir does not let through: namespace and workload (empty if it is gone).
+    pub stranded: BTreeMap<(String, String), u32>,
     /// What Weir itself has cost.
     pub spent: Spent,
     /// What was written, failed and dropped.

@@ -11,10 +11,12 @@ use kube::{
 };
 use weir_core::plan::Intent;
 
-use super::permit::{Permit, Unwritten, WRITES_AT_ONCE, Warrant};
+use super::{
+    failure::is_over_budget,
+    permit::{Permit, Unwritten, WRITES_AT_ONCE, Warrant},
+};
 use crate::{
     api::MANAGER,
-    client::OverBudget,
     valve::{self, remote},
 };
 
@@ -142,16 +144,10 @@ fn fate_after(error: &Unwritten) -> Fate {
             // A pod that is gone needs no release.
             Some(kube::Error::Api(status)) if status.code == 404 => Fate::Released,
             Some(kube::Error::Api(status)) if status.code < 500 => Fate::Failed,
-            Some(other) if over_budget(other) => Fate::NotBegun,
+            Some(other) if is_over_budget(other) => Fate::NotBegun,
             _ => Fate::Unknown,
         },
     }
-}
-
-fn over_budget(error: &kube::Error) -> bool {
-    let first: &(dyn std::error::Error + 'static) = error;
-    let mut chain = std::iter::successors(Some(first), |error| error.source());
-    chain.any(<dyn std::error::Error>::is::<OverBudget>)
 }
 
 /// Pods of intents that were never begun have a fate too.

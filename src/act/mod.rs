@@ -7,10 +7,14 @@
 //! - [`enact`]: a plan's intents: approvals and releases.
 //! - [`record`]: objects and statuses of Weir's own kinds, written on change only.
 //! - [`events`]: what people are told with each decision; the first thing to be dropped.
+//! - [`failure`]: a write that failed, told to a person.
+//! - [`backoff`]: how long it is left alone.
 //! - [`tally`]: counts of all of it.
 
+pub mod backoff;
 pub mod enact;
 pub mod events;
+pub mod failure;
 pub mod permit;
 pub mod record;
 pub mod tally;

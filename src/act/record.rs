@@ -24,6 +24,8 @@ use weir_core::time::{Moment, Span};
 
 use self::change::{Change, change};
 use super::{
+    backoff::Backoff,
+    failure::Failure,
     permit::{Permit, Unwritten},
     tally::Tally,
 };
@@ -32,8 +34,6 @@ use crate::{api::MANAGER, clock::Clock, tasks::TaskError};
 /// How long what was written is taken to be what the API server holds, although the watch still
 /// shows something else.
 const WATCH_LAG: Span = Span::from_secs(10);
-/// The first wait after a failure; it doubles, up to 64 s.
-const RETRY: Span = Span::from_secs(2);
 
 /// All that should be on record.
 pub type Books = Vec<Entry>;
@@ -71,15 +71,17 @@ pub enum Want {
 }
 
 /// Kind, namespace, name.
-type Key = (String, Option<String>, String);
+pub type Key = (String, Option<String>, String);
+
+/// What could not be written for some time, and why.
+pub type Unrecorded = BTreeMap<Key, Failure>;
 
 /// What is remembered of one object.
 #[derive(Debug, Default)]
 struct Memory {
     /// What was last written, and when.
     written: Option<(Written, Moment)>,
-    failures: u32,
-    not_before: Moment,
+    backoff: Backoff,
 }
 
 #[derive(Debug, PartialEq)]
@@ -96,19 +98,28 @@ pub struct Recorder {
     clock: Clock,
     tally: Arc<Tally>,
     memory: BTreeMap<Key, Memory>,
+    unrecorded: watch::Sender<Unrecorded>,
 }
 
 impl Recorder {
-    /// A recorder that has written nothing yet.
+    /// A recorder that has written nothing yet, and what it will not have been able to write.
     #[must_use]
-    pub const fn new(client: Client, permit: Permit, clock: Clock, tally: Arc<Tally>) -> Self {
-        Self {
+    pub fn new(
+        client: Client,
+        permit: Permit,
+        clock: Clock,
+        tally: Arc<Tally>,
+    ) -> (Self, watch::Receiver<Unrecorded>) {
+        let (unrecorded, view) = watch::channel(Unrecorded::new());
+        let recorder = Self {
             client,
             permit,
             clock,
             tally,
             memory: BTreeMap::new(),
-        }
+            unrecorded,
+        };
+        (recorder, view)
     }
 
     /// Keeps the books as long as anybody says what should be in them.
@@ -127,6 +138,11 @@ impl Recorder {
     fn forget_all_but(&mut self, books: &Books) {
         let keys: BTreeSet<_> = books.iter().map(Entry::key).collect();
         self.memory.retain(|key, _| keys.contains(key));
+        self.unrecorded.send_if_modified(|all| {
+            let before = all.len();
+            all.retain(|key, _| keys.contains(key));
+            all.len() != before
+        });
     }
 
     async fn write(&mut self, entry: &Entry) {
@@ -135,7 +151,7 @@ impl Recorder {
         let namespace = key.1.clone().unwrap_or_default();
         let result = self.permit.write(None, request(&self.client, entry)).await;
         let now = self.clock.now();
-        let memory = self.memory.entry(key).or_default();
+        let memory = self.memory.entry(key.clone()).or_default();
         match result {
             Ok(()) => {
                 self.tally.records.add(1);
@@ -144,12 +160,19 @@ impl Recorder {
                     written: Some((entry.want.written(), now)),
                     ..Memory::default()
                 };
+                self.unrecorded
+                    .send_if_modified(|all| all.remove(&key).is_some());
             }
-            Err(Unwritten::NotLeading) => memory.failed(now),
+            Err(Unwritten::NotLeading) => memory.backoff.failed(&name, now),
             Err(error) => {
                 self.tally.record_failures.add(1);
                 warn!(kind, namespace, name, %error, "not recorded; trying again");
-                memory.failed(now);
+                memory.backoff.failed(&name, now);
+                let failure = Failure::of("its record could not be written", &error);
+                if let Some(failure) = failure.filter(|_| memory.backoff.is_stuck()) {
+                    self.unrecorded
+                        .send_modify(|all| drop(all.insert(key, failure)));
+                }
             }
         }
     }
@@ -173,15 +196,9 @@ fn most_urgent<'a>(
 }
 
 impl Memory {
-    fn failed(&mut self, now: Moment) {
-        let wait = RETRY.as_millis() << self.failures.min(5);
-        self.failures += 1;
-        self.not_before = now + Span::from_millis(wait);
-    }
-
     /// How much what is wanted differs from what is on record, if it is time to write it.
     fn due(&self, want: &Want, now: Moment) -> Option<Change> {
-        if now < self.not_before {
+        if self.backoff.waits(now) {
             return None;
         }
         let recent = self

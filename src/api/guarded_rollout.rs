@@ -224,6 +224,9 @@ pub enum State {
     Paused,
     /// All pods are out and soaked, and the revision is approved.
     Complete,
+    /// No pod is gated any more, since nobody asks for the guard any longer. It was neither soaked at
+    /// full width nor approved.
+    LetGo,
     /// Weir does not guard it, for the reason that the summary gives.
     Refused,
     /// The workload has a newer revision.

@@ -11,6 +11,8 @@
 //! fault. One that appears later, already enrolled, has to pass the valve, and pods of it that did
 //! not are leaks. What is approved is decided by [`valve::adopt`]; here is only what it is told.
 
+mod pending;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
@@ -18,21 +20,21 @@ use weir_core::{
     time::{Moment, Span},
 };
 
+use self::pending::Pending;
 use super::{
     roster::{Enrolled, is_open},
     world::World,
 };
 use crate::{
-    api::{GuardedRollout, State, ValveSpec},
-    observe::{DaemonSetView, PodView, WorkloadKey},
+    act::{backoff::Backoff, failure::Failure, permit::Unwritten},
+    api::{GuardedRollout, SINGLETON, State, ValveSpec},
+    observe::{DaemonSetView, WorkloadKey},
     valve::{
         self,
-        adopt::{Change, Pods, Progress, Revision, Workload, adopt},
+        adopt::{Change, Progress, Revision, Workload, adopt},
     },
 };
 
-/// Workloads whose pods are counted at once: a fleet's agents have one pod per node each.
-const FOLLOWED_AT_ONCE: usize = 4;
 /// How long an approval outlives its revision: watches lag, and a revision made a moment ago may be
 /// approved by hand before it is seen.
 const GRACE: Span = Span::from_secs(60);
@@ -44,8 +46,8 @@ const WATCH_LAG: Span = Span::from_secs(5);
 pub(super) struct Adoption {
     /// Workloads, by UID, that the valve does not hold: if they come to be held, they are adopted.
     outside: BTreeSet<String>,
-    /// Workloads, by UID, that the valve holds and that are yet to be adopted, with what was counted.
-    pending: BTreeMap<String, Option<Counts>>,
+    /// Workloads that the valve holds and that are yet to be adopted.
+    pending: Pending,
     /// Whether all workloads were sorted into these since the lease was won.
     sorted: bool,
     /// What the object said when last seen in order.
@@ -54,10 +56,21 @@ pub(super) struct Adoption {
     orphaned: BTreeMap<String, Moment>,
     /// What was last asked to be written, and when.
     asked: Option<(Write, Moment)>,
+    /// How writing it fares.
+    backoff: Backoff,
+    failure: Option<Failure>,
+    /// It has just been written again from memory, with so many approvals.
+    rebuilt: Option<usize>,
 }
 
-/// Pods of each revision of a workload, by the revision's hash.
-type Counts = BTreeMap<String, Pods>;
+/// What keeps the object from being in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Obstacles {
+    /// Workloads whose pods cannot be counted, and why.
+    pub(super) unread: Vec<String>,
+    /// Why it could not be written.
+    pub(super) unwritten: Option<Failure>,
+}
 
 /// What one step of adoption asks for.
 #[derive(Debug, Default, PartialEq)]
@@ -100,7 +113,7 @@ impl Adoption {
             .remembered
             .as_ref()
             .is_some_and(|before| is_lost(&valve.spec, before));
-        valve.spec.adopted && !lost && !self.pending.contains_key(uid)
+        valve.spec.adopted && !lost && !self.pending.holds(uid)
     }
 
     /// Whether workloads are yet to be adopted, or the object is not in order.
@@ -131,10 +144,10 @@ impl Adoption {
             return Step::default();
         }
         self.sort(&fresh, enrolled);
-        let follow = self.count(world, enrolled);
+        let follow = self.pending.count(world, enrolled);
         let base = self.base(fresh.valve);
         let in_order = fresh.valve.is_some_and(|valve| valve.adopted);
-        let counted = self.pending.values().all(Option::is_some);
+        let counted = self.pending.all_counted();
         // Nothing is gated before all that runs is known, so that nothing that runs is gated.
         let write = if world.ceiling < Mode::Enforce || counted || in_order || base.rebuilt {
             self.write(world, &fresh, &base, in_flight)
@@ -157,38 +170,28 @@ impl Adoption {
             .map(|view| view.uid.as_str())
             .collect();
         self.outside.retain(|uid| all.contains(uid.as_str()));
-        self.pending.retain(|uid, _| held.contains(uid.as_str()));
+        self.pending.keep(&held);
         for uid in all {
             if !held.contains(uid) {
                 self.outside.insert(uid.to_owned());
             } else if self.outside.remove(uid) || !self.sorted {
-                self.pending.entry(uid.to_owned()).or_default();
+                self.pending.add(uid);
             }
         }
         self.sorted = true;
     }
 
-    /// Counts the pods of those pending that are followed; says whom to follow.
-    fn count(&mut self, world: &World, enrolled: &[Enrolled<'_>]) -> BTreeSet<WorkloadKey> {
-        let mut follow = BTreeSet::new();
-        for one in enrolled {
-            let Some(counts) = self.pending.get_mut(&one.view.uid) else {
-                continue;
-            };
-            if counts.is_some() {
-                continue;
-            }
-            let pods = world
-                .cluster
-                .pods
-                .get(one.key)
-                .and_then(|pods| pods.fresh());
-            *counts = pods.map(|pods| tally(pods.values()));
-            if counts.is_none() && follow.len() < FOLLOWED_AT_ONCE {
-                follow.insert(one.key.clone());
-            }
+    /// What keeps the object from being in order, once that has lasted.
+    pub(super) fn obstacles(&self) -> Obstacles {
+        Obstacles {
+            unread: self.pending.unread(),
+            unwritten: self.failure.clone().filter(|_| self.backoff.is_stuck()),
         }
-        follow
+    }
+
+    /// How many approvals it was written with, if it was just written from memory.
+    pub(super) fn rebuilt(&mut self) -> Option<usize> {
+        self.rebuilt.take()
     }
 
     /// What to start from: what the object says, or what it said before it was lost.
@@ -229,8 +232,9 @@ impl Adoption {
         let current = fresh.valve.cloned();
         if desired == current.clone().unwrap_or_default() {
             // What was counted is approved, or need not be.
-            self.pending.retain(|_, counts| counts.is_none());
+            self.pending.forget_counted();
             self.asked = None;
+            self.backoff = Backoff::default();
             return None;
         }
         let write = Write {
@@ -242,7 +246,8 @@ impl Adoption {
         let lags = |(asked, at): &(Write, Moment)| {
             write.repeats(asked) && world.now.since(*at) < WATCH_LAG
         };
-        (!self.asked.as_ref().is_some_and(lags)).then_some(write)
+        let waits = self.backoff.waits(world.now) || self.asked.as_ref().is_some_and(lags);
+        (!waits).then_some(write)
     }
 
     /// A write was begun.
@@ -250,9 +255,21 @@ impl Adoption {
         self.asked = Some((write.clone(), now));
     }
 
-    /// A write failed: it is made again at the next step.
-    pub(super) fn failed(&mut self) {
-        self.asked = None;
+    /// A write has ended. One that failed is made again, later each time.
+    pub(super) fn concluded(&mut self, result: Result<(), &Unwritten>, now: Moment) {
+        match result {
+            Ok(()) => {
+                let rebuilt = self.asked.as_ref().filter(|(asked, _)| asked.rebuilt);
+                self.rebuilt = rebuilt.map(|(asked, _)| asked.desired.approved.len());
+                self.backoff = Backoff::default();
+                self.failure = None;
+            }
+            Err(error) => {
+                self.asked = None;
+                self.backoff.failed(SINGLETON, now);
+                self.failure = Failure::of("the Valve could not be written", error);
+            }
+        }
     }
 
     /// Keeps approvals whose revision has only just gone from sight.
@@ -282,7 +299,7 @@ impl Adoption {
     /// All workloads as adoption wants to be told of them.
     fn workloads(&self, fresh: &Fresh<'_>, in_flight: &BTreeSet<String>) -> Vec<Workload> {
         let workload = |(key, view): (&WorkloadKey, &DaemonSetView)| {
-            let counts = self.pending.get(&view.uid).and_then(Option::as_ref);
+            let counts = self.pending.counts(&view.uid);
             let revision = |hash: &str, number| Revision {
                 hash: hash.to_owned(),
                 number,
@@ -349,9 +366,11 @@ impl<'a> Fresh<'a> {
         };
         let record = self.rollouts.get(&name);
         let record = record.filter(|record| record.spec.workload.uid == view.uid);
-        let state = record.and_then(|record| record.status.as_ref()?.state);
-        if state == Some(State::Complete) {
-            return Some(Progress::Complete);
+        match record.and_then(|record| record.status.as_ref()?.state) {
+            Some(State::Complete) => return Some(Progress::Complete),
+            // It runs, and nobody has ever seen it run calmly: enrolled again, it has that to show.
+            Some(State::LetGo) => return Some(Progress::Unfinished),
+            _ => {}
         }
         let open = record.is_some_and(is_open);
         (open || in_flight.contains(&valve::revision_key(&view.uid, hash)))
@@ -362,16 +381,4 @@ impl<'a> Fresh<'a> {
 /// Whether the object was emptied, or no longer says that it is adopted.
 fn is_lost(valve: &ValveSpec, before: &ValveSpec) -> bool {
     !valve.adopted || (valve.approved.is_empty() && !before.approved.is_empty())
-}
-
-/// Counts pods by their revision and by what they have to do with the valve.
-fn tally<'a>(pods: impl Iterator<Item = &'a PodView>) -> Counts {
-    let mut counts = Counts::new();
-    for pod in pods.filter(|pod| !pod.deleting) {
-        counts
-            .entry(pod.revision.clone())
-            .or_default()
-            .add(&pod.row);
-    }
-    counts
 }

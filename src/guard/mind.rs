@@ -23,15 +23,17 @@ use super::{
     adoption::{self, Adoption},
     books::{self, Ledger, Survey},
     evidence::{Subject, gather},
-    notices::{self, Once, Told},
-    rollout::Rollout,
-    roster::{self, Enrolled, RolloutId, Settled, record},
+    held::{self, Held, Stranded},
+    notices::{Once, Told},
+    rollout::{Course, Rollout},
+    roster::{self, Enrolled, Modes, RolloutId, Settled, record},
     world::World,
 };
 use crate::{
     act::{
         enact::{Order, Outcome},
         events::Notice,
+        permit::Unwritten,
         record::Books,
     },
     api::{GuardedRollout, RolloutPolicy},
@@ -46,7 +48,13 @@ pub(super) struct Mind {
     rollouts: BTreeMap<RolloutId, Rollout>,
     told: BTreeMap<RolloutId, Told>,
     adoption: Adoption,
+    modes: Modes,
     settled: Settled,
+    gated: held::Watch,
+    /// Gated pods, as of this look.
+    held: Vec<Held>,
+    /// Those of them that Weir does not let through.
+    stranded: Vec<Stranded>,
     survey: Survey,
     once: Once,
     led: bool,
@@ -95,7 +103,10 @@ pub(super) struct Decision {
 impl Mind {
     /// Takes in one look at the world. While `hands_busy`, nothing new is ordered.
     pub(super) fn think(&mut self, world: &World, hands_busy: bool) -> Thought {
-        let known = roster::enrolled(world);
+        let mut known = roster::enrolled(world);
+        self.held = self.gated.look(world);
+        let unclear = known.as_deref_mut().unwrap_or_default();
+        self.modes.settle(world, unclear, &self.held);
         let enrolled = known.as_deref().unwrap_or_default();
         self.settled.look(world, enrolled);
         self.survey.look(world);
@@ -108,15 +119,12 @@ impl Mind {
             self.take_up(world, enrolled, &choices);
         }
         let mut decisions = self.judge_all(world);
-        let mut notices = self.notices(world, enrolled, &policies, &choices);
+        let notices = self.notices(world, enrolled, &policies, &choices);
 
         let mut orders = Orders::default();
         if world.leads && !hands_busy {
             if let Some(write) = &write {
                 self.adoption.asked(write, world.now);
-                if write.rebuilt {
-                    notices.push(notices::valve_rebuilt(write.desired.approved.len()));
-                }
             }
             orders.valve = write;
             orders.rollouts = self.orders(world);
@@ -138,6 +146,8 @@ impl Mind {
             policies: &policies,
             choices: &choices,
             survey: &self.survey,
+            gating: self.adoption.obstacles(),
+            stranded: &self.stranded,
         });
         Thought {
             follow: Follow {
@@ -146,7 +156,7 @@ impl Mind {
             },
             orders,
             books,
-            notices: if world.leads { notices } else { Vec::new() },
+            notices,
             decisions,
             enrolled: enrolled.len(),
             unsettled: known.is_none() || self.adoption.is_unsettled(world),
@@ -155,15 +165,25 @@ impl Mind {
     }
 
     /// Takes in what became of an order.
-    pub(super) fn conclude(&mut self, id: &RolloutId, outcome: &Outcome) {
+    pub(super) fn conclude(&mut self, id: &RolloutId, outcome: &Outcome, now: Moment) {
         if let Some(rollout) = self.rollouts.get_mut(id) {
-            rollout.conclude(outcome);
+            rollout.conclude(&id.revision_key(), outcome, now);
         }
     }
 
-    /// The parameter object could not be written.
-    pub(super) fn valve_failed(&mut self) {
-        self.adoption.failed();
+    /// Takes in what became of a write of the parameter object.
+    pub(super) fn valve_written(&mut self, result: Result<(), &Unwritten>, now: Moment) {
+        self.adoption.concluded(result, now);
+    }
+
+    /// Gated pods that Weir does not let through.
+    pub(super) fn stranded(&self) -> &[Stranded] {
+        &self.stranded
+    }
+
+    /// What keeps the valve from being put in order.
+    pub(super) fn unadopted(&self) -> Vec<String> {
+        self.adoption.obstacles().unread
     }
 
     /// Whether any rollout needs close watching.
@@ -255,10 +275,12 @@ impl Mind {
         let mut orders = Vec::new();
         for (id, rollout) in &mut self.rollouts {
             let record: Option<&GuardedRollout> = record(id, world);
-            let intents = rollout.intents(record);
+            let intents = rollout.intents(record, world.now);
             let is_current =
                 view(id, world).is_some_and(|view| view.revision.as_ref() == Some(&id.hash));
-            if intents.is_empty() || !is_current {
+            // What is held of a revision is let go whether or not another has taken its place.
+            let waits_its_turn = matches!(rollout.course, Course::Guard(_)) && !is_current;
+            if intents.is_empty() || waits_its_turn {
                 continue;
             }
             let pods = world

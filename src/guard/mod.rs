@@ -2,6 +2,7 @@
 //!
 //! - [`world`]: what a tick begins with.
 //! - [`roster`]: who is enrolled, and which revisions are rollouts.
+//! - [`held`]: what becomes of pods that our gate holds.
 //! - [`adoption`]: what the gate policy's parameter object should say.
 //! - [`evidence`]: what one rollout is judged by.
 //! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
@@ -17,6 +18,7 @@
 mod adoption;
 mod books;
 mod evidence;
+mod held;
 mod inspection;
 mod lease;
 mod mind;

@@ -4,91 +4,40 @@
 //! rollout is told with the plain kubectl lines that release it: they must be at hand when Weir is
 //! not.
 
+mod told;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use weir_core::{
-    plan::{Finding, Report, Rule, Severity, State},
+    plan::{Finding, Report, Severity},
     policy::Mode,
 };
 
-use super::{books::state, rollout::Course, roster::RolloutId};
+pub(super) use self::told::Told;
+use super::{books::ADOPTION_ADVICE, held::Stranded, rollout::Course, roster::RolloutId};
 use crate::{
-    act::events::Notice,
-    api::{self, GuardedRollout, RolloutPolicy, SINGLETON, Valve},
+    act::{events::Notice, failure::Failure},
+    api::{GuardedRollout, RolloutPolicy, SINGLETON, Valve},
     valve::release::{Target, release_lines},
 };
 
-/// Bytes of a note that are left for the reason, so that the lines that release fit behind it.
-const REASON: usize = 380;
+/// Bytes of a note that are left for the reason, and for what clears it, so that the lines that
+/// release fit behind them.
+const REASON: usize = 280;
+const CLEARS: usize = 100;
 
-/// What people have been told of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
-    state: Option<api::State>,
-    wave: u32,
-    leaked: bool,
-}
-
-impl Told {
-    /// What must have been told already, going by the record.
-    pub(super) fn by(record: Option<&GuardedRollout>) -> Self {
-        let status = record.and_then(|record| record.status.as_ref());
-        let leaked = |status: &api::GuardedRolloutStatus| {
-            let mut findings = status.findings.iter();
-            findings.any(|finding| finding.reason == Rule::PodsLeaked.name())
-        };
-        Self {
-            state: status.and_then(|status| status.state),
-            wave: status.map_or(0, |status| status.wave),
-            leaked: status.is_some_and(leaked),
-        }
-    }
-
-    /// What is to be told of a judgement, and is taken as told from here on.
-    pub(super) fn tell(&mut self, id: &RolloutId, course: Course, report: &Report) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        let held = |state| matches!(state, Some(api::State::Held | api::State::Paused));
-        let now = state(report.state);
-        if self.state.is_none() {
-            notices.push(started(id, course, report));
-        }
-        if report.wave > self.wave && course == Course::Guard(Mode::Enforce) {
-            notices.push(wave(id, report));
-        }
-        if self.state != Some(now) {
-            match report.state {
-                State::Held => notices.push(held_notice(id, course, report)),
-                State::Paused => notices.push(paused(id, report)),
-                State::Complete | State::LetGo => notices.push(complete(id, report)),
-                State::Pending | State::Progressing | State::Soaking => {
-                    if held(self.state) {
-                        notices.push(resumed(id, report));
-                    }
-                }
-            }
-        }
-        let leak = report
-            .findings
-            .iter()
-            .find(|finding| finding.rule == Rule::PodsLeaked);
-        if let (Some(leak), false) = (leak, self.leaked) {
-            notices.push(leaked(id, leak));
-        }
-        *self = Self {
-            state: Some(now),
-            wave: report.wave,
-            leaked: leak.is_some(),
-        };
-        notices
-    }
+/// The most severe of what holds it.
+fn worst(report: &Report) -> Option<&Finding> {
+    let mut findings = report.findings.iter();
+    findings.find(|finding| finding.severity == Severity::Hold)
 }
 
 fn started(id: &RolloutId, course: Course, report: &Report) -> Notice {
     let how = match course {
         Course::Guard(Mode::Enforce) => "held at the valve, and let through in waves",
-        Course::Guard(Mode::Shadow | Mode::Observe) | Course::LetGo => {
+        Course::Guard(Mode::Shadow | Mode::Observe) | Course::LetGo | Course::Remainder => {
             "watched; it rolls at its own pace"
         }
     };
@@ -126,30 +75,43 @@ fn held_notice(id: &RolloutId, course: Course, report: &Report) -> Notice {
              }| { format!("{} ({subject}): {evidence}", rule.name()) },
         )
         .collect();
-    let held = match course {
-        Course::Guard(Mode::Enforce) => "Held at",
-        Course::Guard(Mode::Shadow | Mode::Observe) | Course::LetGo => "Would be held at",
+    let gates = match course {
+        Course::Guard(Mode::Enforce) | Course::LetGo | Course::Remainder => true,
+        Course::Guard(Mode::Shadow | Mode::Observe) => false,
     };
+    let held = if gates { "Held at" } else { "Would be held at" };
     let (width, full, reasons) = (report.width, report.full_width, reasons.join("; "));
-    let mut note = format!("{held} {width} of {full} pods: {reasons}");
-    if course == Course::Guard(Mode::Enforce) {
-        if note.len() > REASON {
-            note.truncate(note.floor_char_boundary(REASON));
-            note.push('…');
-        }
+    let mut note = short(format!("{held} {width} of {full} pods: {reasons}"), REASON);
+    if let Some(worst) = worst(report) {
+        note.push_str(&short(format!(". Until {}", worst.clears_when), CLEARS));
+    }
+    if gates {
         note.push_str(". Goes on by itself. To release it without Weir:");
-        let target = Target {
-            namespace: &id.workload.namespace,
-            uid: &id.uid,
-            hash: &id.hash,
-        };
-        for line in release_lines(&target) {
+        for line in release_lines(&target(id)) {
             note.push('\n');
             note.push_str(&line);
         }
     }
-    let action = format!("HoldAtWave{}", report.wave);
+    let rule = worst(report).map_or("", |worst| worst.rule.name());
+    let action = format!("HoldAtWave{}For{rule}", report.wave);
     warning(about(id, "RolloutHeld", action, note))
+}
+
+/// A text of no more than so many bytes, and a mark where something is left out.
+fn short(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push('…');
+    }
+    text
+}
+
+fn target(id: &RolloutId) -> Target<'_> {
+    Target {
+        namespace: &id.workload.namespace,
+        uid: &id.uid,
+        hash: &id.hash,
+    }
 }
 
 fn paused(id: &RolloutId, report: &Report) -> Notice {
@@ -188,6 +150,45 @@ fn complete(id: &RolloutId, report: &Report) -> Notice {
     about(id, "RolloutComplete", "Complete".to_owned(), note)
 }
 
+fn letting_go_notice(id: &RolloutId, report: &Report) -> Notice {
+    let note = format!("Revision {}: {}", id.hash, report.summary);
+    about(id, "RolloutNoLongerGuarded", "LetGo".to_owned(), note)
+}
+
+fn let_go(id: &RolloutId, report: &Report) -> Notice {
+    let note = format!("Revision {}: {}", id.hash, report.summary);
+    about(id, "RolloutLetGo", "EndGuard".to_owned(), note)
+}
+
+/// Nothing can be written for a rollout.
+pub(super) fn unwritten(id: &RolloutId, failure: &Failure) -> Notice {
+    let note = format!("Stays where it is: {}", failure.sentence());
+    warning(about(id, "WriteFailed", "Write".to_owned(), note))
+}
+
+/// Gated pods that Weir does not let through.
+pub(super) fn stranded(stranded: &Stranded) -> Notice {
+    let (reason, action) = ("PodsStranded", "TellOfGated".to_owned());
+    let note = stranded.note.clone();
+    match &stranded.id {
+        Some(id) => warning(about(id, reason, action, note)),
+        None => warning(Notice {
+            about: ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Pod".to_owned()),
+                namespace: Some(stranded.namespace.clone()),
+                name: Some(stranded.pod.clone()),
+                ..ObjectReference::default()
+            },
+            related: None,
+            warning: false,
+            reason,
+            action,
+            note,
+        }),
+    }
+}
+
 fn leaked(id: &RolloutId, leak: &Finding) -> Notice {
     let note = format!("{}: {}", leak.subject, leak.evidence);
     warning(about(id, "PodsLeaked", "FindLeak".to_owned(), note))
@@ -205,12 +206,33 @@ pub(super) fn not_enrolled(id: &RolloutId, why: &str) -> Notice {
     warning(about(id, "NotEnrolled", "Enrol".to_owned(), note))
 }
 
+/// A workload that stays as it was, since its label says nothing that Weir understands.
+pub(super) fn label_unclear(id: &RolloutId, why: &str) -> Notice {
+    let note = format!("Mend it: {why}.");
+    warning(about(id, "LabelUnclear", "ReadLabel".to_owned(), note))
+}
+
 /// The parameter object was emptied or deleted, and says again what it said.
 pub(super) fn valve_rebuilt(approved: usize) -> Notice {
     let note = format!(
         "The Valve had been deleted or emptied; it is rebuilt with {approved} approved revisions. \
          To stop gating, delete the bindings of the policy weir-gate instead."
     );
+    about_valve("ValveRebuilt", "Rebuild", note)
+}
+
+/// Workloads whose pods cannot be read keep the valve from being adopted.
+pub(super) fn adoption_waits(unread: &[String]) -> Notice {
+    let note = format!("{}{}", short(unread.join("; "), 800), ADOPTION_ADVICE);
+    about_valve("AdoptionWaits", "Adopt", note)
+}
+
+/// The parameter object cannot be written.
+pub(super) fn valve_unwritten(failure: &Failure) -> Notice {
+    about_valve("ValveNotWritten", "Write", failure.sentence())
+}
+
+fn about_valve(reason: &'static str, action: &str, note: String) -> Notice {
     warning(Notice {
         about: ObjectReference {
             name: Some(SINGLETON.to_owned()),
@@ -218,8 +240,8 @@ pub(super) fn valve_rebuilt(approved: usize) -> Notice {
         },
         related: None,
         warning: false,
-        reason: "ValveRebuilt",
-        action: "Rebuild".to_owned(),
+        reason,
+        action: action.to_owned(),
         note,
     })
 }
@@ -229,17 +251,7 @@ pub(super) fn gate_open() -> Notice {
     let note = "Pods of unapproved revisions come back ungated: rollouts are not held. See that the \
                 policy weir-gate, its bindings and the Valve `cluster` exist (deploy/, \
                 deploy/enforce/).";
-    warning(Notice {
-        about: ObjectReference {
-            name: Some(SINGLETON.to_owned()),
-            ..kind_of::<Valve>()
-        },
-        related: None,
-        warning: false,
-        reason: "GateNotInForce",
-        action: "CheckGate".to_owned(),
-        note: note.to_owned(),
-    })
+    about_valve("GateNotInForce", "CheckGate", note.to_owned())
 }
 
 /// A policy that cannot be used as it is.

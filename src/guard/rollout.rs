@@ -20,7 +20,9 @@ use weir_core::{
 use super::world::World;
 use crate::{
     act::{
+        backoff::Backoff,
         enact::{Fate, Outcome},
+        failure::Failure,
         permit::Warrant,
     },
     api::{GuardedRollout, HistoryStatus},
@@ -30,6 +32,8 @@ use crate::{
 
 /// How long a pod that was let through may go on looking gated before it is asked for again.
 const WATCH_LAG: Span = Span::from_secs(15);
+/// How long a pod whose release was refused is left alone while others' are not.
+const REFUSED_FOR: Span = Span::from_secs(60);
 
 /// A pod that was asked to be let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +49,12 @@ pub(super) struct Asked {
 pub(super) enum Course {
     /// As far as its workload's enrolment says.
     Guard(Mode),
-    /// It was held, and nobody asks for that any longer: what is still held is let through.
+    /// It was held, and nobody asks for that any longer: what is still held is let through, as the
+    /// API servers bear it.
     LetGo,
+    /// It has ended and is approved; a few of its pods were born gated all the same, and are let
+    /// through. Nothing is told of it but in the log.
+    Remainder,
 }
 
 impl Course {
@@ -54,6 +62,7 @@ impl Course {
     pub(super) const fn mode(self) -> Option<Mode> {
         match self {
             Self::Guard(mode) => Some(mode),
+            Self::Remainder => Some(Mode::Enforce),
             Self::LetGo => None,
         }
     }
@@ -70,8 +79,21 @@ pub(super) struct Rollout {
     pub(super) asked: BTreeMap<String, Asked>,
     /// The last judgement; `None` before the first.
     pub(super) last: Option<Judged>,
+    /// The wave of which a pod was last let through.
+    pub(super) let_through: u32,
     /// The authority of the order that is being enacted.
     warrant: Option<Warrant>,
+    writes: Writes,
+}
+
+/// How this rollout's writes fare.
+#[derive(Debug, Default)]
+struct Writes {
+    backoff: Backoff,
+    /// Why the last one failed; until one succeeds.
+    failure: Option<Failure>,
+    /// Pods whose release was refused while that of others was not, by name.
+    refused: BTreeMap<String, Asked>,
 }
 
 /// A judgement, and the decision that it is.
@@ -98,7 +120,9 @@ impl Rollout {
             history: history(record, now),
             asked: BTreeMap::new(),
             last: None,
+            let_through: 0,
             warrant: None,
+            writes: Writes::default(),
         }
     }
 
@@ -106,6 +130,7 @@ impl Rollout {
     pub(super) fn resume(&mut self, record: Option<&GuardedRollout>, now: Moment) {
         self.history = history(record, now);
         self.asked.clear();
+        self.writes = Writes::default();
     }
 
     /// Takes the waves from the record: while another replica leads, it alone begins them.
@@ -137,13 +162,10 @@ impl Rollout {
 
     fn call(&self, policy: &Policy, evidence: &Evidence, now: Moment) -> Judgement {
         let history = self.history.clone();
-        let pods = evidence.rollout.pods.last();
-        let gated =
-            || pods.is_some_and(|pods| pods.values().any(|pod| pod.state == PodState::Gated));
         match self.course {
-            Course::Guard(Mode::Enforce) => judge(policy, evidence, history, now),
-            // Pods that are still held from the time when it was: nobody else lets them go.
-            Course::Guard(Mode::Shadow) if gated() => let_go(policy, evidence, history, now),
+            Course::Guard(Mode::Enforce) | Course::Remainder => {
+                judge(policy, evidence, history, now)
+            }
             Course::Guard(Mode::Shadow | Mode::Observe) => assess(policy, evidence, history, now),
             Course::LetGo => let_go(policy, evidence, history, now),
         }
@@ -156,31 +178,55 @@ impl Rollout {
             .is_some_and(|last| matches!(last.report.state, State::Complete | State::LetGo))
     }
 
+    /// Why nothing can be written for it, once that has lasted.
+    pub(super) fn stuck(&self) -> Option<&Failure> {
+        let lasts = self.writes.backoff.is_stuck() || !self.writes.refused.is_empty();
+        self.writes.failure.as_ref().filter(|_| lasts)
+    }
+
     /// What of the last plan may be enacted now. Nothing is done before it is on record: of a wave
     /// that the record does not know yet no pod is let through.
-    pub(super) fn intents(&self, record: Option<&GuardedRollout>) -> Vec<Intent> {
-        let Some(judged) = &self.last else {
+    pub(super) fn intents(&self, record: Option<&GuardedRollout>, now: Moment) -> Vec<Intent> {
+        let Some(judged) = self
+            .last
+            .as_ref()
+            .filter(|_| !self.writes.backoff.waits(now))
+        else {
             return Vec::new();
         };
-        let now = self.history.progress;
+        let history = self.history.progress;
         let on_record = record
             .and_then(progress)
-            .is_some_and(|known| known.wave >= now.wave && known.target >= now.target);
-        let allowed = |intent: &&Intent| match intent {
-            Intent::Approve => self.course == Course::Guard(Mode::Enforce),
-            Intent::Release { because, .. } => match because {
+            .is_some_and(|known| known.wave >= history.wave && known.target >= history.target);
+        let allowed = |intent: &&Intent| match (self.course, intent) {
+            (Course::Guard(Mode::Enforce), Intent::Approve) => true,
+            (_, Intent::Approve) => false,
+            (_, Intent::Release { because, .. }) => match because {
                 Because::Wave => on_record,
                 Because::Starving => record.is_some(),
                 Because::Approved | Because::LetGo => true,
             },
         };
-        judged
-            .plan
-            .intents
-            .iter()
-            .filter(allowed)
-            .cloned()
+        let intents = judged.plan.intents.iter().filter(allowed);
+        intents
+            .filter_map(|intent| self.without_refused(intent, now))
             .collect()
+    }
+
+    /// An intent without the pods whose release was refused a short while ago.
+    fn without_refused(&self, intent: &Intent, now: Moment) -> Option<Intent> {
+        let Intent::Release { pods, because } = intent else {
+            return Some(intent.clone());
+        };
+        let refused = |pod: &&String| {
+            let refused = self.writes.refused.get(*pod);
+            refused.is_some_and(|refused| now.since(refused.at) < REFUSED_FOR)
+        };
+        let pods: Vec<String> = pods.iter().filter(|pod| !refused(pod)).cloned().collect();
+        (!pods.is_empty()).then_some(Intent::Release {
+            pods,
+            because: *because,
+        })
     }
 
     /// An order is about to be enacted: until its outcome is known its pods count as let through.
@@ -205,16 +251,39 @@ impl Rollout {
         warrant
     }
 
-    /// Takes in what became of the order.
-    pub(super) fn conclude(&mut self, outcome: &Outcome) {
+    /// Takes in what became of the order. `what` names the rollout.
+    pub(super) fn conclude(&mut self, what: &str, outcome: &Outcome, now: Moment) {
         self.warrant = None;
+        let is = |which: Fate| outcome.pods.iter().any(|(_, fate)| *fate == which);
+        let released = is(Fate::Released);
+        if released {
+            self.let_through = self.history.progress.wave;
+        }
         for (pod, fate) in &outcome.pods {
             match fate {
                 Fate::Released | Fate::Unknown => {}
-                Fate::Failed | Fate::NotBegun => {
-                    self.asked.remove(pod);
+                Fate::NotBegun => drop(self.asked.remove(pod)),
+                Fate::Failed => {
+                    let alone = released || self.writes.refused.contains_key(pod);
+                    if let Some(asked) = self.asked.remove(pod).filter(|_| alone) {
+                        let refused = Asked { at: now, ..asked };
+                        self.writes.refused.insert(pod.clone(), refused);
+                    }
                 }
             }
+        }
+        let of_pods = is(Fate::Failed) || is(Fate::Unknown);
+        let failure = outcome.error.as_ref().and_then(|error| {
+            let what = if of_pods {
+                "a pod's gate could not be removed"
+            } else {
+                "its revision could not be approved"
+            };
+            Failure::of(what, error)
+        });
+        // What was not to be written says nothing about what could be.
+        if failure.is_some() || outcome.error.is_none() {
+            self.writes.count(what, failure, released, now);
         }
     }
 
@@ -229,12 +298,17 @@ impl Rollout {
             return;
         };
         let enacting = self.warrant.is_some();
+        let still_gated = |name: &String, asked: &Asked| {
+            pods.get(name)
+                .is_some_and(|pod| pod.uid == asked.uid && pod.row.state == PodState::Gated)
+        };
         self.asked.retain(|name, asked| {
-            let still_gated = pods
-                .get(name)
-                .is_some_and(|pod| pod.uid == asked.uid && pod.row.state == PodState::Gated);
-            still_gated && (enacting || world.now.since(asked.at) < WATCH_LAG)
+            let lags = enacting || world.now.since(asked.at) < WATCH_LAG;
+            still_gated(name, asked) && lags
         });
+        self.writes
+            .refused
+            .retain(|name, asked| still_gated(name, asked));
     }
 
     /// It is no longer this process's business.
@@ -248,6 +322,21 @@ impl Rollout {
     pub(super) fn to_record(&self) -> HistoryStatus {
         let Progress { target, wave, pace } = self.history.progress;
         HistoryStatus { target, wave, pace }
+    }
+}
+
+impl Writes {
+    /// Counts an order that has ended.
+    fn count(&mut self, what: &str, failure: Option<Failure>, released: bool, now: Moment) {
+        if failure.is_some() && !released {
+            self.backoff.failed(what, now);
+        } else {
+            self.backoff = Backoff::default();
+        }
+        // As long as one pod is refused, the success of others mends nothing.
+        if failure.is_some() || self.refused.is_empty() {
+            self.failure = failure;
+        }
     }
 }
 

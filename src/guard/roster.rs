@@ -9,13 +9,13 @@
 //!
 //! and it stays one until its record says how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::policy::Mode;
 
-use super::world::World;
+use super::{held::Held, world::World};
 use crate::{
-    api::{GuardedRollout, State},
+    api::{self, GuardedRollout, State},
     observe::{DaemonSetView, WorkloadKey},
     valve::{self, Enrolment, Membership},
 };
@@ -52,6 +52,8 @@ pub(super) struct Enrolled<'a> {
     pub(super) view: &'a DaemonSetView,
     pub(super) namespace_labels: &'a BTreeMap<String, String>,
     pub(super) enrolment: Enrolment,
+    /// What is wrong with its label, if it stays as it was in spite of it.
+    pub(super) doubt: Option<String>,
 }
 
 impl Enrolled<'_> {
@@ -59,7 +61,7 @@ impl Enrolled<'_> {
     pub(super) const fn mode(&self) -> Option<Mode> {
         match self.enrolment {
             Enrolment::Mode(mode) => Some(mode),
-            Enrolment::Not { .. } | Enrolment::Refused { .. } => None,
+            Enrolment::Not { .. } | Enrolment::Unclear { .. } | Enrolment::Refused { .. } => None,
         }
     }
 
@@ -94,9 +96,55 @@ pub(super) fn enrolled(world: &World) -> Option<Vec<Enrolled<'_>>> {
             view,
             namespace_labels,
             enrolment,
+            doubt: None,
         })
     });
     Some(enrolled.collect())
+}
+
+/// How far Weir went with each workload, by UID, when its label last said so.
+#[derive(Debug, Default)]
+pub(super) struct Modes {
+    by_uid: BTreeMap<String, Mode>,
+}
+
+impl Modes {
+    /// Leaves those whose label is unclear as they were: as remembered or, after a restart, as their
+    /// record or their gated pods say.
+    pub(super) fn settle(&mut self, world: &World, enrolled: &mut [Enrolled<'_>], held: &[Held]) {
+        let uids: BTreeSet<&str> = enrolled.iter().map(|one| one.view.uid.as_str()).collect();
+        self.by_uid.retain(|uid, _| uids.contains(uid.as_str()));
+        for one in enrolled {
+            let uid = &one.view.uid;
+            match &one.enrolment {
+                Enrolment::Mode(mode) => drop(self.by_uid.insert(uid.clone(), *mode)),
+                Enrolment::Not { .. } | Enrolment::Refused { .. } => drop(self.by_uid.remove(uid)),
+                Enrolment::Unclear { why } => {
+                    let known = self.by_uid.get(uid).copied();
+                    let mode = known.or_else(|| mode_before(one, world, held));
+                    if let Some(mode) = mode {
+                        self.by_uid.insert(uid.clone(), mode);
+                        one.doubt = Some(format!("{why}; until then it stays in {}", mode.name()));
+                        one.enrolment = Enrolment::Mode(mode.min(world.ceiling));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How far Weir went with a workload before this process can remember.
+fn mode_before(one: &Enrolled<'_>, world: &World, held: &[Held]) -> Option<Mode> {
+    let gated = held.iter().filter_map(|held| held.id.as_ref());
+    if gated.into_iter().any(|id| id.uid == one.view.uid) {
+        return Some(Mode::Enforce);
+    }
+    let record = record(&one.current()?, world)?;
+    record.status.as_ref()?.mode.map(|mode| match mode {
+        api::Mode::Observe => Mode::Observe,
+        api::Mode::Shadow => Mode::Shadow,
+        api::Mode::Enforce => Mode::Enforce,
+    })
 }
 
 /// What is remembered of workloads that are not behind the valve: the revision that was current
@@ -113,16 +161,17 @@ impl Settled {
         let Some(daemon_sets) = world.cluster.daemon_sets.fresh() else {
             return;
         };
-        let asked: BTreeMap<_, _> = enrolled
-            .iter()
-            .map(|one| (one.view.uid.as_str(), one.mode()))
-            .collect();
-        let uids: std::collections::BTreeSet<_> =
-            daemon_sets.values().map(|view| view.uid.as_str()).collect();
+        let asked = |one: &&Enrolled<'_>| match one.enrolment {
+            Enrolment::Not { .. } | Enrolment::Unclear { .. } => false,
+            Enrolment::Mode(_) | Enrolment::Refused { .. } => true,
+        };
+        let asked = enrolled.iter().filter(asked);
+        let asked: BTreeSet<_> = asked.map(|one| one.view.uid.as_str()).collect();
+        let uids: BTreeSet<_> = daemon_sets.values().map(|view| view.uid.as_str()).collect();
         self.by_uid.retain(|uid, _| uids.contains(uid.as_str()));
         for view in daemon_sets.values() {
             let first_look_at_all = !self.looked && view.updated >= view.desired;
-            let nobody_asks = asked.get(view.uid.as_str()).copied().flatten().is_none();
+            let nobody_asks = !asked.contains(view.uid.as_str());
             if let (Some(hash), true) = (&view.revision, first_look_at_all || nobody_asks) {
                 self.by_uid.insert(view.uid.clone(), hash.clone());
             }
@@ -146,8 +195,17 @@ pub(super) fn is_rollout(id: &RolloutId, mode: Mode, world: &World, settled: &Se
     let open = record.is_some_and(is_open);
     match mode {
         Mode::Enforce => open || !approved(id, world),
-        Mode::Shadow | Mode::Observe => open || (record.is_none() && !settled.holds(id)),
+        Mode::Shadow | Mode::Observe => {
+            let unjudged = record.is_none_or(is_refused);
+            open || (unjudged && !settled.holds(id))
+        }
     }
+}
+
+/// Whether a record says that its workload is not guarded.
+pub(super) fn is_refused(record: &GuardedRollout) -> bool {
+    let status = record.status.as_ref();
+    status.is_some_and(|status| status.state == Some(State::Refused))
 }
 
 /// Whether the valve has approved a revision, as far as is known.
@@ -167,10 +225,16 @@ pub(super) fn record<'a>(id: &RolloutId, world: &'a World) -> Option<&'a Guarded
     same.then_some(record)
 }
 
+/// Whether a record says that its rollout is under way: neither ended nor given up for another.
+pub(super) fn is_begun(record: &GuardedRollout) -> bool {
+    let state = record.status.as_ref().and_then(|status| status.state);
+    is_open(record) && state.is_some_and(|state| state != State::Superseded)
+}
+
 /// Whether a record's rollout has not ended.
 pub(super) fn is_open(record: &GuardedRollout) -> bool {
     match record.status.as_ref().and_then(|status| status.state) {
-        Some(State::Complete | State::Refused) => false,
+        Some(State::Complete | State::LetGo | State::Refused) => false,
         Some(
             State::Pending
             | State::Progressing

@@ -1,8 +1,8 @@
 //! What one tick knew and decided → the snapshot that is published of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tracing::info;
+use tracing::{info, warn};
 use weir_core::time::Span;
 
 use super::{mind::Mind, world::World};
@@ -19,6 +19,7 @@ pub(super) struct Shown {
     /// Whether everything had been read once.
     ready: bool,
     waiting: Vec<String>,
+    stranded: BTreeSet<String>,
 }
 
 /// What is shown besides what the world and the mind hold.
@@ -34,7 +35,8 @@ impl Shown {
     /// The snapshot of a tick.
     pub(super) fn snapshot(&mut self, world: &World, mind: &Mind, beside: Beside) -> Snapshot {
         self.ticks += 1;
-        self.wait_for(world);
+        self.wait_for(world, mind);
+        self.tell_of_stranded(mind);
         let valve = world.cluster.valve.last().and_then(Option::as_ref);
         let approved = valve.map_or(0, |valve| valve.spec.approved.len());
         Snapshot {
@@ -53,15 +55,17 @@ impl Shown {
             watches: beside.watches,
             enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
             rollouts: rollouts(mind),
+            stranded: stranded(mind),
             spent: beside.spent,
             done: beside.done,
         }
     }
 
     /// Says what is waited for, when it changes.
-    fn wait_for(&mut self, world: &World) {
-        let waiting: Vec<_> = world.unread().into_iter().map(|gap| gap.what).collect();
+    fn wait_for(&mut self, world: &World, mind: &Mind) {
+        let mut waiting: Vec<_> = world.unread().into_iter().map(|gap| gap.what).collect();
         self.ready |= waiting.is_empty();
+        waiting.extend(mind.unadopted());
         if waiting != self.waiting {
             if waiting.is_empty() {
                 info!("everything that Weir watches has been read");
@@ -74,6 +78,29 @@ impl Shown {
             self.waiting = waiting;
         }
     }
+
+    /// Says which pods stay gated, when it changes: where Weir may only read, nothing else says it.
+    fn tell_of_stranded(&mut self, mind: &Mind) {
+        let notes: BTreeSet<_> = mind.stranded().iter().map(|one| one.note.clone()).collect();
+        for note in notes.difference(&self.stranded) {
+            warn!("{note}");
+        }
+        self.stranded = notes;
+    }
+}
+
+/// Gated pods that Weir does not let through, by namespace and workload.
+fn stranded(mind: &Mind) -> BTreeMap<(String, String), u32> {
+    let mut all = BTreeMap::new();
+    for one in mind.stranded() {
+        let name = one.id.as_ref().map(|id| id.workload.name.clone());
+        let pods = u32::try_from(one.pods).unwrap_or(u32::MAX);
+        let sum: &mut u32 = all
+            .entry((one.namespace.clone(), name.unwrap_or_default()))
+            .or_default();
+        *sum = sum.saturating_add(pods);
+    }
+    all
 }
 
 /// Whether the gate is in force; only the leader asks.
@@ -93,7 +120,11 @@ fn rollouts(mind: &Mind) -> BTreeMap<(String, String), RolloutView> {
             decision: last.decision.clone(),
             report: last.report.clone(),
         };
-        Some((name, view))
+        let is_current = rollout.view.revision.as_ref() == Some(&id.hash);
+        Some((is_current, (name, view)))
     };
-    mind.rollouts().filter_map(view).collect()
+    let mut views: Vec<_> = mind.rollouts().filter_map(view).collect();
+    // Of a workload's rollouts the last counts: that of its current revision.
+    views.sort_by_key(|(is_current, _)| *is_current);
+    views.into_iter().map(|(_, view)| view).collect()
 }

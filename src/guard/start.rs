@@ -82,6 +82,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let mut tasks = Tasks::default();
     let (snapshots, to_serve) = watch::channel(None);
     tasks.start("server", serve::serve(listener, to_serve, clock));
+    let (lease_wanted, asked_for) = watch::channel(ceiling > Mode::Observe);
     let (keeper, leadership, hand_back) = Keeper::new(clients.lease(), clock, lease);
     let permit = Permit::new(leadership.clone(), clock);
     let parts = Parts {
@@ -89,16 +90,14 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         clients,
         permit: permit.clone(),
         leadership,
+        lease_wanted,
     };
     let guard = parts.guard(&config.namespace, &identity, snapshots, &mut tasks);
     tasks.start("loop", guard.run());
-    let hand_back = if ceiling > Mode::Observe {
-        tasks.start("lease", keeper.run());
-        Some(hand_back)
-    } else {
-        info!("Weir only reads: it asks for no lease, and writes nothing");
-        None
-    };
+    tasks.start("lease", keeper.run(asked_for));
+    if ceiling == Mode::Observe {
+        info!("Weir only reads: it asks for no lease, and writes nothing but the end of the valve");
+    }
 
     tokio::select! {
         ended = tasks.first_end() => Err(ended.into()),
@@ -117,6 +116,7 @@ struct Parts {
     clients: Clients,
     permit: Permit,
     leadership: LeadershipView,
+    lease_wanted: watch::Sender<bool>,
 }
 
 impl Parts {
@@ -133,11 +133,13 @@ impl Parts {
             clients,
             permit,
             leadership,
+            lease_wanted,
         } = self;
         let tally = Arc::new(Tally::default());
         let (books, to_record) = watch::channel(Arc::default());
         let clock = clients.clock();
-        let recorder = Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
+        let (recorder, unrecorded) =
+            Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
         tasks.start("recorder", recorder.run(to_record));
         let (messenger, teller) =
             Messenger::new(clients.api(), identity, permit.clone(), Arc::clone(&tally));
@@ -155,6 +157,8 @@ impl Parts {
                 permit,
             },
             leadership,
+            lease_wanted,
+            unrecorded,
             gate,
             clients,
             tally,
@@ -163,16 +167,15 @@ impl Parts {
                 teller,
                 snapshots,
             },
+            adopted: None,
         }
     }
 }
 
 /// Lets nothing begin, waits for what is under way, and gives the lease to whoever is next.
-async fn end(permit: &Permit, hand_back: Option<HandBack>) {
+async fn end(permit: &Permit, hand_back: HandBack) {
     permit.close(WRITES_END_WITHIN).await;
-    if let Some(hand_back) = hand_back
-        && timeout(HAND_BACK_WITHIN, hand_back.now()).await.is_err()
-    {
+    if timeout(HAND_BACK_WITHIN, hand_back.now()).await.is_err() {
         warn!("the lease is not handed back; it runs out by itself");
     }
 }

@@ -19,7 +19,11 @@ use std::{
 use futures::future::{join_all, pending};
 use tokio::{sync::watch, time::sleep};
 use tracing::{Instrument, info, info_span, warn};
-use weir_core::{plan::Intent, policy::Mode, time::Moment};
+use weir_core::{
+    plan::Intent,
+    policy::Mode,
+    time::{Moment, Span},
+};
 
 use super::{
     adoption,
@@ -34,7 +38,7 @@ use crate::{
         enact::{Fate, Hands, Outcome, enact},
         events::Teller,
         permit::{LeadershipView, Unwritten},
-        record::Books,
+        record::{Books, Unrecorded},
         tally::Tally,
     },
     client::Clients,
@@ -48,6 +52,11 @@ use crate::{
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 /// Between ticks otherwise.
 const IDLE: Duration = Duration::from_secs(5);
+/// How soon a change of the Valve is looked at: what it lost gates or frees pods from then on.
+const WOKEN: Duration = Duration::from_millis(100);
+/// How long a Weir that may only read keeps the lease after it has withdrawn the valve: its events
+/// are still on their way.
+const LAST_WORDS: Span = Span::from_secs(20);
 
 /// Where the loop's results go.
 pub(super) struct Channels {
@@ -69,6 +78,10 @@ pub(super) struct Guard {
     pub(super) hands: Hands,
     /// Who leads.
     pub(super) leadership: LeadershipView,
+    /// Whether the lease is asked for.
+    pub(super) lease_wanted: watch::Sender<bool>,
+    /// What cannot be put on record.
+    pub(super) unrecorded: watch::Receiver<Unrecorded>,
     /// Whether the gate is in force, as last found.
     pub(super) gate: FoundView,
     /// What Weir costs.
@@ -77,6 +90,8 @@ pub(super) struct Guard {
     pub(super) tally: Arc<Tally>,
     /// Where results go.
     pub(super) channels: Channels,
+    /// When the valve was last seen to gate.
+    pub(super) adopted: Option<Moment>,
 }
 
 /// Orders under way.
@@ -84,8 +99,9 @@ type Enacting = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 
 /// What became of orders.
 struct Outcomes {
-    valve: Option<Result<Written, Unwritten>>,
-    rollouts: Vec<(RolloutId, Outcome)>,
+    valve: Option<(adoption::Write, Result<Written, Unwritten>)>,
+    /// Each with the decision that asked for it.
+    rollouts: Vec<(RolloutId, String, Outcome)>,
 }
 
 impl Guard {
@@ -96,18 +112,25 @@ impl Guard {
         let mut shown = Shown::default();
         let mut enacting: Option<Enacting> = None;
         let mut next = pin!(sleep(Duration::ZERO));
+        let mut woken = false;
         loop {
             tokio::select! {
                 outcomes = under_way(&mut enacting) => {
                     enacting = None;
-                    self.take_in(&mut mind, outcomes);
+                    self.take_in(&mut mind, outcomes, clock.now());
+                }
+                () = self.observers.valve_changed(), if !woken => {
+                    woken = true;
+                    next.set(sleep(WOKEN));
                 }
                 () = &mut next => {
+                    woken = false;
                     let world = self.look(clock.now());
+                    self.ask_for_lease(&world);
                     let thought = mind.think(&world, enacting.is_some());
                     next.set(sleep(self.pace(&mind, &thought, world.now)));
                     self.publish(&mut shown, &world, &mind, &thought);
-                    if let Some(orders) = self.pass_on(thought) {
+                    if let Some(orders) = self.pass_on(&world, thought) {
                         enacting = Some(Box::pin(carry_out(self.hands.clone(), orders)));
                     }
                 }
@@ -129,10 +152,29 @@ impl Guard {
             servers,
             expected_servers: expected,
             addresses,
+            unrecorded: self.unrecorded.borrow().clone(),
             gate: self.gate.borrow().clone(),
             ceiling: self.ceiling,
             leads,
         }
+    }
+
+    /// A Weir that may only read writes nothing, and so asks for no lease; but a valve that gates
+    /// with nobody to let anything through is a trap, and is withdrawn first.
+    fn ask_for_lease(&mut self, world: &World) {
+        let valve = world.cluster.valve.last().and_then(Option::as_ref);
+        if valve.is_some_and(|valve| valve.spec.adopted) {
+            self.adopted = Some(world.now);
+        }
+        let lately = self
+            .adopted
+            .is_some_and(|at| world.now.since(at) < LAST_WORDS);
+        let wanted = world.ceiling > Mode::Observe || lately;
+        self.lease_wanted.send_if_modified(|before| {
+            let turned = *before != wanted;
+            *before = wanted;
+            turned
+        });
     }
 
     /// Tells the observers what to look at and how often; says how long to wait.
@@ -171,28 +213,34 @@ impl Guard {
     }
 
     /// Hands on what was thought; returns what is to be done, if anything.
-    fn pass_on(&self, thought: Thought) -> Option<Orders> {
+    fn pass_on(&self, world: &World, thought: Thought) -> Option<Orders> {
         self.channels.books.send_replace(Arc::new(thought.books));
         for notice in thought.notices {
             self.channels.teller.tell(notice);
         }
-        for decision in &thought.decisions {
-            log(decision);
+        // What a replica that does not lead makes of a rollout decides nothing; only where nobody
+        // may lead is the log all there is.
+        if world.leads || world.ceiling == Mode::Observe {
+            for decision in &thought.decisions {
+                log(decision);
+            }
         }
         let orders = thought.orders;
         (orders.valve.is_some() || !orders.rollouts.is_empty()).then_some(orders)
     }
 
-    fn take_in(&self, mind: &mut Mind, outcomes: Outcomes) {
-        match outcomes.valve {
-            None => {}
-            Some(Ok(written)) => info!(?written, "the valve is written"),
-            Some(Err(error)) => {
-                warn!(%error, "the valve could not be written; trying again");
-                mind.valve_failed();
+    fn take_in(&self, mind: &mut Mind, outcomes: Outcomes, now: Moment) {
+        if let Some((write, result)) = outcomes.valve {
+            match &result {
+                Ok(written) => {
+                    log_changes(&write);
+                    info!(?written, "the valve is written");
+                }
+                Err(error) => warn!(%error, "the valve could not be written; trying again"),
             }
+            mind.valve_written(result.as_ref().map(|_| ()), now);
         }
-        for (id, outcome) in outcomes.rollouts {
+        for (id, decision, outcome) in outcomes.rollouts {
             let number = |which: fn(&Fate) -> bool| {
                 let fates = outcome.pods.iter().map(|(_, fate)| fate);
                 fates.filter(|fate| which(fate)).count() as u64
@@ -204,23 +252,28 @@ impl Guard {
             self.tally.release_failures.add(failed);
             if let Some(error) = &outcome.error {
                 let workload = id.workload.to_string();
-                warn!(workload, failed, %error, "not all was enacted; judging anew");
+                warn!(decision, workload, failed, %error, "not all was enacted; judging anew");
             }
-            mind.conclude(&id, &outcome);
+            mind.conclude(&id, &outcome, now);
         }
     }
 }
 
 /// Carries out orders: the valve first, then each rollout's, beside each other.
 async fn carry_out(hands: Hands, orders: Orders) -> Outcomes {
-    let valve = match &orders.valve {
-        Some(write) => Some(write_valve(&hands, write).await),
+    let valve = match orders.valve {
+        Some(write) => {
+            let request = remote::write(&hands.api, write.current.as_ref(), &write.desired);
+            let result = hands.permit.write(None, request).await;
+            Some((write, result))
+        }
         None => None,
     };
     let rollouts = orders.rollouts.into_iter().map(|(id, order)| {
-        let span = info_span!("decision", decision = order.decision);
+        let decision = order.decision.clone();
+        let span = info_span!("decision", decision);
         let hands = &hands;
-        async move { (id, enact(hands, order).await) }.instrument(span)
+        async move { (id, decision, enact(hands, order).await) }.instrument(span)
     });
     Outcomes {
         rollouts: join_all(rollouts).await,
@@ -228,7 +281,7 @@ async fn carry_out(hands: Hands, orders: Orders) -> Outcomes {
     }
 }
 
-async fn write_valve(hands: &Hands, write: &adoption::Write) -> Result<Written, Unwritten> {
+fn log_changes(write: &adoption::Write) {
     for change in &write.changes {
         let workload = change.workload.as_deref().unwrap_or_default();
         let (key, why) = (&change.key, change.why);
@@ -240,8 +293,6 @@ async fn write_valve(hands: &Hands, write: &adoption::Write) -> Result<Written, 
             "approvals change"
         );
     }
-    let request = remote::write(&hands.api, write.current.as_ref(), &write.desired);
-    hands.permit.write(None, request).await
 }
 
 /// What becomes of the orders under way; pending for ever if there are none.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kube::Resource;
 use weir_core::{
     evidence::{Reading, ServerEvidence, ServerId},
     plan::Rule,
@@ -9,8 +10,12 @@ use weir_core::{
     time::Moment,
 };
 
-use super::inspection::Found;
-use crate::observe::Cluster;
+use super::{inspection::Found, roster::RolloutId};
+use crate::{
+    act::{failure::Failure, record::Unrecorded},
+    api::GuardedRollout,
+    observe::Cluster,
+};
 
 /// Everything observed at one moment, and what this process is.
 #[derive(Debug, Clone)]
@@ -25,6 +30,8 @@ pub(super) struct World {
     pub(super) expected_servers: Reading<u32>,
     /// The addresses that the API servers publish.
     pub(super) addresses: Reading<BTreeSet<String>>,
+    /// What could not be put on record for some time.
+    pub(super) unrecorded: Unrecorded,
     /// What was last found of the gate; `None` before it was asked for.
     pub(super) gate: Option<Found>,
     /// How far Weir may go in this cluster.
@@ -44,9 +51,17 @@ impl World {
             Gap::of("guardedrollouts", &cluster.rollouts),
             Gap::of("valves", &cluster.valve),
             Gap::of("controlplanes", &cluster.control_plane),
+            Gap::of("gated pods", &cluster.gated),
             Gap::of("endpointslices", &self.addresses),
         ];
         sources.into_iter().flatten().collect()
+    }
+
+    /// Why a rollout's record cannot be written, if it cannot.
+    pub(super) fn unrecorded(&self, id: &RolloutId) -> Option<&Failure> {
+        let kind = GuardedRollout::kind(&()).into_owned();
+        let namespace = Some(id.workload.namespace.clone());
+        self.unrecorded.get(&(kind, namespace, id.record_name()))
     }
 }
 

@@ -80,6 +80,7 @@ fn snapshot() -> Snapshot {
         watches: BTreeMap::from([("daemonsets".to_owned(), Span::from_secs(2))]),
         enrolled: 1,
         rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
+        stranded: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), 3)]),
         spent: Spent {
             requests: 12,
             ..Spent::default()
@@ -94,6 +95,7 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
     for line in [
         "weir_rollout_width_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 8.0",
         "weir_nodes_without_pod{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 2.0",
+        "weir_stranded_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 3.0",
         "weir_rollout_findings{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",\
          rule=\"LatencyRegressed\",severity=\"hold\"} 2.0",
         "weir_watch_age_seconds{resource=\"daemonsets\"} 2.0",

@@ -63,6 +63,8 @@ pub struct Cluster {
     pub nodes: Rows<String, NodeView>,
     /// Pods of all revisions of each followed workload, by name.
     pub pods: BTreeMap<WorkloadKey, Rows<String, PodView>>,
+    /// All pods that Weir's gate holds, followed or not.
+    pub gated: Rows<WorkloadKey, GatedPod>,
 }
 
 /// What is watched besides what always is.
@@ -141,6 +143,13 @@ pub struct PodView {
     pub deleting: bool,
     /// How its containers have restarted.
     pub restarts: Restarts,
+}
+
+/// A pod that Weir's gate holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatedPod {
+    /// The key of its revision in the valve; empty if it does not say.
+    pub revision: String,
 }
 
 /// How a pod's containers have restarted.

@@ -19,7 +19,8 @@ mod servers;
 mod watches;
 
 pub use cluster::{
-    Cluster, DaemonSetView, Follow, NodeView, PodView, Restarts, RevisionView, Rows, WorkloadKey,
+    Cluster, DaemonSetView, Follow, GatedPod, NodeView, PodView, Restarts, RevisionView, Rows,
+    WorkloadKey,
 };
 pub use observers::Observers;
 pub use servers::{Pace, ServersView};

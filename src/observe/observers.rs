@@ -18,6 +18,7 @@ use super::{
     servers::{Pace, Servers, ServersView},
     watches::{
         daemon_set::DaemonSets,
+        gated::GatedPods,
         instance::Instances,
         kept::{Kept, what},
         namespace::Namespaces,
@@ -40,6 +41,7 @@ pub struct Observers {
     rollouts: Arc<Kept<Rollouts>>,
     valve: Arc<Kept<Valves>>,
     control_plane: Arc<Kept<ControlPlanes>>,
+    gated: Arc<Kept<GatedPods>>,
     servers: Servers,
     followed: Arc<Followed>,
     targets: watch::Sender<Targets>,
@@ -70,6 +72,7 @@ impl Observers {
             rollouts: start.watch("watch on guardedrollouts", Rollouts),
             valve: start.watch("watch on valves", Valves),
             control_plane: start.watch("watch on controlplanes", ControlPlanes),
+            gated: start.select("watch on gated pods", GatedPods, GatedPods::selection()),
             servers,
             followed,
             targets,
@@ -126,7 +129,13 @@ impl Observers {
             }),
             nodes: self.followed.nodes(now),
             pods: self.pods(now),
+            gated: self.gated.reading(now),
         }
+    }
+
+    /// Comes back when the Valve has changed since this last came back.
+    pub async fn valve_changed(&self) {
+        self.valve.changed().await;
     }
 
     /// How long ago each watch last said something, by its resource; of several on one resource the
@@ -143,7 +152,7 @@ impl Observers {
             (what::<Valves>(), self.valve.age(now)),
             (what::<ControlPlanes>(), self.control_plane.age(now)),
             (what::<Instances>(), self.servers.age(now)),
-            (what::<Pods>(), pods),
+            (what::<Pods>(), pods.max(self.gated.age(now))),
             (what::<Nodes>(), nodes),
         ];
         ages.into_iter()
@@ -197,8 +206,17 @@ struct Starter<'a> {
 
 impl Starter<'_> {
     fn watch<K: Keep>(&mut self, name: &'static str, keep: K) -> Arc<Kept<K>> {
+        self.select(name, keep, Selection::default())
+    }
+
+    fn select<K: Keep>(
+        &mut self,
+        name: &'static str,
+        keep: K,
+        selection: Selection,
+    ) -> Arc<Kept<K>> {
         let kept = Arc::new(Kept::new(keep, self.clock));
-        let watch = run(self.clients.api(), Arc::clone(&kept), Selection::default());
+        let watch = run(self.clients.api(), Arc::clone(&kept), selection);
         self.tasks.start(name, async {
             watch.await;
             Ok(())

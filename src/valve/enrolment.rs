@@ -34,6 +34,12 @@ pub enum Enrolment {
         /// What is wrong with what was asked for, and what to do; `None` if nobody asked.
         why: Option<String>,
     },
+    /// The label's value is no mode. It stays as it was before: a slip of the pen must not let
+    /// through what is held.
+    Unclear {
+        /// What is wrong with the label, and what to do.
+        why: String,
+    },
     /// As far as this mode: what was asked for, but never beyond the installation's ceiling.
     Mode(Mode),
     /// It would be held, but nodes depend on it and nobody has acknowledged that.
@@ -51,14 +57,6 @@ pub fn enrolment(workload: &Membership<'_>, ceiling: Mode) -> Enrolment {
     let Some((source, value)) = asked(workload) else {
         return Enrolment::Not { why: None };
     };
-    let Some(mode) = mode(value) else {
-        return Enrolment::Not {
-            why: Some(format!(
-                "label {}={value} on the {source} is not a mode; use observe, shadow or enforce",
-                marks::GUARD
-            )),
-        };
-    };
     if NEVER_GATED.contains(&workload.namespace) {
         return Enrolment::Not {
             why: Some(format!(
@@ -68,6 +66,14 @@ pub fn enrolment(workload: &Membership<'_>, ceiling: Mode) -> Enrolment {
             )),
         };
     }
+    let Some(mode) = mode(value) else {
+        return Enrolment::Unclear {
+            why: format!(
+                "label {}={value} on the {source} is not a mode; use observe, shadow or enforce",
+                marks::GUARD
+            ),
+        };
+    };
     let mode = mode.min(ceiling);
     match workload.node_critical {
         Some(why) if mode == Mode::Enforce && !acknowledged(workload) => Enrolment::Refused {
@@ -158,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_mode_enrols_nothing_and_says_so() {
+    fn a_value_that_is_no_mode_is_neither_a_mode_nor_taken_for_none_and_says_so() {
         for value in ["Enforce", "true", "", "enforce "] {
             // Also where the namespace asks properly: the template's label is the one that counts.
             let namespace = &[(marks::GUARD, "enforce")];
             let found = enrol(namespace, &[(marks::GUARD, value)], Mode::Enforce);
-            let Enrolment::Not { why: Some(why) } = found else {
+            let Enrolment::Unclear { why } = found else {
                 panic!("{value} was taken for a mode: {found:?}");
             };
             assert!(why.contains("pod template") && why.contains("observe, shadow or enforce"));

@@ -44,6 +44,15 @@ pub fn release_lines(target: &Target<'_>) -> Vec<String> {
     ]
 }
 
+/// The line that lets one pod through, and no other.
+#[must_use]
+pub fn release_pod_line(namespace: &str, pod: &str) -> String {
+    format!(
+        "kubectl patch pod {pod} -n {namespace} -p '{}'",
+        gate_removal()
+    )
+}
+
 /// The strategic merge patch that removes Weir's gate from a pod and leaves others' alone. On a pod
 /// without the gate it changes nothing.
 #[must_use]
@@ -68,6 +77,14 @@ mod tests {
                 r#"kubectl patch valves.weir.dev cluster --type=merge -p '{"spec":{"approved":{"0b5c.7d9f8c":"by hand"}}}'"#,
                 r#"kubectl get pods -n shop -l controller-revision-hash=7d9f8c,weir.dev/enrolled=true -o name | xargs -I% kubectl patch % -n shop -p '{"spec":{"schedulingGates":[{"$patch":"delete","name":"weir.dev/gate"}]}}'"#,
             ]
+        );
+    }
+
+    #[test]
+    fn one_pod_can_be_released_alone() {
+        assert_eq!(
+            release_pod_line("shop", "logs-x7k2p"),
+            r#"kubectl patch pod logs-x7k2p -n shop -p '{"spec":{"schedulingGates":[{"$patch":"delete","name":"weir.dev/gate"}]}}'"#
         );
     }
 }

@@ -102,6 +102,7 @@ const fn state(state: api::State) -> State {
         api::State::Held => State::Held,
         api::State::Paused => State::Paused,
         api::State::Complete => State::Complete,
+        api::State::LetGo => State::LetGo,
         api::State::Refused => State::Refused,
         api::State::Superseded => State::Superseded,
     }

@@ -95,6 +95,8 @@ pub enum State {
     Paused,
     /// Everywhere, and approved.
     Complete,
+    /// Let through without an end to its soak, since nobody asked for the guard any longer.
+    LetGo,
     /// Not guarded, for the reason that its condition gives.
     Refused,
     /// Overtaken by another revision.

@@ -85,17 +85,11 @@ fn figures_wait_longer_than_turns() {
 }
 
 #[test]
-fn failures_wait_longer_each_time_and_are_tried_for_ever() {
+fn what_failed_is_left_alone_for_a_while_and_then_tried_again() {
     let mut memory = Memory::default();
-    let waits: Vec<_> = (0..8)
-        .map(|_| {
-            memory.failed(at(0));
-            memory.not_before.since(at(0)).as_millis() / 1000
-        })
-        .collect();
-    assert_eq!(waits, [2, 4, 8, 16, 32, 64, 64, 64]);
-    assert_eq!(memory.due(&create(), at(63)), None);
-    assert_eq!(memory.due(&create(), at(64)), Some(Change::Turn));
+    memory.backoff.failed("logs", at(0));
+    assert_eq!(memory.due(&create(), at(1)), None);
+    assert_eq!(memory.due(&create(), at(2)), Some(Change::Turn));
 }
 
 #[test]

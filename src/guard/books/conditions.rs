@@ -7,6 +7,7 @@
 //! | complete | True | False | False | False |
 //! | refused | False | False | True | False |
 //! | superseded | False | False | False | False |
+//! | let go | False | False | False | False |
 //!
 //! A held rollout reconciles: it goes on by itself when what held it is gone. Only what waits for a
 //! person's change of the workload is stalled.
@@ -42,6 +43,8 @@ pub(super) enum Stand<'a> {
     Refused { reason: &'a str },
     /// The workload has another revision now.
     Superseded,
+    /// Nobody asked for its being held any longer; whether it runs well nobody has seen.
+    LetGo,
 }
 
 /// The four conditions of a rollout.
@@ -52,6 +55,7 @@ pub(super) fn of_rollout(stand: Stand<'_>, message: &str) -> Vec<Said> {
         Stand::Complete => (true, false, false, false, "Complete"),
         Stand::Refused { reason } => (false, false, true, false, reason),
         Stand::Superseded => (false, false, false, false, "Superseded"),
+        Stand::LetGo => (false, false, false, false, "LetGo"),
     };
     [
         (conditions::READY, ready),
@@ -140,6 +144,7 @@ mod tests {
                 false,
             ),
             (Stand::Superseded, "InProgress", false),
+            (Stand::LetGo, "InProgress", false),
         ] {
             let said = of_rollout(stand, "");
             assert_eq!(kstatus(&said), expected, "{stand:?}");

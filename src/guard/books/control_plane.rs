@@ -24,7 +24,11 @@ use crate::{
         marks::conditions,
         times::time,
     },
-    guard::world::{Gap, World},
+    guard::{
+        adoption::Obstacles,
+        held::Stranded,
+        world::{Gap, World},
+    },
     valve::remote::Gate,
 };
 
@@ -35,6 +39,21 @@ const TOLD_FOR: Span = Span::from_secs(30);
 #[derive(Debug, Default)]
 pub(in crate::guard) struct Survey {
     found: BTreeMap<ServerId, (Finding, Moment)>,
+}
+
+/// What follows the name of what keeps the valve from being adopted.
+pub(in crate::guard) const ADOPTION_ADVICE: &str = ". Until they are read nothing new is gated: mend \
+     what keeps them from being read, or take the label weir.dev/guard from the workload";
+
+/// What is known besides the world.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// How many API servers policies require.
+    pub(super) required: &'a [Servers],
+    /// What keeps the valve from being in order.
+    pub(super) obstacles: &'a Obstacles,
+    /// Gated pods that Weir does not let through.
+    pub(super) stranded: &'a [Stranded],
 }
 
 /// Rollouts, as the ControlPlane counts them.
@@ -57,15 +76,15 @@ impl Survey {
         });
     }
 
-    /// What the status should be, where so many API servers are `required`.
+    /// What the status should be.
     pub(super) fn status(
         &self,
         world: &World,
-        required: &[Servers],
+        known: Known<'_>,
         rollouts: Count,
         record: &ControlPlane,
     ) -> ControlPlaneStatus {
-        let expected = Expected::of(required, &world.expected_servers);
+        let expected = Expected::of(known.required, &world.expected_servers);
         let servers: Vec<ServerStatus> = world
             .servers
             .iter()
@@ -84,7 +103,7 @@ impl Survey {
             conditions: timed(
                 [self.ready(world, expected)]
                     .into_iter()
-                    .chain(gating(world))
+                    .chain(known.gating(world))
                     .collect(),
                 before.unwrap_or_default(),
                 record.metadata.generation,
@@ -192,32 +211,53 @@ fn told(gaps: &[Gap]) -> (Rule, String) {
     (rule, all.join("; "))
 }
 
-/// Whether pods of unapproved revisions come back gated, where they should.
-fn gating(world: &World) -> Option<Said> {
-    if world.ceiling < Mode::Enforce {
-        return None;
+impl Known<'_> {
+    /// Whether pods of unapproved revisions come back gated, where they should; where they should not,
+    /// which are gated all the same.
+    fn gating(&self, world: &World) -> Option<Said> {
+        let (holds, reason, message) = if world.ceiling == Mode::Enforce {
+            self.in_force(world)?
+        } else {
+            self.left_gated()?
+        };
+        Some(Said {
+            kind: conditions::GATING,
+            holds,
+            reason: reason.to_owned(),
+            message,
+        })
     }
-    let (holds, reason, message) = match world.gate.as_ref()? {
-        Ok(Gate::InForce) => (
-            true,
-            "InForce",
-            "pods of unapproved revisions come back gated".to_owned(),
-        ),
-        Ok(Gate::Open { .. }) => (
-            false,
-            "NotInForce",
-            "pods of unapproved revisions come back ungated: see that the policy weir-gate, its \
-             bindings and the Valve `cluster` exist (deploy/, deploy/enforce/)"
-                .to_owned(),
-        ),
-        Err(why) => (false, conditions::GATING_NOT_KNOWN, why.to_string()),
-    };
-    Some(Said {
-        kind: conditions::GATING,
-        holds,
-        reason: reason.to_owned(),
-        message,
-    })
+
+    fn left_gated(&self) -> Option<(bool, &'static str, String)> {
+        let notes: Vec<&str> = self.stranded.iter().map(|one| one.note.as_str()).collect();
+        (!notes.is_empty()).then(|| (false, "PodsStranded", notes.join("\n")))
+    }
+
+    fn in_force(&self, world: &World) -> Option<(bool, &'static str, String)> {
+        let Obstacles { unread, unwritten } = self.obstacles;
+        if !unread.is_empty() {
+            let message = format!("{}{ADOPTION_ADVICE}", unread.join("; "));
+            return Some((false, "AdoptionWaits", message));
+        }
+        if let Some(failure) = unwritten {
+            return Some((false, "ValveNotWritten", failure.sentence()));
+        }
+        Some(match world.gate.as_ref()? {
+            Ok(Gate::InForce) => (
+                true,
+                "InForce",
+                "pods of unapproved revisions come back gated".to_owned(),
+            ),
+            Ok(Gate::Open { .. }) => (
+                false,
+                "NotInForce",
+                "pods of unapproved revisions come back ungated: see that the policy weir-gate, its \
+                 bindings and the Valve `cluster` exist (deploy/, deploy/enforce/)"
+                    .to_owned(),
+            ),
+            Err(why) => (false, conditions::GATING_NOT_KNOWN, why.to_string()),
+        })
+    }
 }
 
 fn sentence(finding: &Finding) -> String {

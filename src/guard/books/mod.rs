@@ -12,7 +12,10 @@ mod control_plane;
 mod policy;
 mod rollout;
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use kube::{
     Resource, ResourceExt,
@@ -25,13 +28,16 @@ use weir_core::{
     time::{Moment, Span},
 };
 
+use self::control_plane::Known;
 pub(super) use self::{
-    control_plane::{Count, Survey},
+    control_plane::{ADOPTION_ADVICE, Count, Survey},
     rollout::state,
 };
 use super::{
+    adoption::Obstacles,
+    held::Stranded,
     rollout::{Course, Rollout},
-    roster::{Enrolled, RolloutId, record},
+    roster::{Enrolled, RolloutId, is_refused, record},
     world::World,
 };
 use crate::{
@@ -56,6 +62,10 @@ pub(super) struct Ledger<'a> {
     /// What each enrolled workload is judged by, by `namespace/name`.
     pub(super) choices: &'a BTreeMap<String, Choice>,
     pub(super) survey: &'a Survey,
+    /// What keeps the valve from being in order.
+    pub(super) gating: Obstacles,
+    /// Gated pods that Weir does not let through.
+    pub(super) stranded: &'a [Stranded],
 }
 
 /// Says what should be on record. Where it is not known what is, nothing is said.
@@ -63,7 +73,9 @@ pub(super) fn keep(ledger: &Ledger<'_>) -> Books {
     let mut books = Books::new();
     if let Some(records) = ledger.world.cluster.rollouts.fresh() {
         books.extend(rollouts(ledger));
+        books.extend(stranded(ledger));
         books.extend(refused(ledger));
+        books.extend(no_longer_refused(ledger, records));
         books.extend(past(ledger, records));
     }
     books.extend(policies(ledger));
@@ -73,15 +85,20 @@ pub(super) fn keep(ledger: &Ledger<'_>) -> Books {
 
 fn rollouts(ledger: &Ledger<'_>) -> Vec<Entry> {
     let world = ledger.world;
-    let told = ledger.rollouts.iter().filter(|(_, rollout)| {
-        // Where Weir only reads, it writes nothing about what it reads.
-        rollout.course != Course::Guard(Mode::Observe)
-    });
+    let told = ledger
+        .rollouts
+        .iter()
+        .filter(|(_, rollout)| match rollout.course {
+            // Where Weir only reads, it writes nothing about what it reads.
+            Course::Guard(Mode::Observe) | Course::Remainder => false,
+            Course::Guard(Mode::Shadow | Mode::Enforce) | Course::LetGo => true,
+        });
     told.filter_map(|(id, rollout)| {
         let judged = rollout.last.as_ref()?;
         match record(id, world) {
             Some(record) => {
-                let status = rollout::status(rollout, judged, record, world.now);
+                let failure = rollout.stuck().or_else(|| world.unrecorded(id));
+                let status = rollout::status(rollout, judged, failure, record, world.now);
                 Some(status_of(record, &status, record.status.as_ref()))
             }
             None if rollout.course == Course::LetGo => None,
@@ -99,8 +116,10 @@ fn refused(ledger: &Ledger<'_>) -> Vec<Entry> {
         .iter()
         .filter_map(|one| match &one.enrolment {
             Enrolment::Refused { why, acknowledge } => Some((one.current()?, why, acknowledge)),
-            Enrolment::Not { .. } | Enrolment::Mode(_) => None,
+            Enrolment::Not { .. } | Enrolment::Unclear { .. } | Enrolment::Mode(_) => None,
         });
+    // What of it is still held is let go first.
+    let refused = refused.filter(|(id, ..)| !ledger.rollouts.contains_key(id));
     refused
         .filter_map(|(id, why, acknowledge)| match record(&id, world) {
             Some(record) => {
@@ -108,6 +127,56 @@ fn refused(ledger: &Ledger<'_>) -> Vec<Entry> {
                 Some(status_of(record, &status, record.status.as_ref()))
             }
             None => create(&id, world),
+        })
+        .collect()
+}
+
+/// Records that say of a workload that it is refused, although it is so no longer: nothing else
+/// would ever be said in them.
+fn no_longer_refused(
+    ledger: &Ledger<'_>,
+    records: &BTreeMap<WorkloadKey, GuardedRollout>,
+) -> Vec<Entry> {
+    let cluster = &ledger.world.cluster;
+    let (Some(daemon_sets), Some(_)) = (cluster.daemon_sets.fresh(), cluster.namespaces.fresh())
+    else {
+        return Vec::new();
+    };
+    let current: BTreeMap<&str, &str> = daemon_sets
+        .values()
+        .filter_map(|view| Some((view.uid.as_str(), view.revision.as_deref()?)))
+        .collect();
+    let refused: BTreeSet<&str> = ledger
+        .enrolled
+        .iter()
+        .filter(|one| matches!(one.enrolment, Enrolment::Refused { .. }))
+        .map(|one| one.view.uid.as_str())
+        .collect();
+    let judged = |record: &GuardedRollout| {
+        let spec = &record.spec;
+        let mut rollouts = ledger.rollouts.keys();
+        rollouts.any(|id| id.uid == spec.workload.uid && id.hash == spec.revision)
+    };
+    let outlived = |record: &&GuardedRollout| {
+        let uid = record.spec.workload.uid.as_str();
+        let is_current = current.get(uid) == Some(&record.spec.revision.as_str());
+        is_refused(record) && is_current && !refused.contains(uid) && !judged(record)
+    };
+    records.values().filter(outlived).map(removal).collect()
+}
+
+/// Rollouts whose gated pods Weir may not let through: its last words, if it leads at all.
+fn stranded(ledger: &Ledger<'_>) -> Vec<Entry> {
+    let world = ledger.world;
+    let of_current = ledger
+        .stranded
+        .iter()
+        .filter(|_| world.ceiling == Mode::Observe);
+    of_current
+        .filter_map(|stranded| {
+            let record = record(stranded.id.as_ref()?, world)?;
+            let status = rollout::stranded(&stranded.note, record, world.now);
+            Some(status_of(record, &status, record.status.as_ref()))
         })
         .collect()
 }
@@ -141,6 +210,11 @@ fn past(ledger: &Ledger<'_>, records: &BTreeMap<WorkloadKey, GuardedRollout>) ->
             return is_orphan(record, ledger.world.now).then(|| removal(record));
         };
         let revision = revision.filter(|revision| *revision != spec.revision)?;
+        let of_record = |id: &RolloutId| id.uid == uid && id.hash == spec.revision;
+        if ledger.rollouts.keys().any(of_record) {
+            // What is still held of it is let go.
+            return None;
+        }
         let kept = kept.entry(uid).or_default();
         *kept += 1;
         if *kept > KEPT {
@@ -160,6 +234,7 @@ fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> Option<Entry> {
             | State::Soaking
             | State::Held
             | State::Paused
+            | State::LetGo
             | State::Refused,
         )
         | None => {
@@ -207,7 +282,12 @@ fn control_plane(ledger: &Ledger<'_>) -> Option<Entry> {
     };
     let count = count(ledger.rollouts);
     let required = required_servers(ledger);
-    let status = ledger.survey.status(ledger.world, &required, count, record);
+    let known = Known {
+        required: &required,
+        obstacles: &ledger.gating,
+        stranded: ledger.stranded,
+    };
+    let status = ledger.survey.status(ledger.world, known, count, record);
     Some(status_of(record, &status, record.status.as_ref()))
 }
 

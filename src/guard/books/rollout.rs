@@ -9,6 +9,7 @@ use weir_core::{
 
 use super::conditions::{Said, Stand, of_rollout, timed};
 use crate::{
+    act::failure::Failure,
     api::{
         self, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, WorkloadKind, WorkloadRef,
         bounds::{self, clip},
@@ -18,6 +19,9 @@ use crate::{
         roster::RolloutId,
     },
 };
+
+/// The reason of what is held because Weir cannot write.
+const WRITE_FAILED: &str = "WriteFailed";
 
 /// The object as it is created.
 pub(super) fn object(id: &RolloutId) -> GuardedRollout {
@@ -51,20 +55,24 @@ pub(super) fn object(id: &RolloutId) -> GuardedRollout {
 pub(super) fn status(
     rollout: &Rollout,
     judged: &Judged,
+    failure: Option<&Failure>,
     record: &GuardedRollout,
     now: Moment,
 ) -> GuardedRolloutStatus {
     let report = &judged.report;
-    let held_by = held_by(report);
-    let summary = clip(&summary(rollout, report), bounds::TEXT);
+    let failed = failure.map(|_| WRITE_FAILED.to_owned());
+    let held_by = failed.or_else(|| held_by(report));
+    let summary = clip(&summary(rollout, failure, report), bounds::TEXT);
     let stand = match (report.state, &held_by) {
-        (plan::State::Complete | plan::State::LetGo, _) => Stand::Complete,
         (_, Some(reason)) => Stand::Held { reason },
+        (plan::State::Complete, None) => Stand::Complete,
+        (plan::State::LetGo, None) => Stand::LetGo,
         (state, None) => Stand::Underway {
             reason: state.name(),
         },
     };
-    let omitted = report.findings.len().saturating_sub(bounds::FINDINGS);
+    let found = report.findings.len() + usize::from(failure.is_some());
+    let omitted = found.saturating_sub(bounds::FINDINGS);
     GuardedRolloutStatus {
         observed_generation: record.metadata.generation,
         state: Some(state(report.state)),
@@ -73,11 +81,11 @@ pub(super) fn status(
         width: report.width,
         full_width: report.full_width,
         nodes_without_pod: report.nodes_without_pod,
-        findings: report
-            .findings
-            .iter()
+        findings: failure
+            .map(unwritten)
+            .into_iter()
+            .chain(report.findings.iter().map(finding))
             .take(bounds::FINDINGS)
-            .map(finding)
             .collect(),
         findings_omitted: u32::try_from(omitted).ok().filter(|omitted| *omitted > 0),
         policies: rollout
@@ -114,6 +122,21 @@ pub(super) fn refused(
         conditions: conditions(of_rollout(stand, &summary), record, now),
         summary: Some(summary),
         ..GuardedRolloutStatus::default()
+    }
+}
+
+/// The status of a rollout whose gated pods Weir may not let through.
+pub(super) fn stranded(note: &str, record: &GuardedRollout, now: Moment) -> GuardedRolloutStatus {
+    let reason = "PodsStranded";
+    let summary = clip(note, bounds::TEXT);
+    GuardedRolloutStatus {
+        observed_generation: record.metadata.generation,
+        state: Some(api::State::Held),
+        mode: Some(api::Mode::Observe),
+        held_by: Some(reason.to_owned()),
+        conditions: conditions(of_rollout(Stand::Held { reason }, &summary), record, now),
+        summary: Some(summary),
+        ..record.status.clone().unwrap_or_default()
     }
 }
 
@@ -165,19 +188,37 @@ fn held_by(report: &Report) -> Option<String> {
         plan::State::Pending
         | plan::State::Progressing
         | plan::State::Soaking
-        | plan::State::Complete
-        | plan::State::LetGo => None,
+        | plan::State::LetGo
+        | plan::State::Complete => None,
     }
 }
 
-fn summary(rollout: &Rollout, report: &Report) -> String {
-    let mut summary = report.summary.clone();
+fn summary(rollout: &Rollout, failure: Option<&Failure>, report: &Report) -> String {
+    let failed = failure.map(|failure| format!("Stays where it is: {} ", failure.sentence()));
+    let mut summary = failed.unwrap_or_default();
+    summary.push_str(&report.summary);
     for note in &rollout.choice.notes {
         summary.push_str(" Note: ");
         summary.push_str(note);
         summary.push('.');
     }
     summary
+}
+
+fn unwritten(failure: &Failure) -> api::Finding {
+    api::Finding {
+        reason: WRITE_FAILED.to_owned(),
+        severity: api::Severity::Hold,
+        subject: "Weir's writes".to_owned(),
+        evidence: clip(
+            &format!("{}: {}", failure.what, failure.error),
+            bounds::TEXT,
+        ),
+        clears_when: clip(
+            &format!("a write succeeds: {}", failure.advice),
+            bounds::TEXT,
+        ),
+    }
 }
 
 fn finding(finding: &plan::Finding) -> api::Finding {
@@ -209,6 +250,7 @@ pub(in crate::guard) const fn state(state: plan::State) -> api::State {
         plan::State::Soaking => api::State::Soaking,
         plan::State::Held => api::State::Held,
         plan::State::Paused => api::State::Paused,
-        plan::State::Complete | plan::State::LetGo => api::State::Complete,
+        plan::State::Complete => api::State::Complete,
+        plan::State::LetGo => api::State::LetGo,
     }
 }

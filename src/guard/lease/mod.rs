@@ -28,6 +28,8 @@ use crate::{
 const RENEW: Duration = Duration::from_secs(12);
 /// After a failure, plus up to as much again so that replicas do not ask in unison.
 const RETRY: Duration = Duration::from_secs(2);
+/// Between two looks at whether the lease is wanted, besides being told.
+const UNWANTED: Duration = Duration::from_mins(1);
 /// No request of the lease may take longer: well below what separates writing from losing it.
 const REQUEST: Duration = Duration::from_secs(5);
 
@@ -90,13 +92,20 @@ impl Keeper {
         (keeper, leadership, HandBack(ask))
     }
 
-    /// Keeps the lease until it is asked to hand it back; then waits for the process to end.
-    pub(super) async fn run(mut self) -> Result<(), TaskError> {
+    /// Keeps the lease while it is `wanted`, and until it is asked to hand it back for good; then waits
+    /// for the process to end.
+    pub(super) async fn run(mut self, mut wanted: watch::Receiver<bool>) -> Result<(), TaskError> {
         loop {
-            let pause = self.round().await;
+            let pause = if *wanted.borrow_and_update() {
+                self.round().await
+            } else {
+                self.hand_back().await;
+                UNWANTED
+            };
             self.publish();
             tokio::select! {
                 () = sleep(pause) => {}
+                changed = wanted.changed() => changed?,
                 asked = &mut self.stop => {
                     self.hand_back().await;
                     if let Ok(done) = asked {
@@ -188,6 +197,8 @@ impl Keeper {
         let Some(claim) = claim else {
             return;
         };
+        // Should it be wanted again, another may hold it by then.
+        self.elector.doubt();
         match self.write(&claim).await {
             Ok(_) => info!("the lease is handed back"),
             Err(error) => {

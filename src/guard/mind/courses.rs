@@ -7,6 +7,7 @@ use weir_core::policy::Mode;
 use super::{Mind, view};
 use crate::{
     guard::{
+        held::Fate,
         notices::Told,
         rollout::{Course, Rollout},
         roster::{self, Enrolled, RolloutId, record},
@@ -27,16 +28,22 @@ impl Mind {
         enrolled: &[Enrolled<'_>],
         choices: &BTreeMap<String, Choice>,
     ) {
-        let won = world.leads && !self.led;
-        self.led = world.leads;
         if world.cluster.rollouts.last().is_none() {
             // Nothing is begun before it is known what was.
             return;
         }
+        let won = world.leads && !self.led;
+        self.led = world.leads;
+        let doubts: BTreeMap<&str, &String> = enrolled
+            .iter()
+            .filter_map(|one| Some((one.view.uid.as_str(), one.doubt.as_ref()?)))
+            .collect();
         let courses = self.courses(world, enrolled);
         for (id, course) in &courses {
             let choice = choices.get(&id.workload.to_string()).cloned();
-            let choice = choice.unwrap_or_else(|| Policies::new([]).select(&NONE, &NONE));
+            let mut choice = choice.unwrap_or_else(|| Policies::new([]).select(&NONE, &NONE));
+            let doubt = doubts.get(id.uid.as_str());
+            choice.notes.extend(doubt.map(|doubt| (*doubt).clone()));
             let (Some(view), record) = (view(id, world), record(id, world)) else {
                 continue;
             };
@@ -83,23 +90,71 @@ impl Mind {
             if mode == Mode::Observe && ended {
                 self.settled.ended(&id);
             }
-            let open = record(&id, world).is_some_and(roster::is_open);
-            let vouched = mode != Mode::Enforce || self.adoption.vouches_for(&id.uid, world);
-            // What ended while the valve was in order is no rollout because the valve is lost.
-            let known = self.rollouts.contains_key(&id) && !vouched && !ended;
-            let begins = vouched && roster::is_rollout(&id, mode, world, &self.settled);
-            if open || known || begins {
-                courses.insert(id, Course::Guard(mode));
+            if let Some(course) = self.course(&id, mode, world) {
+                courses.insert(id, course);
             }
         }
         for id in left_behind(world, enrolled) {
             courses.insert(id, Course::LetGo);
         }
+        self.free_the_held(world, enrolled, &mut courses);
         courses
+    }
+
+    /// How far Weir goes with the current revision of an enrolled workload, if it is a rollout.
+    fn course(&self, id: &RolloutId, mode: Mode, world: &World) -> Option<Course> {
+        let record = record(id, world);
+        let begun = record.is_some_and(roster::is_begun);
+        if begun && mode == Mode::Observe && world.ceiling > Mode::Observe {
+            // Nothing more is written of it: its record must not say for ever what it says now.
+            return Some(Course::LetGo);
+        }
+        let letting_go = |one: &Rollout| one.course == Course::LetGo;
+        if begun && mode == Mode::Shadow && self.rollouts.get(id).is_some_and(letting_go) {
+            // It ends as what it is: what was let through in the meantime soaked unguarded.
+            return Some(Course::LetGo);
+        }
+        let open = record.is_some_and(roster::is_open);
+        let ended = self.rollouts.get(id).is_some_and(Rollout::has_ended);
+        let vouched = mode != Mode::Enforce || self.adoption.vouches_for(&id.uid, world);
+        // What ended while the valve was in order is no rollout because the valve is lost.
+        let known = self.rollouts.contains_key(id) && !vouched && !ended;
+        let begins = vouched && roster::is_rollout(id, mode, world, &self.settled);
+        (open || known || begins).then_some(Course::Guard(mode))
+    }
+
+    /// Sees to it that no pod that carries our gate is forgotten.
+    fn free_the_held(
+        &mut self,
+        world: &World,
+        enrolled: &[Enrolled<'_>],
+        courses: &mut BTreeMap<RolloutId, Course>,
+    ) {
+        let modes: BTreeMap<&str, Mode> = enrolled
+            .iter()
+            .filter_map(|one| Some((one.view.uid.as_str(), one.mode()?)))
+            .collect();
+        let mut stranded = Vec::new();
+        for held in &self.held {
+            let mode = held.id.as_ref().and_then(|id| modes.get(id.uid.as_str()));
+            let begun = held.id.as_ref().is_some_and(|id| {
+                self.rollouts.contains_key(id) || record(id, world).is_some_and(roster::is_begun)
+            });
+            match (held.fate(mode.copied(), begun, world), &held.id) {
+                (Fate::Freed(course), Some(id)) => match courses.get(id) {
+                    // Its rollout lets them through.
+                    Some(Course::Guard(Mode::Enforce)) => {}
+                    Some(_) | None => drop(courses.insert(id.clone(), course)),
+                },
+                (Fate::Stranded(why), _) => stranded.push(held.stranded(why)),
+                (Fate::Theirs | Fate::Freed(_), _) => {}
+            }
+        }
+        self.stranded = stranded;
     }
 }
 
-/// Rollouts of workloads that are no longer enrolled, as long as something may still be held.
+/// Rollouts of workloads that are no longer enrolled, as long as their record is open.
 fn left_behind(world: &World, enrolled: &[Enrolled<'_>]) -> Vec<RolloutId> {
     let asked: BTreeSet<&str> = enrolled
         .iter()
@@ -113,6 +168,7 @@ fn left_behind(world: &World, enrolled: &[Enrolled<'_>]) -> Vec<RolloutId> {
         .into_iter()
         .flat_map(|all| all.iter());
     daemon_sets
+        .filter(|_| world.ceiling > Mode::Observe)
         .filter(|(_, view)| !view.deleting && !asked.contains(view.uid.as_str()))
         .filter_map(|(key, view)| {
             Some(RolloutId {

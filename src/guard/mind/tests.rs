@@ -1,6 +1,8 @@
 //! The mind in a small cluster: what people would see of it, second by second.
 
+mod doors;
 mod play;
+mod writes;
 
 use weir_core::{evidence::Reading, policy::Mode, time::Span};
 
@@ -397,8 +399,14 @@ fn a_workload_that_is_no_longer_enrolled_is_let_go() {
     assert!(play.until(60, |play| play.out("aaa") >= 2));
     play.labels().clear();
     assert!(play.until(60, |play| play.gated() == 0));
-    assert!(play.until(60, |play| play.state("logs-aaa") == Some(State::Complete)));
+    assert!(play.until(60, |play| play.state("logs-aaa") == Some(State::LetGo)));
     assert!(!play.approved("uid-1", "aaa"));
+    assert_eq!(play.condition("logs-aaa", "Ready").status, "False");
+    let reasons = play.reasons();
+    assert!(
+        reasons.ends_with(&["RolloutNoLongerGuarded", "RolloutLetGo"]),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -408,7 +416,7 @@ fn a_mode_lowered_in_the_middle_lets_go_of_what_is_held() {
     play.labels()
         .insert(marks::GUARD.to_owned(), "shadow".to_owned());
     assert!(play.until(60, |play| play.gated() == 0));
-    assert!(play.until(120, |play| play.state("logs-aaa") == Some(State::Complete)));
+    assert!(play.until(120, |play| play.state("logs-aaa") == Some(State::LetGo)));
 }
 
 #[test]

@@ -6,12 +6,13 @@ use weir_core::policy::Mode;
 
 use super::{Mind, all_policies};
 use crate::{
-    act::events::Notice,
+    act::{events::Notice, failure::Failure},
     api::RolloutPolicy,
     guard::{
-        notices,
+        adoption::Obstacles,
+        notices::{self, Once},
         rollout::Course,
-        roster::{Enrolled, record},
+        roster::{Enrolled, RolloutId, is_refused, record},
         world::World,
     },
     policy::{Choice, Policies, Reason},
@@ -27,23 +28,33 @@ impl Mind {
         policies: &Policies,
         choices: &BTreeMap<String, Choice>,
     ) -> Vec<Notice> {
+        if !world.leads {
+            // Nobody is told anything, and so nothing is taken as told: should this replica come to
+            // lead, it tells what the record does not show as told by another.
+            self.once = Once::default();
+            return Vec::new();
+        }
         let mut notices = Vec::new();
-        let told = self.rollouts.iter();
-        // Where Weir only reads, it says nothing about what it reads but in metrics and the log.
-        for (id, rollout) in told.filter(|(_, one)| one.course != Course::Guard(Mode::Observe)) {
+        let told = self.rollouts.iter().filter(|(_, one)| match one.course {
+            // Where Weir only reads, it says nothing about what it reads but in metrics and the log.
+            Course::Guard(Mode::Observe) | Course::Remainder => false,
+            Course::Guard(Mode::Shadow | Mode::Enforce) | Course::LetGo => true,
+        });
+        for (id, rollout) in told {
             if let (Some(last), Some(told)) = (&rollout.last, self.told.get_mut(id)) {
-                notices.extend(told.tell(id, rollout.course, &last.report));
+                notices.extend(told.tell(id, rollout, &last.report));
             }
         }
+        notices.extend(self.adoption.rebuilt().map(notices::valve_rebuilt));
         let mut facts = enrolment_facts(world, enrolled);
         facts.extend(policy_facts(world, policies, choices));
-        if let Some(Ok(Gate::Open { .. })) = &world.gate {
-            facts.push(Fact {
-                key: "gate".to_owned(),
-                known: false,
-                notice: notices::gate_open(),
-            });
-        }
+        facts.extend(self.valve_facts(world));
+        facts.extend(self.write_facts(world));
+        facts.extend(self.stranded.iter().map(|stranded| Fact {
+            key: format!("stranded {} {:?}", stranded.namespace, stranded.id),
+            known: false,
+            notice: notices::stranded(stranded),
+        }));
         let still = facts.iter().map(|fact| fact.key.clone()).collect();
         let new = facts
             .into_iter()
@@ -51,6 +62,43 @@ impl Mind {
         notices.extend(new.map(|fact| fact.notice));
         self.once.keep(&still);
         notices
+    }
+
+    /// What keeps the gate from being in force.
+    fn valve_facts(&self, world: &World) -> Vec<Fact> {
+        let Obstacles { unread, unwritten } = self.adoption.obstacles();
+        let open = matches!(world.gate, Some(Ok(Gate::Open { .. })));
+        let of_valve = |key: &str, notice| Fact {
+            key: key.to_owned(),
+            known: false,
+            notice,
+        };
+        let waits = (!unread.is_empty()).then(|| notices::adoption_waits(&unread));
+        let failed = unwritten.map(|failure| notices::valve_unwritten(&failure));
+        let known_why = waits.is_some() || failed.is_some();
+        let open = (open && !known_why).then(notices::gate_open);
+        [
+            waits.map(|notice| of_valve("adoption waits", notice)),
+            failed.map(|notice| of_valve("valve unwritten", notice)),
+            open.map(|notice| of_valve("gate", notice)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Rollouts for which nothing can be written.
+    fn write_facts(&self, world: &World) -> Vec<Fact> {
+        let failures = self.rollouts.iter().filter_map(|(id, rollout)| {
+            let failure = rollout.stuck().or_else(|| world.unrecorded(id))?;
+            Some((id, failure))
+        });
+        let fact = |(id, failure): (&RolloutId, &Failure)| Fact {
+            key: format!("unwritten {}", id.revision_key()),
+            known: false,
+            notice: notices::unwritten(id, failure),
+        };
+        failures.map(fact).collect()
     }
 }
 
@@ -71,11 +119,16 @@ fn enrolment_facts(world: &World, enrolled: &[Enrolled<'_>]) -> Vec<Fact> {
                 ("refused", notices::refused(&id, why, acknowledge))
             }
             Enrolment::Not { why } => ("not", notices::not_enrolled(&id, why.as_deref()?)),
-            Enrolment::Mode(_) => return None,
+            Enrolment::Unclear { why } => ("not", notices::not_enrolled(&id, why)),
+            Enrolment::Mode(_) => (
+                "unclear",
+                notices::label_unclear(&id, one.doubt.as_deref()?),
+            ),
         };
         Some(Fact {
             key: format!("{what} {} {}", id.revision_key(), notice.note),
-            known: record(&id, world).is_some(),
+            // A record says that it is refused; of a label it says nothing to those who look only once.
+            known: record(&id, world).is_some_and(is_refused),
             notice,
         })
     };

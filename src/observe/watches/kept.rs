@@ -15,6 +15,7 @@ use std::{
 };
 
 use kube::Resource;
+use tokio::sync::Notify;
 use weir_core::{
     evidence::Reading,
     time::{Moment, Span},
@@ -39,6 +40,7 @@ pub(in crate::observe) struct Kept<K: Keep> {
     keep: K,
     clock: Clock,
     pulse: Arc<Pulse>,
+    changed: Notify,
     state: Mutex<State<K>>,
 }
 
@@ -64,6 +66,7 @@ impl<K: Keep> Kept<K> {
             keep,
             clock,
             pulse: Arc::new(Pulse::new(clock)),
+            changed: Notify::new(),
             state: Mutex::new(State {
                 rows: None,
                 garbled: BTreeMap::new(),
@@ -75,6 +78,11 @@ impl<K: Keep> Kept<K> {
 
     pub(in crate::observe) fn keep(&self) -> &K {
         &self.keep
+    }
+
+    /// Comes back when what is kept has changed since this last came back.
+    pub(in crate::observe) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     pub(super) fn pulse(&self) -> Arc<Pulse> {
@@ -107,6 +115,7 @@ impl<K: Keep> Kept<K> {
         state.rows = Some(Arc::new(rows));
         state.garbled = garbled;
         state.trouble = None;
+        self.changed.notify_one();
         self.pulse.caught_up();
     }
 
@@ -119,7 +128,7 @@ impl<K: Keep> Kept<K> {
         state.garbled.remove(&key);
         match row {
             // Most changes of most objects touch nothing that is kept, and the map may be shared.
-            Ok(Some(row)) if state.row(&key) == Some(&row) => {}
+            Ok(Some(row)) if state.row(&key) == Some(&row) => return,
             Ok(Some(row)) => drop(state.rows_mut().insert(key, row)),
             Ok(None) => state.remove(&key),
             Err(why) => {
@@ -127,6 +136,7 @@ impl<K: Keep> Kept<K> {
                 state.garbled.insert(key, why);
             }
         }
+        self.changed.notify_one();
     }
 
     /// An object that is gone.
@@ -136,6 +146,7 @@ impl<K: Keep> Kept<K> {
         let key = K::key(&object.meta);
         state.garbled.remove(&key);
         state.remove(&key);
+        self.changed.notify_one();
     }
 
     /// The watch failed; what is kept stays, and ages.

@@ -158,6 +158,7 @@ fn row(rollout: &Rollout) -> Vec<Cell> {
         Some(State::Held) => ("Held", BAD),
         Some(State::Paused) => ("Paused", WARN),
         Some(State::Complete) => ("Complete", GOOD),
+        Some(State::LetGo) => ("LetGo", FAINT),
         Some(State::Refused) => ("Refused", BAD),
         Some(State::Superseded) => ("Superseded", FAINT),
     };

@@ -30,10 +30,12 @@ fn world(servers: u16) -> World {
             control_plane: Reading::Fresh(None),
             nodes: absent(),
             pods: BTreeMap::new(),
+            gated: Reading::Fresh(Arc::default()),
         },
         servers: (1..=servers).map(|number| (id(number), calm())).collect(),
         expected_servers: Reading::Fresh(2),
         addresses: Reading::Fresh(BTreeSet::new()),
+        unrecorded: BTreeMap::new(),
         gate: None,
         ceiling: Mode::Enforce,
         leads: true,
@@ -85,7 +87,12 @@ fn status(survey: &mut Survey, world: &World) -> ControlPlaneStatus {
 
 fn required(servers: &[Servers], survey: &Survey, world: &World) -> ControlPlaneStatus {
     let record = ControlPlane::new(SINGLETON, crate::api::ControlPlaneSpec {});
-    survey.status(world, servers, Count::default(), &record)
+    let known = Known {
+        required: servers,
+        obstacles: &Obstacles::default(),
+        stranded: &[],
+    };
+    survey.status(world, known, Count::default(), &record)
 }
 
 /// Status and reason of a condition, such as `True Quiet`; `none` if there is no such.

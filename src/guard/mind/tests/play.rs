@@ -3,11 +3,14 @@
 //! Each step lets the mind think once, carries out what it ordered, keeps its books, and moves time on
 //! by a second. What people were told is kept.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::core::v1::PodSpec,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time},
     jiff::Timestamp,
 };
 use kube::ResourceExt;
@@ -20,17 +23,21 @@ use weir_core::{
 
 use crate::{
     act::{
-        enact::{Fate, Outcome},
+        enact::{Fate, Order, Outcome},
         events::Notice,
+        permit::Unwritten,
         record::{Entry, Want},
     },
     api::{GuardedRollout, RolloutPolicy, RolloutPolicySpec, State, Valve, ValveSpec, marks},
     guard::{
         mind::{Mind, Thought},
+        roster::RolloutId,
         world::World,
     },
-    observe::{Cluster, DaemonSetView, NodeView, PodView, Restarts, RevisionView, WorkloadKey},
-    valve::revision_key,
+    observe::{
+        Cluster, DaemonSetView, GatedPod, NodeView, PodView, Restarts, RevisionView, WorkloadKey,
+    },
+    valve::{node_critical, revision_key},
 };
 
 /// When plays begin; far from zero, so that spans before it exist.
@@ -48,12 +55,25 @@ pub(super) fn key(namespace: &str, name: &str) -> WorkloadKey {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(super) struct Play {
     pub(super) mind: Mind,
     pub(super) world: World,
     pub(super) told: Vec<Notice>,
     /// Whether orders are carried out; else hands stay busy with the first.
     pub(super) hands: bool,
+    /// What the API server answers to each approval, release and write of the Valve.
+    pub(super) refusal: Option<fn() -> Unwritten>,
+    /// Pods that it refuses to have released, whatever else it does.
+    pub(super) stubborn: BTreeSet<String>,
+    /// Writes that it refused.
+    pub(super) refused: usize,
+    /// Whether records can be written.
+    pub(super) recorder: bool,
+    /// Workloads whose pods cannot be read.
+    pub(super) unreadable: BTreeSet<WorkloadKey>,
+    /// Pods are replaced only when somebody deletes them (`updateStrategy: OnDelete`).
+    pub(super) on_delete: bool,
     /// Pods of each namespaced workload, followed or not.
     pub(super) pods: BTreeMap<WorkloadKey, BTreeMap<String, PodView>>,
     born: u32,
@@ -82,6 +102,7 @@ impl Play {
             control_plane: Reading::Fresh(None),
             nodes: fresh((0..nodes).map(node).collect()),
             pods: BTreeMap::new(),
+            gated: fresh(BTreeMap::new()),
         };
         let server = ServerId {
             address: "172.16.0.1:6443".to_owned(),
@@ -95,12 +116,19 @@ impl Play {
                 servers: BTreeMap::from([(server, calm())]),
                 expected_servers: Reading::Fresh(1),
                 addresses: Reading::Fresh(["172.16.0.1:6443".to_owned()].into()),
+                unrecorded: BTreeMap::new(),
                 gate: None,
                 ceiling,
                 leads: true,
             },
             told: Vec::new(),
             hands: true,
+            refusal: None,
+            stubborn: BTreeSet::new(),
+            refused: 0,
+            recorder: true,
+            unreadable: BTreeSet::new(),
+            on_delete: false,
             pods: BTreeMap::new(),
             born: 0,
             busy: false,
@@ -226,6 +254,18 @@ impl Play {
         self.records().get(&key("shop", name)).cloned()
     }
 
+    pub(super) fn condition(&mut self, name: &str, kind: &str) -> Condition {
+        let status = self.record(name).unwrap().status.unwrap();
+        let mut conditions = status.conditions.into_iter();
+        conditions.find(|one| one.type_ == kind).unwrap()
+    }
+
+    /// What people were told with this reason.
+    pub(super) fn notices(&self, reason: &str) -> Vec<&Notice> {
+        let told = self.told.iter();
+        told.filter(|notice| notice.reason == reason).collect()
+    }
+
     /// Pods of a revision that are let through.
     pub(super) fn out(&self, hash: &str) -> usize {
         let pods = self.pods.values().flat_map(BTreeMap::values);
@@ -284,14 +324,17 @@ impl Play {
         let enforced = self.world.ceiling == Mode::Enforce && enrolled;
         let valve = self.world.cluster.valve.fresh().unwrap().as_ref();
         let adopted = valve.is_some_and(|valve| valve.spec.adopted);
-        enforced && adopted && !self.approved(&view.uid, hash)
+        let critical = node_critical(&view.template_facts).is_some();
+        enforced && adopted && !critical && !self.approved(&view.uid, hash)
     }
 
     /// What the DaemonSet controller does: a pod on each node, and updates within maxUnavailable.
     fn controllers(&mut self) {
         let workloads: Vec<_> = self.daemon_sets().keys().cloned().collect();
         for workload in workloads {
-            self.make_room(&workload);
+            if !self.on_delete {
+                self.make_room(&workload);
+            }
             self.make_pods(&workload);
         }
     }
@@ -374,34 +417,76 @@ impl Play {
 
     fn show_followed(&mut self) {
         for (workload, shown) in &mut self.world.cluster.pods {
-            *shown = fresh(self.pods.get(workload).cloned().unwrap_or_default());
+            *shown = if self.unreadable.contains(workload) {
+                Reading::Garbled {
+                    why: "a pod makes no sense".to_owned(),
+                }
+            } else {
+                fresh(self.pods.get(workload).cloned().unwrap_or_default())
+            };
         }
+        let daemon_sets = self.daemon_sets().clone();
+        let pods = self.pods.iter().flat_map(|(workload, pods)| {
+            let uid = daemon_sets.get(workload).map(|view| view.uid.clone());
+            pods.iter()
+                .map(move |(name, pod)| (workload, uid.clone(), name, pod))
+        });
+        let gated = pods.filter(|(.., pod)| pod.row.state == PodState::Gated && !pod.deleting);
+        let gated = gated.map(|(workload, uid, name, pod)| {
+            let revision = revision_key(&uid.unwrap_or_default(), &pod.revision);
+            (key(&workload.namespace, name), GatedPod { revision })
+        });
+        self.world.cluster.gated = fresh(gated.collect());
     }
 
     fn carry_out(&mut self, thought: &Thought) {
+        let now = self.world.now;
         if let Some(write) = &thought.orders.valve {
-            let valve = Valve::new("cluster", write.desired.clone());
-            self.world.cluster.valve = Reading::Fresh(Some(valve));
+            if let Some(refusal) = self.refusal {
+                self.refused += 1;
+                self.mind.valve_written(Err(&refusal()), now);
+            } else {
+                let valve = Valve::new("cluster", write.desired.clone());
+                self.world.cluster.valve = Reading::Fresh(Some(valve));
+                self.mind.valve_written(Ok(()), now);
+            }
         }
         for (id, order) in &thought.orders.rollouts {
             if !self.hands {
                 self.busy = true;
                 continue;
             }
-            let mut outcome = Outcome::default();
-            for intent in &order.intents {
-                match intent {
-                    Intent::Approve => self.approve(&order.revision),
-                    Intent::Release { pods, because: _ } => {
-                        for name in pods {
+            let outcome = self.enact(id, order);
+            self.mind.conclude(id, &outcome, now);
+        }
+    }
+
+    fn enact(&mut self, id: &RolloutId, order: &Order) -> Outcome {
+        let mut outcome = Outcome::default();
+        for intent in &order.intents {
+            match (intent, self.refusal) {
+                (Intent::Approve, None) => self.approve(&order.revision),
+                (Intent::Approve, Some(refusal)) => {
+                    self.refused += 1;
+                    outcome.error = Some(refusal());
+                    break;
+                }
+                (Intent::Release { pods, .. }, refusal) => {
+                    for name in pods {
+                        let refusal = refusal.or(self.stubborn.contains(name).then_some(forbidden));
+                        if let Some(refusal) = refusal {
+                            self.refused += 1;
+                            outcome.error = Some(refusal());
+                            outcome.pods.push((name.clone(), Fate::Failed));
+                        } else {
                             self.release(&id.workload, name);
                             outcome.pods.push((name.clone(), Fate::Released));
                         }
                     }
                 }
             }
-            self.mind.conclude(id, &outcome);
         }
+        outcome
     }
 
     pub(super) fn approve(&mut self, revision: &str) {
@@ -429,7 +514,8 @@ impl Play {
 
     /// What the recorder and the API server do.
     fn keep(&mut self, thought: &Thought) {
-        for entry in &thought.books {
+        let leads = self.world.leads;
+        for entry in thought.books.iter().filter(|_| leads) {
             let name = WorkloadKey {
                 namespace: entry.namespace.clone().unwrap_or_default(),
                 name: entry.name.clone(),
@@ -447,6 +533,7 @@ impl Play {
                     };
                     self.records().insert(name, made);
                 }
+                ("GuardedRollout", Want::Status { .. }) if !self.recorder => {}
                 ("GuardedRollout", Want::Status { desired, .. }) => {
                     let status = serde_json::from_value(desired.clone()).unwrap();
                     self.records().get_mut(&name).unwrap().status = Some(status);
@@ -467,6 +554,16 @@ impl Play {
         let millis = i64::try_from(self.world.now.as_millis()).unwrap();
         Time(Timestamp::from_millisecond(millis).unwrap())
     }
+}
+
+/// What an API server answers if a right is missing.
+pub(super) fn forbidden() -> Unwritten {
+    let status = kube::core::Status {
+        code: 403,
+        message: "pods is forbidden: User \"weir\" cannot patch resource".to_owned(),
+        ..kube::core::Status::default()
+    };
+    Unwritten::Failed(kube::Error::Api(Box::new(status)).into())
 }
 
 /// The entry of a book for an object of this name.

@@ -1,0 +1,182 @@
+//! A write that failed → what a person is told of it, and what they can do.
+
+use std::error::Error;
+
+use kube::core::Status;
+
+use super::permit::Unwritten;
+use crate::client::OverBudget;
+
+/// A write that failed, as a person is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What could not be done, as a clause: `a pod's gate could not be removed`.
+    pub what: &'static str,
+    /// What the API server, or the way to it, said.
+    pub error: String,
+    /// What to grant or to mend.
+    pub advice: &'static str,
+}
+
+impl Failure {
+    /// What is to be told of an error; nothing if it is only that this process was not to write now.
+    #[must_use]
+    pub fn of(what: &'static str, error: &Unwritten) -> Option<Self> {
+        let advice = match error {
+            Unwritten::NotLeading | Unwritten::Revoked => return None,
+            Unwritten::Unanswered => SLOW,
+            Unwritten::Failed(cause) if is_over_budget(cause.as_ref()) => return None,
+            Unwritten::Failed(cause) => status(cause.as_ref()).map_or(UNREACHED, advice),
+        };
+        Some(Self {
+            what,
+            error: error.to_string(),
+            advice,
+        })
+    }
+
+    /// It as a sentence or two.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self {
+            what,
+            error,
+            advice,
+        } = self;
+        format!("{what}: {error}. To mend it, {advice}; it is tried again by itself.")
+    }
+}
+
+const SLOW: &str = "see that the API servers, etcd and their admission webhooks answer";
+const UNREACHED: &str = "see that Weir's pod can reach the API server";
+
+/// What helps against what an API server answered. Webhooks choose their codes, so that what they
+/// say comes first.
+fn advice(status: &Status) -> &'static str {
+    let said = status.message.as_str();
+    if said.contains("ValidatingAdmissionPolicy") {
+        "exempt the account system:serviceaccount:weir-system:weir from the policy that it names"
+    } else if said.contains("webhook") {
+        "mend the webhook that it names, or exempt the account \
+         system:serviceaccount:weir-system:weir from it"
+    } else if said.contains("Too many") {
+        "remove approvals of revisions that are gone for good from the Valve `cluster`"
+    } else {
+        match status.code {
+            401 => "check the token of Weir's ServiceAccount",
+            403 => {
+                "grant it to the account system:serviceaccount:weir-system:weir: apply deploy/rbac.yaml"
+            }
+            404 => "apply Weir's CRDs (crds/)",
+            code if code >= 500 => SLOW,
+            _ => "see what the API server says",
+        }
+    }
+}
+
+/// What an API server answered, if that is what the error is about.
+fn status<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
+    causes(error).into_iter().find_map(|cause| {
+        let boxed = || cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+        match cause.downcast_ref::<kube::Error>().or_else(boxed)? {
+            kube::Error::Api(status) => Some(&**status),
+            _ => None,
+        }
+    })
+}
+
+/// Whether the request was not sent, since Weir's own budget was spent.
+pub(super) fn is_over_budget(error: &(dyn Error + 'static)) -> bool {
+    causes(error).into_iter().any(<dyn Error>::is::<OverBudget>)
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let mut all = vec![error];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        all.push(cause);
+        next = cause.source();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::valve::remote::ValveError;
+
+    fn api(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status {
+            code,
+            message: message.to_owned(),
+            ..Status::default()
+        }))
+    }
+
+    fn told(error: impl Error + Send + Sync + 'static) -> String {
+        let failure = Failure::of(
+            "a pod's gate could not be removed",
+            &Unwritten::Failed(error.into()),
+        );
+        failure.unwrap().sentence()
+    }
+
+    #[test]
+    fn each_failure_says_what_to_grant_or_mend() {
+        for (code, said, help) in [
+            (
+                403,
+                "pods \"x\" is forbidden: User cannot patch",
+                "deploy/rbac.yaml",
+            ),
+            (
+                403,
+                "admission webhook \"a.b\" denied the request",
+                "mend the webhook",
+            ),
+            (500, "failed calling webhook \"a.b\"", "mend the webhook"),
+            (
+                422,
+                "ValidatingAdmissionPolicy 'x' denied request",
+                "exempt the account",
+            ),
+            (
+                422,
+                "Too many: 2049: must have at most 2048 items",
+                "remove approvals",
+            ),
+            (
+                404,
+                "the server could not find the requested resource",
+                "crds/",
+            ),
+            (503, "etcd has no leader", "etcd"),
+        ] {
+            let sentence = told(api(code, said));
+            assert!(
+                sentence.contains(help) && sentence.contains(said),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_valve_wraps_is_found() {
+        let source = || api(403, "valves.weir.dev is forbidden");
+        let approve = ValveError::Approve {
+            key: "a.b".to_owned(),
+            source: Box::new(source()),
+        };
+        for error in [approve, ValveError::Write(source())] {
+            assert!(told(error).contains("deploy/rbac.yaml"));
+        }
+    }
+
+    #[test]
+    fn what_was_not_to_be_written_is_no_failure() {
+        for error in [Unwritten::NotLeading, Unwritten::Revoked] {
+            assert_eq!(Failure::of("it could not be written", &error), None);
+        }
+        assert!(Failure::of("it could not be written", &Unwritten::Unanswered).is_some());
+    }
+}
