@@ -8,6 +8,9 @@ use crate::{
     time::Span,
 };
 
+/// What the number of API servers that there should be is called among the sources.
+const SERVER_COUNT: &str = "number of API servers";
+
 /// What is wrong with a reading, whatever it is of.
 enum Gap {
     Stale(Span),
@@ -33,7 +36,8 @@ pub(super) fn server_stale(_: &Scene<'_>, server: &Server<'_>) -> Option<Finding
         Rule::EvidenceStale,
         server.name.as_str(),
         silent,
-        "the API server answers again; until then it is not known whether it suffers",
+        "it answers again; see that it runs, and that Weir reaches this address (until then it is not \
+         known whether it suffers)",
     ))
 }
 
@@ -59,7 +63,7 @@ pub(super) fn evidence_stale(scene: &Scene<'_>) -> Vec<Finding> {
                 Rule::EvidenceStale,
                 source,
                 format!("silent for {age}"),
-                "it is heard again",
+                "it is heard again; if that takes long, Weir's log says what its watch met",
             )),
             Gap::Missing(_) => None,
         })
@@ -75,8 +79,12 @@ pub(super) fn evidence_absent(scene: &Scene<'_>) -> Vec<Finding> {
                 Rule::EvidenceAbsent,
                 source,
                 why,
-                "it is read; see that Weir may list and watch it (kubectl auth can-i, as Weir's \
-                 ServiceAccount)",
+                if source == SERVER_COUNT {
+                    "it is known, or a RolloutPolicy states it (required.apiServers)"
+                } else {
+                    "it is read; see that Weir may list and watch it (kubectl auth can-i, as Weir's \
+                     ServiceAccount)"
+                },
             )),
         })
         .collect()
@@ -94,28 +102,44 @@ pub(super) fn servers_missing(scene: &Scene<'_>) -> Vec<Finding> {
     if seen >= wanted as usize {
         return Vec::new();
     }
-    let (by, clears) = if required > found {
-        (
-            "the policy requires",
-            "all are seen, or the policy's required.apiServers is less".to_owned(),
-        )
+    let by = if required > found {
+        "the policy requires"
     } else {
-        (
-            "the cluster has",
-            "all are seen; if one was taken away for good, delete its identity Lease, which says \
-             that it lives: kubectl -n kube-system get lease -l \
-             apiserver.kubernetes.io/identity=kube-apiserver"
-                .to_owned(),
-        )
+        "the cluster has"
     };
     let servers = scene.servers.iter();
-    let names: Vec<&str> = servers.map(|(id, _)| id.address.as_str()).collect();
+    let addresses: Vec<&str> = servers.map(|(id, _)| id.address.as_str()).collect();
+    let named = if addresses.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", addresses.join(", "))
+    };
     vec![Finding::hold(
         Rule::EvidenceAbsent,
         "API servers",
-        format!("{seen} seen ({}), {by} {wanted}", names.join(", ")),
-        clears,
+        format!("{seen} seen{named}, {by} {wanted}"),
+        what_shows_servers(seen, required > found),
     )]
+}
+
+/// What clears it that fewer API servers are seen than there should be.
+const fn what_shows_servers(seen: usize, stated: bool) -> &'static str {
+    match (seen, stated) {
+        (0, _) => {
+            "one is seen; see that Weir may watch the addresses at which they publish themselves \
+             (kubectl -n default get endpointslice kubernetes)"
+        }
+        (_, true) => {
+            "all are seen: those that publish their addresses (kubectl -n default get endpointslice \
+             kubernetes) or, behind a balancer, answered lately; if there are no more, lower the \
+             policy's required.apiServers"
+        }
+        (_, false) => {
+            "all are seen; if one was taken away for good, delete its identity Lease, which says that \
+             it lives: kubectl -n kube-system get lease -l \
+             apiserver.kubernetes.io/identity=kube-apiserver"
+        }
+    }
 }
 
 fn server_gaps(server: &ServerEvidence) -> [(&'static str, Option<Gap>); 3] {
@@ -157,7 +181,7 @@ fn rollout_gaps<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a str, Gap)
     let own = [
         ("pods", gap(&rollout.pods)),
         ("nodes", gap(&rollout.nodes)),
-        ("number of API servers", expected),
+        (SERVER_COUNT, expected),
     ];
     let others = scene
         .evidence

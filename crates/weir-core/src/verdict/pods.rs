@@ -110,9 +110,12 @@ fn out_of_order(
         "{} ({names}); {tolerated} are tolerated",
         say(number, judged)
     );
+    let then = match scene.stance {
+        Stance::Guards => " (their successors are born gated, and come last)",
+        Stance::LetsGo | Stance::LooksOn => "",
+    };
     let clears = format!(
-        "at most {tolerated} have been so for {}: {advice} (their successors are born gated, and \
-         come last)",
+        "at most {tolerated} have been so for {}: {advice}{then}",
         scene.clear_after
     );
     let finding = Finding::hold(rule, PODS, evidence, clears);

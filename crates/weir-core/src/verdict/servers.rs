@@ -91,12 +91,28 @@ pub(super) fn latency_regressed(scene: &Scene<'_>, server: &Server<'_>) -> Optio
              {} slower than a second or failed{failure}",
             latency.probes, latency.p50_ms, latency.max_ms, latency.slow
         ),
-        format!(
-            "the median has been below {limit:.0} ms, with fewer than {SLOW_PROBES} probes slower \
-             than a second, for {}",
-            scene.clear_after
+        clears(
+            scene,
+            &format!(
+                "the median has been below {limit:.0} ms, with fewer than {SLOW_PROBES} probes \
+                 slower than a second,"
+            ),
         ),
     ))
+}
+
+/// What clears harm of a server, and what a person can do meanwhile.
+fn clears(scene: &Scene<'_>, when: &str) -> String {
+    let first = if scene.census.out() > 0 {
+        "if the harm lasts, undo the rollout, or see"
+    } else {
+        "to see"
+    };
+    format!(
+        "{when} for {}; {first} who asks so much: kubectl get --raw \
+         /debug/api_priority_and_fairness/dump_requests",
+        scene.clear_after
+    )
 }
 
 fn said<T>(known: Option<T>, say: impl FnOnce(T) -> String) -> String {
@@ -128,10 +144,7 @@ pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<
              waited {:.0} ms, {:.0} wait still",
             flow.queued, flow.mean_wait_ms, flow.in_queue
         ),
-        format!(
-            "fewer than {limit:.1} have been queued for {}",
-            scene.clear_after
-        ),
+        clears(scene, &format!("fewer than {limit:.1} have been queued")),
     ))
 }
 
@@ -158,10 +171,12 @@ pub(super) fn rejecting(scene: &Scene<'_>, server: &Server<'_>) -> Option<Findin
             "{told:.1} requests a second refused with 429 (limit {limit:.1}), and {met} of the last \
              {probes} probes"
         ),
-        format!(
-            "fewer than {limit:.1} a second, and fewer than {REFUSED_PROBES} probes, have been refused \
-             for {}",
-            scene.clear_after
+        clears(
+            scene,
+            &format!(
+                "fewer than {limit:.1} a second, and fewer than {REFUSED_PROBES} probes, have been \
+                 refused"
+            ),
         ),
     ))
 }
@@ -185,10 +200,12 @@ pub(super) fn memory_climbing(scene: &Scene<'_>, server: &Server<'_>) -> Option<
                 limit / MIB,
                 process.resident_growth_per_second / MIB
             ),
-            format!(
-                "it has grown by less than {:.0} MiB over the memory window for {}",
-                limit / MIB,
-                scene.clear_after
+            clears(
+                scene,
+                &format!(
+                    "it has grown by less than {:.0} MiB over the memory window",
+                    limit / MIB
+                ),
             ),
         )
     })
@@ -203,7 +220,10 @@ pub(super) fn server_restarted(scene: &Scene<'_>, server: &Server<'_>) -> Option
             Rule::ServerRestarted,
             server.name.as_str(),
             format!("the process restarted {ago} ago: its clients are reconnecting and relisting"),
-            format!("it has run for {quiet}"),
+            format!(
+                "it has run for {quiet}; if it restarts ever again, its last log says why (kubectl -n \
+                 kube-system logs --previous, where it is a pod)"
+            ),
         )
     })
 }

@@ -57,7 +57,8 @@ fn harm_to_the_api_servers_stops_it_until_it_is_gone() {
         play.report().summary,
         "Nobody asks for the guard any longer: 28 of 50 pods are still gated: LatencyRegressed \
          (api-a). Goes on by itself when the median has been below 100 ms, with fewer than 2 probes \
-         slower than a second, for 10 s. 28 nodes wait without a pod."
+         slower than a second, for 10 s; if the harm lasts, undo the rollout, or see who asks so \
+         much: kubectl get --raw /debug/api_priority_and_fairness/dump_requests. 28 nodes wait without a pod."
     );
     play.latency("api-a", 5.0);
     play.until("let go", |report| report.state == State::LetGo);

@@ -110,7 +110,9 @@ fn latency_regressed_tells_its_figures_and_what_clears_it() {
     );
     assert_eq!(
         findings[0].clears_when,
-        "the median has been below 100 ms, with fewer than 2 probes slower than a second, for 10 s"
+        "the median has been below 100 ms, with fewer than 2 probes slower than a second, for 10 s; \
+         if the harm lasts, undo the rollout, or see who asks so much: kubectl get --raw \
+         /debug/api_priority_and_fairness/dump_requests"
     );
 }
 
@@ -543,6 +545,63 @@ fn harm_stands_until_it_was_freshly_seen_to_be_gone_for_a_while() {
     assert_eq!(play.rules(), [Rule::LatencyRegressed]);
     play.seconds(1);
     assert_eq!(play.rules(), []);
+}
+
+#[test]
+fn a_rollout_of_which_nothing_is_out_need_not_be_undone() {
+    let mut play = Play::first_rollout(Policy::fast(), 10);
+    play.latency("api-a", 400.0);
+    let findings = play.look().report.findings;
+    assert!(
+        findings[0]
+            .clears_when
+            .contains("for 10 s; to see who asks so much: kubectl get --raw"),
+        "{}",
+        findings[0].clears_when
+    );
+}
+
+fn unread<T>() -> Reading<T> {
+    Reading::Absent {
+        why: "forbidden".to_owned(),
+    }
+}
+
+#[test]
+fn what_is_missing_says_what_a_person_can_do() {
+    let advice = |change: fn(&mut Play), wanted: &str| {
+        let findings = found(change);
+        let clears = &findings[0].clears_when;
+        assert!(clears.contains(wanted), "{clears}");
+    };
+    advice(
+        |play| play.evidence.rollout.pods = aged(play.evidence.rollout.pods.clone()),
+        "Weir's log",
+    );
+    advice(
+        |play| play.server("api-a").flow = aged(calm().flow),
+        "see that it runs, and that Weir reaches this address",
+    );
+    advice(
+        |play| play.evidence.servers.clear(),
+        "kubectl -n default get endpointslice kubernetes",
+    );
+    advice(
+        |play| play.policy.required.servers = Servers::Stated(2),
+        "lower the policy's required.apiServers",
+    );
+    advice(
+        |play| play.evidence.expected_servers = Reading::Fresh(2),
+        "delete its identity Lease",
+    );
+    advice(
+        |play| play.evidence.expected_servers = unread(),
+        "a RolloutPolicy states it (required.apiServers)",
+    );
+    advice(
+        |play| play.evidence.rollout.nodes = unread(),
+        "kubectl auth can-i",
+    );
 }
 
 #[test]

@@ -99,7 +99,9 @@ fn when_held_or_paused() {
         &play,
         State::Held,
         "Held at 1 of 50 pods: LatencyRegressed (api-a). Goes on by itself when the median has been \
-         below 100 ms, with fewer than 2 probes slower than a second, for 10 s. 49 nodes wait without a pod.",
+         below 100 ms, with fewer than 2 probes slower than a second, for 10 s; if the harm lasts, \
+         undo the rollout, or see who asks so much: kubectl get --raw \
+         /debug/api_priority_and_fairness/dump_requests. 49 nodes wait without a pod.",
     );
     let mut play = after(5, fifty());
     play.evidence.rollout.paused = true;
@@ -162,7 +164,8 @@ fn in_shadow() {
         State::Held,
         "Not behind the valve, judged by its readings alone: Weir would hold it at 4 of 4 pods: \
          LatencyRegressed (api-a), until the median has been below 100 ms, with fewer than 2 probes \
-         slower than a second, for 10 s. It would have been held once so far.",
+         slower than a second, for 10 s; if the harm lasts, undo the rollout, or see who asks so much: \
+         kubectl get --raw /debug/api_priority_and_fairness/dump_requests. It would have been held once so far.",
     );
     *play.server("api-a") = calm();
     play.until_complete();
