@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_core::{
     plan::{Intent, Report},
     policy::Mode,
-    time::Moment,
+    time::{Moment, Span},
 };
 
 use super::{
@@ -42,6 +42,10 @@ use crate::{
     valve::adopt,
 };
 
+/// How long a Weir that may only read keeps the lease after it has withdrawn the valve: what it has to
+/// tell of gated pods takes as long to be certain, and events are sent one by one.
+const LAST_WORDS: Span = Span::from_secs(30);
+
 /// What the guard remembers from tick to tick.
 #[derive(Default)]
 pub(super) struct Mind {
@@ -57,6 +61,8 @@ pub(super) struct Mind {
     stranded: Vec<Stranded>,
     survey: Survey,
     once: Once,
+    /// When the valve was last seen to gate.
+    gates: Option<Moment>,
     led: bool,
     judgements: u64,
 }
@@ -75,6 +81,8 @@ pub(super) struct Thought {
     pub(super) decisions: Vec<Decision>,
     /// How many workloads are enrolled.
     pub(super) enrolled: usize,
+    /// Whether the lease is to be asked for.
+    pub(super) lease_wanted: bool,
     /// Whether something is still to be learnt, or put in order, before anything can be guarded.
     pub(super) unsettled: bool,
     /// When to look again at the latest.
@@ -159,6 +167,7 @@ impl Mind {
             notices,
             decisions,
             enrolled: enrolled.len(),
+            lease_wanted: self.wants_lease(world),
             unsettled: known.is_none() || self.adoption.is_unsettled(world),
             look_again: self.look_again(),
         }
@@ -218,6 +227,17 @@ impl Mind {
     pub(super) fn valve_in_order(&self, world: &World) -> Option<bool> {
         world.cluster.valve.last()?;
         Some(self.adoption.vouches_for("", world))
+    }
+
+    /// Whether there is anything to write. A Weir that may only read asks for no lease; but a valve
+    /// that gates, with nobody to let anything through, is a trap, and is withdrawn first.
+    fn wants_lease(&mut self, world: &World) -> bool {
+        let valve = world.cluster.valve.last().and_then(Option::as_ref);
+        if valve.is_some_and(|valve| valve.spec.adopted) {
+            self.gates = Some(world.now);
+        }
+        let lately = |at| world.now.since(at) < LAST_WORDS;
+        world.ceiling > Mode::Observe || self.gates.is_some_and(lately)
     }
 
     /// Judges all rollouts; says which judgements changed something.

@@ -162,7 +162,7 @@ fn let_go(id: &RolloutId, report: &Report) -> Notice {
 
 /// Nothing can be written for a rollout.
 pub(super) fn unwritten(id: &RolloutId, failure: &Failure) -> Notice {
-    let note = format!("Stays where it is: {}", failure.sentence());
+    let note = format!("Weir cannot write what it has to: {}", failure.sentence());
     warning(about(id, "WriteFailed", "Write".to_owned(), note))
 }
 

@@ -167,7 +167,6 @@ impl Parts {
                 teller,
                 snapshots,
             },
-            adopted: None,
         }
     }
 }

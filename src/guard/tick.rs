@@ -19,11 +19,7 @@ use std::{
 use futures::future::{join_all, pending};
 use tokio::{sync::watch, time::sleep};
 use tracing::{Instrument, info, info_span, warn};
-use weir_core::{
-    plan::Intent,
-    policy::Mode,
-    time::{Moment, Span},
-};
+use weir_core::{plan::Intent, policy::Mode, time::Moment};
 
 use super::{
     adoption,
@@ -54,9 +50,6 @@ const IN_FLIGHT: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
 /// How soon a change of the Valve is looked at: what it lost gates or frees pods from then on.
 const WOKEN: Duration = Duration::from_millis(100);
-/// How long a Weir that may only read keeps the lease after it has withdrawn the valve: its events
-/// are still on their way.
-const LAST_WORDS: Span = Span::from_secs(20);
 
 /// Where the loop's results go.
 pub(super) struct Channels {
@@ -90,8 +83,6 @@ pub(super) struct Guard {
     pub(super) tally: Arc<Tally>,
     /// Where results go.
     pub(super) channels: Channels,
-    /// When the valve was last seen to gate.
-    pub(super) adopted: Option<Moment>,
 }
 
 /// Orders under way.
@@ -126,8 +117,8 @@ impl Guard {
                 () = &mut next => {
                     woken = false;
                     let world = self.look(clock.now());
-                    self.ask_for_lease(&world);
                     let thought = mind.think(&world, enacting.is_some());
+                    self.ask_for_lease(thought.lease_wanted);
                     next.set(sleep(self.pace(&mind, &thought, world.now)));
                     self.publish(&mut shown, &world, &mind, &thought);
                     if let Some(orders) = self.pass_on(&world, thought) {
@@ -159,17 +150,7 @@ impl Guard {
         }
     }
 
-    /// A Weir that may only read writes nothing, and so asks for no lease; but a valve that gates
-    /// with nobody to let anything through is a trap, and is withdrawn first.
-    fn ask_for_lease(&mut self, world: &World) {
-        let valve = world.cluster.valve.last().and_then(Option::as_ref);
-        if valve.is_some_and(|valve| valve.spec.adopted) {
-            self.adopted = Some(world.now);
-        }
-        let lately = self
-            .adopted
-            .is_some_and(|at| world.now.since(at) < LAST_WORDS);
-        let wanted = world.ceiling > Mode::Observe || lately;
+    fn ask_for_lease(&self, wanted: bool) {
         self.lease_wanted.send_if_modified(|before| {
             let turned = *before != wanted;
             *before = wanted;

@@ -97,8 +97,7 @@ fn rollouts(ledger: &Ledger<'_>) -> Vec<Entry> {
         let judged = rollout.last.as_ref()?;
         match record(id, world) {
             Some(record) => {
-                let failure = rollout.stuck().or_else(|| world.unrecorded(id));
-                let status = rollout::status(rollout, judged, failure, record, world.now);
+                let status = rollout::status(rollout, judged, record, world.now);
                 Some(status_of(record, &status, record.status.as_ref()))
             }
             None if rollout.course == Course::LetGo => None,
@@ -168,17 +167,17 @@ fn no_longer_refused(
 /// Rollouts whose gated pods Weir may not let through: its last words, if it leads at all.
 fn stranded(ledger: &Ledger<'_>) -> Vec<Entry> {
     let world = ledger.world;
-    let of_current = ledger
-        .stranded
-        .iter()
-        .filter(|_| world.ceiling == Mode::Observe);
-    of_current
-        .filter_map(|stranded| {
-            let record = record(stranded.id.as_ref()?, world)?;
-            let status = rollout::stranded(&stranded.note, record, world.now);
-            Some(status_of(record, &status, record.status.as_ref()))
-        })
-        .collect()
+    if world.ceiling > Mode::Observe {
+        return Vec::new();
+    }
+    let status = |stranded: &Stranded| {
+        let id = stranded.id.as_ref()?;
+        let view = world.cluster.daemon_sets.fresh()?.get(&id.workload)?;
+        let record = record(id, world).filter(|_| view.revision.as_ref() == Some(&id.hash))?;
+        let status = rollout::stranded(&stranded.note, record, world.now);
+        Some(status_of(record, &status, record.status.as_ref()))
+    };
+    ledger.stranded.iter().filter_map(status).collect()
 }
 
 /// The record is created, unless another workload's record still has its name.

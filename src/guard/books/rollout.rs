@@ -55,11 +55,10 @@ pub(super) fn object(id: &RolloutId) -> GuardedRollout {
 pub(super) fn status(
     rollout: &Rollout,
     judged: &Judged,
-    failure: Option<&Failure>,
     record: &GuardedRollout,
     now: Moment,
 ) -> GuardedRolloutStatus {
-    let report = &judged.report;
+    let (report, failure) = (&judged.report, rollout.stuck());
     let failed = failure.map(|_| WRITE_FAILED.to_owned());
     let held_by = failed.or_else(|| held_by(report));
     let summary = clip(&summary(rollout, failure, report), bounds::TEXT);

@@ -309,6 +309,20 @@ fn a_refused_rollout_is_not_in_flight() {
 }
 
 #[test]
+fn a_rollout_that_was_let_go_is_neither_in_flight_nor_complete() {
+    let answers = Answers {
+        control_plane: control_plane(&quiet_servers()),
+        rollouts: page([rollout("logs", &json!({ "state": "LetGo" })), soaking()]),
+        lease: lease("2026-11-21T10:00:00.000000Z"),
+    };
+    let screen = plain(&summarize(answers, NOW), Detail::Screen);
+    assert!(
+        screen.contains("ROLLOUTS  1 in flight, 0 held, 1 let go, 0 complete\n"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn a_lease_given_up_in_good_order_is_silence_too() {
     let given_up = found(json!({
         "metadata": {},

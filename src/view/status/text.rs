@@ -133,10 +133,15 @@ fn count(rollouts: &Rollouts) -> String {
         open.filter(|one| one.state == Some(state)).count()
     };
     let (held, refused) = (count(State::Held), count(State::Refused));
-    let in_flight = rollouts.open.len() - refused;
+    let let_go = count(State::LetGo);
+    let in_flight = rollouts.open.len() - refused - let_go;
     let refused = match refused {
         0 => String::new(),
         some => format!(", {some} refused"),
+    };
+    let let_go = match let_go {
+        0 => String::new(),
+        some => format!(", {some} let go"),
     };
     let complete = rollouts.complete.len();
     let beyond = match rollouts.beyond {
@@ -146,7 +151,7 @@ fn count(rollouts: &Rollouts) -> String {
     if rollouts.open.is_empty() && complete == 0 && rollouts.beyond == 0 {
         return "none".to_owned();
     }
-    format!("{in_flight} in flight, {held} held{refused}, {complete} complete{beyond}")
+    format!("{in_flight} in flight, {held} held{refused}{let_go}, {complete} complete{beyond}")
 }
 
 fn row(rollout: &Rollout) -> Vec<Cell> {

@@ -150,8 +150,13 @@ fn a_ceiling_lowered_to_observe_withdraws_the_valve_and_tells_of_what_stays_gate
     assert!(play.until(60, |play| play.out("aaa") >= 2));
     play.world.ceiling = Mode::Observe;
     play.restart();
+    play.world.leads = false;
     let gated = play.gated();
-    play.steps(30);
+    assert!(play.step().lease_wanted);
+    play.world.leads = true;
+    let kept = (0..60).take_while(|_| play.step().lease_wanted).count();
+    assert!((20..40).contains(&kept), "the lease was kept for {kept} s");
+    play.world.leads = false;
     let valve = play.world.cluster.valve.fresh().unwrap().clone().unwrap();
     assert!(!valve.spec.adopted);
     assert_eq!(play.gated(), gated, "it may only read");
@@ -184,6 +189,19 @@ fn a_gated_pod_of_an_approved_revision_is_let_through_although_its_rollout_is_ov
     assert_eq!(play.state("logs-aaa"), Some(State::Complete));
     assert_eq!(play.told.len(), told, "{:?}", play.reasons());
     assert!(!play.mind.in_flight());
+}
+
+#[test]
+fn a_weir_that_may_only_read_asks_for_no_lease_where_nothing_gates() {
+    let mut play = Play::new(5, Mode::Observe);
+    assert!(!play.step().lease_wanted);
+    play.world.cluster.valve = Reading::Fresh(Some(crate::api::Valve::new(
+        "cluster",
+        crate::api::ValveSpec::default(),
+    )));
+    assert!(!play.step().lease_wanted);
+    let mut play = Play::new(5, Mode::Shadow);
+    assert!(play.step().lease_wanted);
 }
 
 /// A workload that nodes depend on, running and refused.
