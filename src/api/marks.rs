@@ -31,4 +31,6 @@ pub mod conditions {
     pub const GATING: &str = "Gating";
     /// Reason of [`GATING`] where it was not found out.
     pub const GATING_NOT_KNOWN: &str = "NotKnown";
+    /// Reason of [`GATING`] where nothing is to be gated, and pods are all the same.
+    pub const PODS_STRANDED: &str = "PodsStranded";
 }

@@ -85,12 +85,9 @@ impl Survey {
         record: &ControlPlane,
     ) -> ControlPlaneStatus {
         let expected = Expected::of(known.required, &world.expected_servers);
-        let servers: Vec<ServerStatus> = world
-            .servers
-            .iter()
-            .take(bounds::SERVERS)
-            .map(|(id, evidence)| self.server(id, evidence))
-            .collect();
+        let counted = self.counted(world, &expected);
+        let servers = counted.iter().take(bounds::SERVERS);
+        let servers = servers.map(|(id, evidence)| self.server(id, evidence));
         let before = record
             .status
             .as_ref()
@@ -100,8 +97,9 @@ impl Survey {
             mode: Some(mode(world.ceiling)),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             expected_servers: expected.count,
+            servers: servers.collect(),
             conditions: timed(
-                [self.ready(world, expected)]
+                [self.ready(world, &counted, expected)]
                     .into_iter()
                     .chain(known.gating(world))
                     .collect(),
@@ -109,10 +107,30 @@ impl Survey {
                 record.metadata.generation,
                 world.now,
             ),
-            servers,
             rollouts_in_flight: rollouts.in_flight,
             rollouts_held: rollouts.held,
         }
+    }
+
+    /// The servers that count: as in the verdict, all but those that are spare once as many others are
+    /// seen as there should be.
+    fn counted<'w>(
+        &self,
+        world: &'w World,
+        expected: &Expected,
+    ) -> Vec<(&'w ServerId, &'w ServerEvidence)> {
+        let is_unseen = |id: &ServerId| {
+            let found = self.found.get(id);
+            found.is_some_and(|(finding, _)| finding.rule.kind() == Kind::Evidence)
+        };
+        let servers = world.servers.iter();
+        let seen = servers.filter(|(id, evidence)| !evidence.spare && !is_unseen(id));
+        let wanted = expected.count.filter(|_| expected.gap.is_none());
+        let is_enough = wanted.is_some_and(|wanted| seen.count() >= wanted.max(1) as usize);
+        let servers = world.servers.iter();
+        servers
+            .filter(|(_, evidence)| !(evidence.spare && is_enough))
+            .collect()
     }
 
     fn server(&self, id: &ServerId, evidence: &ServerEvidence) -> ServerStatus {
@@ -134,12 +152,16 @@ impl Survey {
         }
     }
 
-    fn ready(&self, world: &World, expected: Expected) -> Said {
-        let seen = world.servers.len();
+    fn ready(
+        &self,
+        world: &World,
+        counted: &[(&ServerId, &ServerEvidence)],
+        expected: Expected,
+    ) -> Said {
+        let seen = counted.len();
         let wanted = expected.count.unwrap_or(1).max(1) as usize;
-        let worst = self
-            .found
-            .values()
+        let found = counted.iter().filter_map(|(id, _)| self.found.get(id));
+        let worst = found
             .map(|(finding, _)| finding)
             .max_by_key(|one| one.severity);
         let mut unread = world.unread();
@@ -230,7 +252,7 @@ impl Known<'_> {
 
     fn left_gated(&self) -> Option<(bool, &'static str, String)> {
         let notes: Vec<&str> = self.stranded.iter().map(|one| one.note.as_str()).collect();
-        (!notes.is_empty()).then(|| (false, "PodsStranded", notes.join("\n")))
+        (!notes.is_empty()).then(|| (false, conditions::PODS_STRANDED, notes.join("\n")))
     }
 
     fn in_force(&self, world: &World) -> Option<(bool, &'static str, String)> {

@@ -234,6 +234,23 @@ fn a_person_who_stated_how_many_servers_there_are_has_answered_the_question() {
 }
 
 #[test]
+fn what_is_gone_by_the_number_that_people_state_is_not_missed() {
+    let mut world = world(3);
+    world.expected_servers = absent();
+    let gone = world.servers.values_mut().next().unwrap();
+    gone.latency = absent();
+    gone.spare = true;
+    let mut survey = Survey::default();
+    survey.look(&world);
+    let said = required(&[Servers::Stated(2)], &survey, &world);
+    assert_eq!(condition(&said, "Ready"), "True Quiet");
+    assert_eq!(said.servers.len(), 2);
+    let said = required(&[Servers::Stated(3)], &survey, &world);
+    assert_eq!(condition(&said, "Ready"), "False EvidenceAbsent");
+    assert_eq!(said.servers.len(), 3);
+}
+
+#[test]
 fn fewer_servers_than_there_should_be_are_not_quiet() {
     for seen in [0, 1] {
         let said = status(&mut Survey::default(), &world(seen));
