@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
-use weir_core::time::Span;
+use weir_core::{plan::Rule, time::Span};
 
 use super::{mind::Mind, world::World};
 use crate::{
@@ -19,8 +19,12 @@ pub(super) struct Shown {
     /// Whether everything had been read once.
     ready: bool,
     waiting: Vec<String>,
+    missing: Missing,
     stranded: BTreeSet<String>,
 }
+
+/// Sources that are not fresh, and for what that counts; what adoption waits for.
+type Missing = (Vec<(&'static str, Rule)>, Vec<String>);
 
 /// What is shown besides what the world and the mind hold.
 pub(super) struct Beside {
@@ -63,10 +67,17 @@ impl Shown {
 
     /// Says what is waited for, when it changes.
     fn wait_for(&mut self, world: &World, mind: &Mind) {
-        let mut waiting: Vec<_> = world.unread().into_iter().map(|gap| gap.what).collect();
-        self.ready |= waiting.is_empty();
-        waiting.extend(mind.unadopted());
-        if waiting != self.waiting {
+        let unread = world.unread();
+        self.ready |= unread.is_empty();
+        let unadopted = mind.unadopted();
+        // Not by the sentences: some figure always moves in them.
+        let missing: Missing = (
+            unread.iter().map(|gap| (gap.source, gap.rule)).collect(),
+            unadopted.clone(),
+        );
+        let waiting: Vec<_> = unread.into_iter().map(|gap| gap.what).collect();
+        let waiting = [waiting, unadopted].concat();
+        if missing != self.missing {
             if waiting.is_empty() {
                 info!("everything that Weir watches has been read");
             } else {
@@ -75,8 +86,9 @@ impl Shown {
                     "waiting for what Weir watches"
                 );
             }
-            self.waiting = waiting;
+            self.missing = missing;
         }
+        self.waiting = waiting;
     }
 
     /// Says which pods stay gated, when it changes: where Weir may only read, nothing else says it.

@@ -70,13 +70,15 @@ impl World {
 pub(super) struct Gap {
     /// What a rollout would be held for.
     pub(super) rule: Rule,
-    /// Which source, and what is wrong with it.
+    /// Which source.
+    pub(super) source: &'static str,
+    /// The source, and what is wrong with it.
     pub(super) what: String,
 }
 
 impl Gap {
     /// What is wrong with a reading, if anything.
-    pub(super) fn of<T>(name: &str, reading: &Reading<T>) -> Option<Self> {
+    pub(super) fn of<T>(source: &'static str, reading: &Reading<T>) -> Option<Self> {
         let (rule, why) = match reading {
             Reading::Fresh(_) => return None,
             Reading::Stale { age, .. } => (Rule::EvidenceStale, format!("silent for {age}")),
@@ -84,7 +86,7 @@ impl Gap {
                 (Rule::EvidenceAbsent, why.clone())
             }
         };
-        let what = format!("{name}: {why}");
-        Some(Self { rule, what })
+        let what = format!("{source}: {why}");
+        Some(Self { rule, source, what })
     }
 }
