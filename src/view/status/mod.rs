@@ -156,7 +156,7 @@ pub struct Weir {
     /// How far it may go in this cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// Whether pods of unapproved revisions come back gated; none where they need not.
+    /// Whether pods of unapproved revisions come back gated; none where they need not, and do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// What its condition `Gating` says, if the gate is not in force or that is not known.
@@ -197,4 +197,6 @@ pub enum Gate {
     NotInForce,
     /// It was not asked for yet, or not answered.
     Unknown,
+    /// Nothing is to be gated in this mode, and pods are all the same: nobody lets them through.
+    Stranding,
 }

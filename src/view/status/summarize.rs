@@ -93,6 +93,7 @@ fn gate(status: &ControlPlaneStatus) -> Option<(Gate, Option<String>)> {
     let why = Some(gating.message.clone());
     Some(match (gating.status.as_str(), gating.reason.as_str()) {
         ("True", _) => (Gate::InForce, None),
+        ("False", conditions::PODS_STRANDED) => (Gate::Stranding, why),
         ("False", reason) if reason != conditions::GATING_NOT_KNOWN => (Gate::NotInForce, why),
         _ => (Gate::Unknown, why),
     })
@@ -151,12 +152,12 @@ fn all_rollouts(answer: Answer<Page>, now: Moment) -> Rollouts {
             };
         }
     };
-    // A superseded rollout is history: its successor is listed.
+    // A superseded rollout is history: its successor is listed. So is one that nobody asks to guard.
     let mut all: Vec<_> = page
         .rollouts
         .into_iter()
         .map(|object| rollout(object, now))
-        .filter(|rollout| rollout.state != Some(State::Superseded))
+        .filter(|rollout| !matches!(rollout.state, Some(State::Superseded | State::LetGo)))
         .collect();
     all.sort_by_cached_key(|one| (urgency(one.state), one.namespace.clone(), one.name.clone()));
     let (complete, open) = all
@@ -221,9 +222,11 @@ fn trouble_with_weir(weir: &Weir) -> Vec<String> {
         )),
     };
     let why = weir.gate_why.as_deref().unwrap_or_default();
+    let why = why.replace('\n', "; ");
     let gate = match weir.gate {
         None | Some(Gate::InForce) => None,
         Some(Gate::NotInForce) => Some(format!("the gate is not in force: {why}")),
+        Some(Gate::Stranding) => Some(format!("nobody lets gated pods through: {why}")),
         Some(Gate::Unknown) => Some(format!("whether the gate is in force is not known: {why}")),
     };
     life.into_iter().chain(gate).collect()

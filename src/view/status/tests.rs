@@ -289,6 +289,16 @@ fn what_should_be_gated_and_is_not_is_trouble() {
             vec![format!("{not_known}Weir has not asked for it yet")],
         ),
         (Mode::Shadow, json!([]), None, vec![]),
+        (
+            Mode::Shadow,
+            json!([gating(
+                "False",
+                "PodsStranded",
+                "2 of shop/logs\n1 of shop/agent"
+            )]),
+            Some(Gate::Stranding),
+            vec!["nobody lets gated pods through: 2 of shop/logs; 1 of shop/agent".to_owned()],
+        ),
     ] {
         assert_eq!(told(mode, conditions), (gate, trouble));
     }
@@ -411,10 +421,12 @@ fn a_long_list_is_cut_to_a_screen_and_says_so() {
 }
 
 #[test]
-fn what_is_superseded_is_history() {
+fn what_is_superseded_or_let_go_is_history() {
     let answers = Answers {
         control_plane: control_plane(&quiet_servers()),
-        rollouts: page([rollout("old", &json!({ "state": "Superseded" }))]),
+        rollouts: page(
+            ["Superseded", "LetGo"].map(|state| rollout("old", &json!({ "state": state }))),
+        ),
         lease: lease("2026-11-21T10:00:00.000000Z"),
     };
     assert_eq!(summarize(answers, NOW).rollouts, Rollouts::default());

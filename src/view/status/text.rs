@@ -251,6 +251,7 @@ fn gate(gate: Gate) -> String {
     match gate {
         Gate::InForce => "gate in force".to_owned(),
         Gate::NotInForce => format!("{BAD}gate not in force{BAD:#}"),
+        Gate::Stranding => format!("{BAD}pods stranded{BAD:#}"),
         Gate::Unknown => format!("{WARN}gate not known{WARN:#}"),
     }
 }
