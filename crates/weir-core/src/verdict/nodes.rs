@@ -15,11 +15,16 @@ use crate::{
     census::{self, whole},
     evidence::NodeRow,
     plan::{Finding, Rule},
+    time::Span,
 };
 
 /// How many times as many as expected may be lost by chance, with one more: with a few pods out, one
 /// dead node is an accident, and half a zone may be much of them.
 const CHANCE: f64 = 2.0;
+
+/// How many times as long as other harm this must have been gone: a dead node that was replaced is
+/// gone without having become well, and a rollout that kills nodes must not eat up the replacements.
+const MENDED: f64 = 60.0;
 
 /// Nodes, and how many of them stopped being ready.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,7 +77,7 @@ pub(super) fn nodes_lost(scene: &Scene<'_>) -> Vec<Finding> {
             "at most {limit} have been so for {}: kubectl describe node says what became of them; if \
              it was this rollout, undo it; a node that stays dead counts until it, or its pod, is \
              deleted",
-            scene.clear_after
+            quiet(scene.clear_after)
         ),
     );
     vec![if ours.lost > limit {
@@ -80,6 +85,11 @@ pub(super) fn nodes_lost(scene: &Scene<'_>) -> Vec<Finding> {
     } else {
         finding.only_told()
     }]
+}
+
+/// How long no more nodes than tolerated must have been lost.
+pub(super) fn quiet(clear_after: Span) -> Span {
+    clear_after.times(MENDED)
 }
 
 /// The nodes that have a pod of the rollout. One to which it came when it was not ready is none of

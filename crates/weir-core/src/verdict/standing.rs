@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Scene, pods};
+use super::{Scene, nodes, pods};
 use crate::{
     history::Standing,
     plan::{Finding, Kind, Rule, Severity},
@@ -87,12 +87,20 @@ pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
     }
 }
 
-/// A restart's rule has a quiet time of its own.
+/// A restart's rule has a quiet time of its own, and nodes take longer than servers.
 fn needed(rule: Rule, clear_after: Span) -> Span {
-    if rule == Rule::ServerRestarted {
-        Span::ZERO
-    } else {
-        clear_after
+    match rule {
+        Rule::ServerRestarted => Span::ZERO,
+        Rule::NodesLost => nodes::quiet(clear_after),
+        Rule::LatencyRegressed
+        | Rule::QueueSaturated
+        | Rule::Rejecting
+        | Rule::MemoryClimbing
+        | Rule::PodsUnhealthy
+        | Rule::ReleasedUnschedulable
+        | Rule::EvidenceStale
+        | Rule::EvidenceAbsent
+        | Rule::PodsLeaked => clear_after,
     }
 }
 

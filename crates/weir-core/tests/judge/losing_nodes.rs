@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use weir_core::{
+    evidence::NodeRow,
     plan::{Rule, Severity, State},
     policy::Policy,
     time::Span,
@@ -11,6 +12,9 @@ use crate::play::Play;
 
 /// How long a zone's end is looked at.
 const A_MINUTE: Span = Span::from_secs(60);
+
+/// How long a dead node is left alone.
+const FIVE_MINUTES: Span = Span::from_secs(300);
 
 fn with_canary(canary: f64) -> Policy {
     Policy {
@@ -67,6 +71,28 @@ fn it_goes_on_once_the_nodes_are_back() {
         play.node_ready(node, true);
     }
     play.until_complete();
+}
+
+#[test]
+fn where_dead_nodes_are_replaced_a_rollout_that_kills_them_goes_on_ever_more_slowly() {
+    let mut play = Play::first_rollout(with_canary(0.05), 100);
+    play.kills_after = Some(Span::from_secs(30));
+    let mut replaced = 0;
+    for _ in 0..6 * 3600 {
+        play.second();
+        let now = play.now;
+        let beyond_repair = |node: &NodeRow| !node.ready && now.since(node.turned) > FIVE_MINUTES;
+        let nodes = play.nodes().iter();
+        let dead = nodes.filter(|(_, node)| beyond_repair(node));
+        let dead: Vec<String> = dead.map(|(name, _)| name.clone()).collect();
+        for name in dead {
+            play.leave(&name);
+            play.join(1);
+            replaced += 1;
+        }
+    }
+    // At 10, 20, 40, 80 and 160 minutes after the last were gone.
+    assert_eq!(replaced, 6 * 5);
 }
 
 #[test]

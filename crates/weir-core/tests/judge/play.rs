@@ -87,6 +87,7 @@ pub(crate) struct Play {
     /// Nodes where an old pod runs, but none is wanted.
     forsaken: BTreeSet<String>,
     born: u32,
+    joined: u32,
     shadow: bool,
     /// Nobody asks for the guard any longer.
     pub unasked: bool,
@@ -150,6 +151,7 @@ impl Play {
             old: BTreeSet::new(),
             forsaken: BTreeSet::new(),
             born: 0,
+            joined: 0,
             shadow: false,
             unasked: false,
             story: Vec::new(),
@@ -193,7 +195,8 @@ impl Play {
     /// Nodes join, each with its pod: gated if Weir stands behind the valve.
     pub(crate) fn join(&mut self, number: u32) {
         for _ in 0..number {
-            let index = self.nodes().len();
+            let index = self.joined;
+            self.joined += 1;
             let node = format!("node-{index:03}");
             let row = NodeRow {
                 zone: format!("zone-{}", index % 3),
