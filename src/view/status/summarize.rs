@@ -152,12 +152,12 @@ fn all_rollouts(answer: Answer<Page>, now: Moment) -> Rollouts {
             };
         }
     };
-    // A superseded rollout is history: its successor is listed. So is one that nobody asks to guard.
+    // A superseded rollout is history: its successor is listed.
     let mut all: Vec<_> = page
         .rollouts
         .into_iter()
         .map(|object| rollout(object, now))
-        .filter(|rollout| !matches!(rollout.state, Some(State::Superseded | State::LetGo)))
+        .filter(|rollout| rollout.state != Some(State::Superseded))
         .collect();
     all.sort_by_cached_key(|one| (urgency(one.state), one.namespace.clone(), one.name.clone()));
     let (complete, open) = all
@@ -205,7 +205,7 @@ const fn urgency(state: Option<State>) -> u8 {
 fn trouble_with_weir(weir: &Weir) -> Vec<String> {
     let life = match weir.state {
         Life::Running => None,
-        Life::Silent => Some(silent(weir.renewed_seconds_ago)),
+        Life::Silent => Some(silent(weir)),
         Life::NotInstalled => Some(
             "Weir is not installed here: its kinds are not defined, and there is no lease of it"
                 .to_owned(),
@@ -232,17 +232,22 @@ fn trouble_with_weir(weir: &Weir) -> Vec<String> {
     life.into_iter().chain(gate).collect()
 }
 
-fn silent(renewed_seconds_ago: Option<u64>) -> String {
-    let last = match renewed_seconds_ago {
-        Some(seconds) => {
-            let ago = age(Span::from_secs(seconds));
-            format!("its lease was last renewed {ago} ago")
-        }
-        None => "nobody holds its lease".to_owned(),
-    };
+fn silent(weir: &Weir) -> String {
+    let last = weir.renewed_seconds_ago.map(|seconds| {
+        let ago = age(Span::from_secs(seconds));
+        format!("its lease was last renewed {ago} ago")
+    });
+    // A leader that is killed leaves its name behind.
+    let given_up = weir.leader.is_none().then(|| {
+        "nobody holds it: Weir was ended in good order, or runs with --mode observe, in which it writes \
+         nothing"
+            .to_owned()
+    });
+    let said: Vec<_> = last.into_iter().chain(given_up).collect();
     format!(
-        "Weir is silent: {last}. Approved revisions run and scale on, unapproved ones wait; what is \
-         shown here is what it last knew"
+        "Weir is silent: {}. Approved revisions run and scale on, unapproved ones wait; what is \
+         shown here is what it last knew",
+        said.join(", and ")
     )
 }
 

@@ -345,7 +345,14 @@ fn a_lease_given_up_in_good_order_is_silence_too() {
     };
     let status = summarize(answers, NOW);
     assert_eq!(status.weir.state, Life::Silent);
-    assert_eq!(status.trouble.len(), 1);
+    assert_eq!(
+        status.trouble,
+        [
+            "Weir is silent: its lease was last renewed 1s ago, and nobody holds it: Weir was ended in \
+             good order, or runs with --mode observe, in which it writes nothing. Approved revisions \
+             run and scale on, unapproved ones wait; what is shown here is what it last knew"
+        ]
+    );
     assert!(plain(&status, Detail::Screen).contains("ROLLOUTS  none\n"));
 }
 
@@ -421,12 +428,10 @@ fn a_long_list_is_cut_to_a_screen_and_says_so() {
 }
 
 #[test]
-fn what_is_superseded_or_let_go_is_history() {
+fn what_is_superseded_is_history() {
     let answers = Answers {
         control_plane: control_plane(&quiet_servers()),
-        rollouts: page(
-            ["Superseded", "LetGo"].map(|state| rollout("old", &json!({ "state": state }))),
-        ),
+        rollouts: page([rollout("old", &json!({ "state": "Superseded" }))]),
         lease: lease("2026-11-21T10:00:00.000000Z"),
     };
     assert_eq!(summarize(answers, NOW).rollouts, Rollouts::default());
