@@ -256,11 +256,10 @@ impl Adoption {
     }
 
     /// A write has ended. One that failed is made again, later each time.
-    pub(super) fn concluded(&mut self, result: Result<(), &Unwritten>, now: Moment) {
+    pub(super) fn concluded(&mut self, write: &Write, result: Result<(), &Unwritten>, now: Moment) {
         match result {
             Ok(()) => {
-                let rebuilt = self.asked.as_ref().filter(|(asked, _)| asked.rebuilt);
-                self.rebuilt = rebuilt.map(|(asked, _)| asked.desired.approved.len());
+                self.rebuilt = write.rebuilt.then_some(write.desired.approved.len());
                 self.backoff = Backoff::default();
                 self.failure = None;
             }

@@ -181,8 +181,13 @@ impl Mind {
     }
 
     /// Takes in what became of a write of the parameter object.
-    pub(super) fn valve_written(&mut self, result: Result<(), &Unwritten>, now: Moment) {
-        self.adoption.concluded(result, now);
+    pub(super) fn valve_written(
+        &mut self,
+        write: &adoption::Write,
+        result: Result<(), &Unwritten>,
+        now: Moment,
+    ) {
+        self.adoption.concluded(write, result, now);
     }
 
     /// Gated pods that Weir does not let through.

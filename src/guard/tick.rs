@@ -219,7 +219,7 @@ impl Guard {
                 }
                 Err(error) => warn!(%error, "the valve could not be written; trying again"),
             }
-            mind.valve_written(result.as_ref().map(|_| ()), now);
+            mind.valve_written(&write, result.as_ref().map(|_| ()), now);
         }
         for (id, decision, outcome) in outcomes.rollouts {
             let number = |which: fn(&Fate) -> bool| {

@@ -243,3 +243,82 @@ async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
         Err(_elapsed) => Err(LeaseError::Slow),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+    };
+
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Methods of all requests so far, and who holds the lease.
+    type Server = Arc<Mutex<(Vec<Method>, Value)>>;
+
+    /// An API server that holds one Lease, which nobody else asks for.
+    fn client() -> (Client, Server) {
+        let server = Server::default();
+        let state = Arc::clone(&server);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let state = Arc::clone(&state);
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body
+                    .collect()
+                    .await
+                    .map(http_body_util::Collected::to_bytes);
+                let sent: Option<Value> = serde_json::from_slice(&body.unwrap_or_default()).ok();
+                let mut state = state.lock().unwrap();
+                let (methods, spec) = &mut *state;
+                methods.push(parts.method);
+                if let Some(sent) = sent {
+                    *spec = sent["spec"].clone();
+                }
+                let lease = json!({
+                    "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                    "metadata": { "name": "weir", "resourceVersion": methods.len().to_string() },
+                    "spec": spec,
+                });
+                Ok::<_, Infallible>(Response::new(Body::from(lease.to_string().into_bytes())))
+            }
+        });
+        (Client::new(service, "weir-system"), server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lease_is_asked_for_while_it_is_wanted_and_handed_back_each_time_it_is_not() {
+        let (client, server) = client();
+        let name = LeaseName {
+            namespace: "weir-system".to_owned(),
+            name: "weir".to_owned(),
+            identity: "weir-0".to_owned(),
+        };
+        let (keeper, leadership, _hand_back) = Keeper::new(client, Clock::start(), name);
+        let (wanted, asked_for) = watch::channel(false);
+        let play = async {
+            let holder = || server.lock().unwrap().1["holderIdentity"].clone();
+            sleep(Duration::from_mins(5)).await;
+            assert!(server.lock().unwrap().0.is_empty(), "nobody wanted it");
+            for _ in 0..2 {
+                wanted.send_replace(true);
+                sleep(Duration::from_secs(5)).await;
+                assert_eq!(holder(), "weir-0");
+                assert!(leadership.borrow().until.is_some());
+                wanted.send_replace(false);
+                sleep(Duration::from_secs(5)).await;
+                assert!(holder().is_null(), "it was not handed back");
+                assert!(leadership.borrow().until.is_none());
+            }
+        };
+        tokio::select! {
+            () = play => {}
+            ended = keeper.run(asked_for) => panic!("the keeper ended: {ended:?}"),
+        }
+    }
+}

@@ -444,11 +444,11 @@ impl Play {
         if let Some(write) = &thought.orders.valve {
             if let Some(refusal) = self.refusal {
                 self.refused += 1;
-                self.mind.valve_written(Err(&refusal()), now);
+                self.mind.valve_written(write, Err(&refusal()), now);
             } else {
                 let valve = Valve::new("cluster", write.desired.clone());
                 self.world.cluster.valve = Reading::Fresh(Some(valve));
-                self.mind.valve_written(Ok(()), now);
+                self.mind.valve_written(write, Ok(()), now);
             }
         }
         for (id, order) in &thought.orders.rollouts {
