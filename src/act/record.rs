@@ -3,7 +3,7 @@
 //! Level-triggered: it is given all that should be on record, again and again, and writes the one
 //! thing that is most urgent and differs. Nothing is queued, so nothing old is ever written.
 
-mod change;
+mod difference;
 
 use std::{
     cmp::Reverse,
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 use weir_core::time::{Moment, Span};
 
-use self::change::{Change, change};
+use self::difference::{Difference, difference};
 use super::{
     backoff::Backoff,
     failure::Failure,
@@ -187,9 +187,9 @@ fn most_urgent<'a>(
     let none = Memory::default();
     let due = books.iter().filter_map(|entry| {
         let memory = memory.get(&entry.key()).unwrap_or(&none);
-        let change = memory.due(&entry.want, now)?;
+        let difference = memory.due(&entry.want, now)?;
         let last = memory.written.as_ref().map(|(_, at)| *at);
-        Some(((Reverse(change), last), entry))
+        Some(((Reverse(difference), last), entry))
     });
     due.min_by_key(|(urgency, _)| *urgency)
         .map(|(_, entry)| entry)
@@ -197,7 +197,7 @@ fn most_urgent<'a>(
 
 impl Memory {
     /// How much what is wanted differs from what is on record, if it is time to write it.
-    fn due(&self, want: &Want, now: Moment) -> Option<Change> {
+    fn due(&self, want: &Want, now: Moment) -> Option<Difference> {
         if self.backoff.waits(now) {
             return None;
         }
@@ -205,25 +205,25 @@ impl Memory {
             .written
             .as_ref()
             .filter(|(_, at)| now.since(*at) < WATCH_LAG);
-        let change = want.change(recent.map(|(written, _)| written))?;
+        let difference = want.difference(recent.map(|(written, _)| written))?;
         let waited = self.written.as_ref().map(|(_, at)| now.since(*at));
         waited
-            .is_none_or(|waited| waited >= change.patience())
-            .then_some(change)
+            .is_none_or(|waited| waited >= difference.patience())
+            .then_some(difference)
     }
 }
 
 impl Want {
     /// How much it differs from `recent`, which was written a moment ago, or else from what is seen.
-    fn change(&self, recent: Option<&Written>) -> Option<Change> {
+    fn difference(&self, recent: Option<&Written>) -> Option<Difference> {
         match (self, recent) {
             (Self::Created(_), Some(Written::Created))
             | (Self::Gone { .. }, Some(Written::Gone)) => None,
-            (Self::Created(_) | Self::Gone { .. }, _) => Some(Change::Turn),
+            (Self::Created(_) | Self::Gone { .. }, _) => Some(Difference::Turn),
             (Self::Status { desired, .. }, Some(Written::Status(written))) => {
-                change(written, desired)
+                difference(written, desired)
             }
-            (Self::Status { desired, seen }, _) => change(seen, desired),
+            (Self::Status { desired, seen }, _) => difference(seen, desired),
         }
     }
 

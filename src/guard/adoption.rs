@@ -31,7 +31,7 @@ use crate::{
     observe::{DaemonSetView, WorkloadKey},
     valve::{
         self,
-        adopt::{Change, Progress, Revision, Workload, adopt},
+        adopt::{Change, Completion, Revision, Workload, adopt},
     },
 };
 
@@ -358,7 +358,7 @@ impl<'a> Fresh<'a> {
         view: &DaemonSetView,
         hash: &str,
         in_flight: &BTreeSet<String>,
-    ) -> Option<Progress> {
+    ) -> Option<Completion> {
         let name = WorkloadKey {
             namespace: key.namespace.clone(),
             name: format!("{}-{hash}", key.name),
@@ -366,14 +366,14 @@ impl<'a> Fresh<'a> {
         let record = self.rollouts.get(&name);
         let record = record.filter(|record| record.spec.workload.uid == view.uid);
         match record.and_then(|record| record.status.as_ref()?.state) {
-            Some(State::Complete) => return Some(Progress::Complete),
+            Some(State::Complete) => return Some(Completion::Complete),
             // It runs, and nobody has ever seen it run calmly: enrolled again, it has that to show.
-            Some(State::LetGo) => return Some(Progress::Unfinished),
+            Some(State::LetGo) => return Some(Completion::Unfinished),
             _ => {}
         }
         let open = record.is_some_and(is_open);
         (open || in_flight.contains(&valve::revision_key(&view.uid, hash)))
-            .then_some(Progress::Unfinished)
+            .then_some(Completion::Unfinished)
     }
 }
 

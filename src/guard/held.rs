@@ -18,7 +18,7 @@ use weir_core::{
 };
 
 use super::{
-    rollout::Course,
+    rollout::Mandate,
     roster::{RolloutId, approved},
     world::World,
 };
@@ -59,8 +59,8 @@ pub(super) struct Held {
 pub(super) enum Fate {
     /// Whatever else is known of their rollout decides.
     Theirs,
-    /// They are let through on this course.
-    Freed(Course),
+    /// They are let through under this mandate.
+    Freed(Mandate),
     /// Weir does not let them through; people are told why.
     Stranded(&'static str),
 }
@@ -142,15 +142,15 @@ impl Held {
         }
         match mode {
             Some(Mode::Enforce) if approved(id, world) => {
-                self.once_settled(Fate::Freed(Course::Remainder))
+                self.once_settled(Fate::Freed(Mandate::Remainder))
             }
             Some(Mode::Enforce) if self.current => Fate::Theirs,
             Some(Mode::Enforce) => self.once_settled(Fate::Stranded(
                 "the workload has another revision now, whose rollout does not let them through: delete \
                  them to get pods of that one, or release them",
             )),
-            Some(Mode::Observe | Mode::Shadow) | None if begun => Fate::Freed(Course::LetGo),
-            Some(Mode::Observe | Mode::Shadow) | None => self.once_settled(Fate::Freed(Course::LetGo)),
+            Some(Mode::Observe | Mode::Shadow) | None if begun => Fate::Freed(Mandate::LetGo),
+            Some(Mode::Observe | Mode::Shadow) | None => self.once_settled(Fate::Freed(Mandate::LetGo)),
         }
     }
 

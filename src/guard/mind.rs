@@ -8,7 +8,7 @@
 //!
 //! No clock, no I/O: everything comes with the world, and everything that is to be done is returned.
 
-mod courses;
+mod mandates;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ use super::{
     evidence::{Subject, gather},
     held::{self, Held, Stranded},
     notices::{Once, Told},
-    rollout::{Course, Rollout},
+    rollout::{Mandate, Rollout},
     roster::{self, Enrolled, Modes, RolloutId, Settled, record},
     world::World,
 };
@@ -271,7 +271,7 @@ impl Mind {
                 workload: &id.workload,
                 view: &rollout.view,
                 hash: &id.hash,
-                mode: rollout.course.mode().unwrap_or(Mode::Shadow),
+                mode: rollout.mandate.mode().unwrap_or(Mode::Shadow),
                 spread_by: &rollout.choice.policy.spread_by,
                 asked: &rollout.asked,
                 paused: record.is_some_and(|record| record.spec.paused),
@@ -289,7 +289,7 @@ impl Mind {
         Some(Decision {
             id: last.decision.clone(),
             rollout: id.clone(),
-            mode: rollout.course.mode(),
+            mode: rollout.mandate.mode(),
             report: last.report.clone(),
             intents,
         })
@@ -304,7 +304,7 @@ impl Mind {
             let is_current =
                 view(id, world).is_some_and(|view| view.revision.as_ref() == Some(&id.hash));
             // What is held of a revision is let go whether or not another has taken its place.
-            let waits_its_turn = matches!(rollout.course, Course::Guard(_)) && !is_current;
+            let waits_its_turn = matches!(rollout.mandate, Mandate::Guard(_)) && !is_current;
             if intents.is_empty() || waits_its_turn {
                 continue;
             }

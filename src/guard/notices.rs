@@ -16,7 +16,7 @@ use weir_core::{
 };
 
 pub(super) use self::told::Told;
-use super::{books::ADOPTION_ADVICE, held::Stranded, rollout::Course, roster::RolloutId};
+use super::{books::ADOPTION_ADVICE, held::Stranded, rollout::Mandate, roster::RolloutId};
 use crate::{
     act::{events::Notice, failure::Failure},
     api::{GuardedRollout, RolloutPolicy, SINGLETON, Valve},
@@ -34,10 +34,10 @@ fn worst(report: &Report) -> Option<&Finding> {
     findings.find(|finding| finding.severity == Severity::Hold)
 }
 
-fn started(id: &RolloutId, course: Course, report: &Report) -> Notice {
-    let how = match course {
-        Course::Guard(Mode::Enforce) => "held at the valve, and let through in waves",
-        Course::Guard(Mode::Shadow | Mode::Observe) | Course::LetGo | Course::Remainder => {
+fn started(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
+    let how = match mandate {
+        Mandate::Guard(Mode::Enforce) => "held at the valve, and let through in waves",
+        Mandate::Guard(Mode::Shadow | Mode::Observe) | Mandate::LetGo | Mandate::Remainder => {
             "watched; it rolls at its own pace"
         }
     };
@@ -61,7 +61,7 @@ fn wave(id: &RolloutId, report: &Report) -> Notice {
     )
 }
 
-fn held_notice(id: &RolloutId, course: Course, report: &Report) -> Notice {
+fn held_notice(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
     let reasons: Vec<String> = report
         .findings
         .iter()
@@ -75,9 +75,9 @@ fn held_notice(id: &RolloutId, course: Course, report: &Report) -> Notice {
              }| { format!("{} ({subject}): {evidence}", rule.name()) },
         )
         .collect();
-    let gates = match course {
-        Course::Guard(Mode::Enforce) | Course::LetGo | Course::Remainder => true,
-        Course::Guard(Mode::Shadow | Mode::Observe) => false,
+    let gates = match mandate {
+        Mandate::Guard(Mode::Enforce) | Mandate::LetGo | Mandate::Remainder => true,
+        Mandate::Guard(Mode::Shadow | Mode::Observe) => false,
     };
     let held = if gates { "Held at" } else { "Would be held at" };
     let (width, full, reasons) = (report.width, report.full_width, reasons.join("; "));

@@ -46,7 +46,7 @@ pub(super) struct Asked {
 
 /// How far Weir goes with a rollout, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Course {
+pub(super) enum Mandate {
     /// As far as its workload's enrolment says.
     Guard(Mode),
     /// It was held, and nobody asks for that any longer: what is still held is let through, as the
@@ -57,7 +57,7 @@ pub(super) enum Course {
     Remainder,
 }
 
-impl Course {
+impl Mandate {
     /// How far Weir goes, if it is still asked.
     pub(super) const fn mode(self) -> Option<Mode> {
         match self {
@@ -73,7 +73,7 @@ impl Course {
 pub(super) struct Rollout {
     /// The workload as last seen: what is known of it still is, when it can no longer be watched.
     pub(super) view: DaemonSetView,
-    pub(super) course: Course,
+    pub(super) mandate: Mandate,
     pub(super) choice: Choice,
     pub(super) history: History,
     pub(super) asked: BTreeMap<String, Asked>,
@@ -108,14 +108,14 @@ impl Rollout {
     /// A rollout that is new to this process, going on from its record if it has one.
     pub(super) fn take_up(
         view: DaemonSetView,
-        course: Course,
+        mandate: Mandate,
         choice: Choice,
         record: Option<&GuardedRollout>,
         now: Moment,
     ) -> Self {
         Self {
             view,
-            course,
+            mandate,
             choice,
             history: history(record, now),
             asked: BTreeMap::new(),
@@ -162,12 +162,12 @@ impl Rollout {
 
     fn call(&self, policy: &Policy, evidence: &Evidence, now: Moment) -> Judgement {
         let history = self.history.clone();
-        match self.course {
-            Course::Guard(Mode::Enforce) | Course::Remainder => {
+        match self.mandate {
+            Mandate::Guard(Mode::Enforce) | Mandate::Remainder => {
                 judge(policy, evidence, history, now)
             }
-            Course::Guard(Mode::Shadow | Mode::Observe) => assess(policy, evidence, history, now),
-            Course::LetGo => let_go(policy, evidence, history, now),
+            Mandate::Guard(Mode::Shadow | Mode::Observe) => assess(policy, evidence, history, now),
+            Mandate::LetGo => let_go(policy, evidence, history, now),
         }
     }
 
@@ -198,8 +198,8 @@ impl Rollout {
         let on_record = record
             .and_then(progress)
             .is_some_and(|known| known.wave >= history.wave && known.target >= history.target);
-        let allowed = |intent: &&Intent| match (self.course, intent) {
-            (Course::Guard(Mode::Enforce), Intent::Approve) => true,
+        let allowed = |intent: &&Intent| match (self.mandate, intent) {
+            (Mandate::Guard(Mode::Enforce), Intent::Approve) => true,
             (_, Intent::Approve) => false,
             (_, Intent::Release { because, .. }) => match because {
                 Because::Wave => on_record,

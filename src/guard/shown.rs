@@ -128,7 +128,7 @@ fn rollouts(mind: &Mind) -> BTreeMap<(String, String), RolloutView> {
         let name = (id.workload.namespace.clone(), id.workload.name.clone());
         let view = RolloutView {
             revision: id.hash.clone(),
-            mode: rollout.course.mode(),
+            mode: rollout.mandate.mode(),
             decision: last.decision.clone(),
             report: last.report.clone(),
         };

@@ -41,7 +41,7 @@ use crate::{
     observe::{Observers, Pace, ServersView},
     snapshot::Snapshot,
     tasks::TaskError,
-    valve::remote::{self, Written},
+    valve::remote::{self, Effect},
 };
 
 /// Between ticks with a rollout in flight.
@@ -90,7 +90,7 @@ type Enacting = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 
 /// What became of orders.
 struct Outcomes {
-    valve: Option<(adoption::Write, Result<Written, Unwritten>)>,
+    valve: Option<(adoption::Write, Result<Effect, Unwritten>)>,
     /// Each with the decision that asked for it.
     rollouts: Vec<(RolloutId, String, Outcome)>,
 }

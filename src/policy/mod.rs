@@ -9,14 +9,14 @@
 //! Pure: no client, no clock. A policy that is wrong never loosens anything: the workloads it
 //! selects are judged by the built-in `Careful`, and its condition says what is wrong.
 
+mod conditions;
 mod forms;
 mod lower;
 mod select;
-mod standing;
 mod stricter;
 #[cfg(test)]
 mod tests;
 
+pub use conditions::{Condition, Conditions, Reason};
 pub use lower::{Defect, Problem, lower};
 pub use select::{Choice, Policies};
-pub use standing::{Reason, Said, Standing};

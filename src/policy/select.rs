@@ -10,8 +10,8 @@ use kube::{
 use weir_core::policy::Policy;
 
 use super::{
+    conditions::{self, Conditions},
     lower::{Defect, Problem, lower},
-    standing::{self, Standing},
     stricter::stricter,
 };
 use crate::api::{RolloutPolicy, Workloads};
@@ -118,19 +118,19 @@ impl Policies {
     /// What a policy's conditions say, given the choices made for all enrolled workloads, each with
     /// its `namespace/name`; none if there is no such policy.
     #[must_use]
-    pub fn standing<'a>(
+    pub fn conditions<'a>(
         &self,
         name: &str,
         choices: impl IntoIterator<Item = (&'a str, &'a Choice)>,
-    ) -> Option<Standing> {
+    ) -> Option<Conditions> {
         let entry = self.all.get(name)?;
         let mine: Vec<_> = choices
             .into_iter()
             .filter(|(_, choice)| choice.names.iter().any(|one| one == name))
             .collect();
-        Some(Standing {
-            ready: standing::ready(&entry.problems, entry.selectors.is_some()),
-            matched: standing::matched(name, &mine),
+        Some(Conditions {
+            ready: conditions::ready(&entry.problems, entry.selectors.is_some()),
+            matched: conditions::matched(name, &mine),
             workloads: u32::try_from(mine.len()).unwrap_or(u32::MAX),
         })
     }

@@ -257,11 +257,11 @@ fn of_two_policies_the_stricter_of_each_field_applies_and_both_say_so() {
             "they differ in spreadBy: waves are spread over `rack`, as brisk says",
         ]
     );
-    let standing = all.standing("calm", [("shop/logs", &choice)]).unwrap();
-    assert!(standing.matched.holds);
-    assert_eq!(standing.matched.reason, Reason::Overlaps);
+    let conditions = all.conditions("calm", [("shop/logs", &choice)]).unwrap();
+    assert!(conditions.matched.holds);
+    assert_eq!(conditions.matched.reason, Reason::Overlaps);
     assert_eq!(
-        standing.matched.message,
+        conditions.matched.message,
         "enrolled workloads matched: 1; to shop/logs, for one, policy brisk applies too: the stricter \
          of each field is used"
     );
@@ -276,11 +276,11 @@ fn a_wrong_policy_never_loosens_anything() {
         choice.notes,
         ["policy wrong is wrong: the built-in Careful stands in for it"]
     );
-    let standing = all.standing("wrong", [("shop/logs", &choice)]).unwrap();
-    assert!(!standing.ready.holds);
-    assert_eq!(standing.ready.reason, Reason::Invalid);
+    let conditions = all.conditions("wrong", [("shop/logs", &choice)]).unwrap();
+    assert!(!conditions.ready.holds);
+    assert_eq!(conditions.ready.reason, Reason::Invalid);
     assert_eq!(
-        standing.ready.message,
+        conditions.ready.message,
         "spec.soak: `soon` is not a duration such as `90s` (units ms, s, m, h); until then the \
          built-in Careful applies to the workloads it selects"
     );
@@ -294,25 +294,25 @@ fn a_selector_that_cannot_be_evaluated_selects_nothing_and_says_so() {
         all.select(&labels([]), &labels([("a", "b")])).names,
         [""; 0]
     );
-    let standing = all.standing("odd", []).unwrap();
-    assert_eq!(standing.ready.reason, Reason::Invalid);
+    let conditions = all.conditions("odd", []).unwrap();
+    assert_eq!(conditions.ready.reason, Reason::Invalid);
     assert!(
-        standing
+        conditions
             .ready
             .message
             .ends_with("until then it selects nothing")
     );
-    assert_eq!((standing.matched.holds, standing.workloads), (false, 0));
+    assert_eq!((conditions.matched.holds, conditions.workloads), (false, 0));
 }
 
 #[test]
 fn a_contradictory_policy_and_one_that_matches_nothing_say_so() {
     let all = policies([("wide", json!({ "waves": { "canary": "50%" } }))]);
-    let standing = all.standing("wide", []).unwrap();
-    assert_eq!(standing.ready.reason.as_str(), "Contradictory");
-    assert_eq!(standing.matched.reason.as_str(), "MatchesNothing");
-    assert!(!standing.ready.holds && !standing.matched.holds);
-    assert_eq!(all.standing("other", []), None);
+    let conditions = all.conditions("wide", []).unwrap();
+    assert_eq!(conditions.ready.reason.as_str(), "Contradictory");
+    assert_eq!(conditions.matched.reason.as_str(), "MatchesNothing");
+    assert!(!conditions.ready.holds && !conditions.matched.holds);
+    assert_eq!(all.conditions("other", []), None);
 }
 
 #[test]
@@ -323,18 +323,18 @@ fn a_valid_policy_that_matches_is_ready() {
         names: vec!["other".to_owned()],
         ..choice.clone()
     };
-    let standing = all
-        .standing(
+    let conditions = all
+        .conditions(
             "fine",
             [("a/x", &choice), ("a/y", &choice), ("b/z", &other)],
         )
         .unwrap();
-    assert!(standing.ready.holds && standing.matched.holds);
+    assert!(conditions.ready.holds && conditions.matched.holds);
     assert_eq!(
-        (standing.ready.reason, standing.matched.reason),
+        (conditions.ready.reason, conditions.matched.reason),
         (Reason::Valid, Reason::Matches)
     );
-    assert_eq!(standing.workloads, 2);
+    assert_eq!(conditions.workloads, 2);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Revision {
     /// Its pods.
     pub pods: Pods,
     /// Its GuardedRollout, if there is one.
-    pub rollout: Option<Progress>,
+    pub rollout: Option<Completion>,
 }
 
 /// How many pods of a revision there are, by what they have to do with the valve.
@@ -90,7 +90,7 @@ impl Pods {
 
 /// How far a GuardedRollout has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum Completion {
     /// It reached full width and soaked there.
     Complete,
     /// It did not, whatever it waits for.
@@ -192,8 +192,8 @@ impl Row<'_> {
             return None;
         }
         match self.revision.rollout {
-            Some(Progress::Complete) => Some("its rollout is complete"),
-            Some(Progress::Unfinished) => None,
+            Some(Completion::Complete) => Some("its rollout is complete"),
+            Some(Completion::Unfinished) => None,
             None => self.reason_in_pods(),
         }
     }

@@ -45,7 +45,7 @@ pub enum ValveError {
 
 /// What a write did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum Effect {
     /// Nothing was to be written, and nothing was.
     Unchanged,
     /// The object was there and has been changed.
@@ -73,25 +73,25 @@ pub async fn write(
     client: &Client,
     current: Option<&ValveSpec>,
     desired: &ValveSpec,
-) -> Result<Written, ValveError> {
+) -> Result<Effect, ValveError> {
     let valves: Api<Valve> = Api::all(client.clone());
     match current {
-        None if *desired == ValveSpec::default() => Ok(Written::Unchanged),
+        None if *desired == ValveSpec::default() => Ok(Effect::Unchanged),
         None => {
             let valve = Valve::new(SINGLETON, desired.clone());
             let created = valves.create(&post(false), &valve).await;
             created.map_err(ValveError::Write)?;
-            Ok(Written::Created)
+            Ok(Effect::Created)
         }
         Some(current) => {
             let Some(difference) = difference(current, desired) else {
-                return Ok(Written::Unchanged);
+                return Ok(Effect::Unchanged);
             };
             let patched = valves
                 .patch(SINGLETON, &by_weir(), &Patch::Merge(difference))
                 .await;
             patched.map_err(ValveError::Write)?;
-            Ok(Written::Changed)
+            Ok(Effect::Changed)
         }
     }
 }

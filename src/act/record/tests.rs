@@ -49,7 +49,7 @@ fn a_write_is_not_repeated_while_the_watch_lags_but_is_if_it_never_shows() {
     let want = status(json!({ "state": "Held" }), json!({ "state": "Soaking" }));
     let memory = wrote(&want, at(100));
     assert_eq!(memory.due(&want, at(105)), None);
-    assert_eq!(memory.due(&want, at(110)), Some(Change::Turn));
+    assert_eq!(memory.due(&want, at(110)), Some(Difference::Turn));
 
     for want in [
         create(),
@@ -59,7 +59,7 @@ fn a_write_is_not_repeated_while_the_watch_lags_but_is_if_it_never_shows() {
     ] {
         let memory = wrote(&want, at(100));
         assert_eq!(memory.due(&want, at(105)), None);
-        assert_eq!(memory.due(&want, at(110)), Some(Change::Turn));
+        assert_eq!(memory.due(&want, at(110)), Some(Difference::Turn));
     }
 }
 
@@ -67,7 +67,7 @@ fn a_write_is_not_repeated_while_the_watch_lags_but_is_if_it_never_shows() {
 fn the_status_follows_the_object_at_once() {
     let memory = wrote(&create(), at(100));
     let want = status(json!({ "state": "Pending" }), Value::Null);
-    assert_eq!(memory.due(&want, at(101)), Some(Change::Turn));
+    assert_eq!(memory.due(&want, at(101)), Some(Difference::Turn));
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn figures_wait_longer_than_turns() {
     );
     let held = status(json!({ "state": "Held", "width": 2 }), before);
     assert_eq!(memory.due(&wider, at(102)), None);
-    assert_eq!(memory.due(&wider, at(105)), Some(Change::Figures));
-    assert_eq!(memory.due(&held, at(102)), Some(Change::Turn));
+    assert_eq!(memory.due(&wider, at(105)), Some(Difference::Figures));
+    assert_eq!(memory.due(&held, at(102)), Some(Difference::Turn));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_failed_is_left_alone_for_a_while_and_then_tried_again() {
     let mut memory = Memory::default();
     memory.backoff.failed("logs", at(0));
     assert_eq!(memory.due(&create(), at(1)), None);
-    assert_eq!(memory.due(&create(), at(2)), Some(Change::Turn));
+    assert_eq!(memory.due(&create(), at(2)), Some(Difference::Turn));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) use self::{
 use super::{
     adoption::Obstacles,
     held::Stranded,
-    rollout::{Course, Rollout},
+    rollout::{Mandate, Rollout},
     roster::{Enrolled, RolloutId, is_refused, record},
     world::World,
 };
@@ -88,10 +88,10 @@ fn rollouts(ledger: &Ledger<'_>) -> Vec<Entry> {
     let told = ledger
         .rollouts
         .iter()
-        .filter(|(_, rollout)| match rollout.course {
+        .filter(|(_, rollout)| match rollout.mandate {
             // Where Weir only reads, it writes nothing about what it reads.
-            Course::Guard(Mode::Observe) | Course::Remainder => false,
-            Course::Guard(Mode::Shadow | Mode::Enforce) | Course::LetGo => true,
+            Mandate::Guard(Mode::Observe) | Mandate::Remainder => false,
+            Mandate::Guard(Mode::Shadow | Mode::Enforce) | Mandate::LetGo => true,
         });
     told.filter_map(|(id, rollout)| {
         let judged = rollout.last.as_ref()?;
@@ -100,7 +100,7 @@ fn rollouts(ledger: &Ledger<'_>) -> Vec<Entry> {
                 let status = rollout::status(rollout, judged, record, world.now);
                 Some(status_of(record, &status, record.status.as_ref()))
             }
-            None if rollout.course == Course::LetGo => None,
+            None if rollout.mandate == Mandate::LetGo => None,
             None => create(id, world),
         }
     })
@@ -201,7 +201,7 @@ fn past(ledger: &Ledger<'_>, records: &BTreeMap<WorkloadKey, GuardedRollout>) ->
         .collect();
     let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
     let mut newest_first: Vec<&GuardedRollout> = records.values().collect();
-    newest_first.sort_by_key(|record| (Reverse(age(record)), record.name_any()));
+    newest_first.sort_by_key(|record| (Reverse(created(record)), record.name_any()));
     let past = newest_first.into_iter().filter_map(|record| {
         let spec = &record.spec;
         let uid = spec.workload.uid.as_str();
@@ -244,12 +244,12 @@ fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> Option<Entry> {
 }
 
 fn is_orphan(record: &GuardedRollout, now: Moment) -> bool {
-    let created = age(record).and_then(|seconds| u64::try_from(seconds).ok());
+    let created = created(record).and_then(|seconds| u64::try_from(seconds).ok());
     created.is_some_and(|created| now.since(Moment::from_millis(created * 1000)) > ORPHANED_FOR)
 }
 
 /// When it was created, in seconds since the epoch.
-fn age(record: &GuardedRollout) -> Option<i64> {
+fn created(record: &GuardedRollout) -> Option<i64> {
     let created = record.metadata.creation_timestamp.as_ref();
     created.map(|time| time.0.as_second())
 }
@@ -267,8 +267,8 @@ fn policies(ledger: &Ledger<'_>) -> Vec<Entry> {
     records
         .iter()
         .filter_map(|(name, record): (&String, &RolloutPolicy)| {
-            let standing = ledger.policies.standing(name, choices())?;
-            let status = policy::status(&standing, record, ledger.world.now);
+            let conditions = ledger.policies.conditions(name, choices())?;
+            let status = policy::status(&conditions, record, ledger.world.now);
             Some(status_of(record, &status, record.status.as_ref()))
         })
         .collect()

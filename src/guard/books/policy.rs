@@ -5,16 +5,16 @@ use weir_core::time::Moment;
 use super::conditions::{self, timed};
 use crate::{
     api::{RolloutPolicy, RolloutPolicyStatus, marks},
-    policy::{Said, Standing},
+    policy::{Condition, Conditions},
 };
 
 /// The status of a policy.
 pub(super) fn status(
-    standing: &Standing,
+    policy: &Conditions,
     record: &RolloutPolicy,
     now: Moment,
 ) -> RolloutPolicyStatus {
-    let said = |kind, said: &Said| conditions::Said {
+    let said = |kind, said: &Condition| conditions::Said {
         kind,
         holds: said.holds,
         reason: said.reason.as_str().to_owned(),
@@ -26,11 +26,11 @@ pub(super) fn status(
         .map(|status| status.conditions.as_slice());
     RolloutPolicyStatus {
         observed_generation: record.metadata.generation,
-        matched: Some(standing.workloads),
+        matched: Some(policy.workloads),
         conditions: timed(
             vec![
-                said(marks::conditions::READY, &standing.ready),
-                said(marks::conditions::MATCHED, &standing.matched),
+                said(marks::conditions::READY, &policy.ready),
+                said(marks::conditions::MATCHED, &policy.matched),
             ],
             before.unwrap_or_default(),
             record.metadata.generation,

@@ -75,7 +75,7 @@ pub(super) fn status(
     GuardedRolloutStatus {
         observed_generation: record.metadata.generation,
         state: Some(state(report.state)),
-        mode: rollout.course.mode().map(mode),
+        mode: rollout.mandate.mode().map(mode),
         wave: report.wave,
         width: report.width,
         full_width: report.full_width,

@@ -11,7 +11,7 @@ use crate::{
     guard::{
         adoption::Obstacles,
         notices::{self, Once},
-        rollout::Course,
+        rollout::Mandate,
         roster::{Enrolled, RolloutId, is_refused, record},
         world::World,
     },
@@ -35,10 +35,10 @@ impl Mind {
             return Vec::new();
         }
         let mut notices = Vec::new();
-        let told = self.rollouts.iter().filter(|(_, one)| match one.course {
+        let told = self.rollouts.iter().filter(|(_, one)| match one.mandate {
             // Where Weir only reads, it says nothing about what it reads but in metrics and the log.
-            Course::Guard(Mode::Observe) | Course::Remainder => false,
-            Course::Guard(Mode::Shadow | Mode::Enforce) | Course::LetGo => true,
+            Mandate::Guard(Mode::Observe) | Mandate::Remainder => false,
+            Mandate::Guard(Mode::Shadow | Mode::Enforce) | Mandate::LetGo => true,
         });
         for (id, rollout) in told {
             if let (Some(last), Some(told)) = (&rollout.last, self.told.get_mut(id)) {
@@ -145,7 +145,7 @@ fn policy_facts(
         let all = choices
             .iter()
             .map(|(workload, choice)| (workload.as_str(), choice));
-        let ready = policies.standing(name, all)?.ready;
+        let ready = policies.conditions(name, all)?.ready;
         (!ready.holds).then(|| Fact {
             key: format!("policy {name} {}", policy.metadata.generation.unwrap_or(0)),
             known: known_to_be(policy, ready.reason),

@@ -15,7 +15,7 @@ use crate::{
     api::{self, GuardedRollout},
     guard::{
         books::state,
-        rollout::{Course, Rollout},
+        rollout::{Mandate, Rollout},
         roster::RolloutId,
     },
 };
@@ -59,20 +59,20 @@ impl Told {
         report: &Report,
     ) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let course = rollout.course;
-        let letting_go = course == Course::LetGo;
+        let mandate = rollout.mandate;
+        let letting_go = mandate == Mandate::LetGo;
         if letting_go && !self.letting_go && report.state != State::LetGo {
             notices.push(letting_go_notice(id, report));
         } else if self.state.is_none() && !letting_go {
-            notices.push(started(id, course, report));
+            notices.push(started(id, mandate, report));
         }
         // Of a wave that was begun nothing may be out yet, nor come to be out.
         let wave_is_out = rollout.let_through >= report.wave;
-        if report.wave > self.wave && wave_is_out && course == Course::Guard(Mode::Enforce) {
+        if report.wave > self.wave && wave_is_out && mandate == Mandate::Guard(Mode::Enforce) {
             notices.push(wave(id, report));
             self.wave = report.wave;
         }
-        notices.extend(self.turn(id, course, report));
+        notices.extend(self.turn(id, mandate, report));
         let leak = report
             .findings
             .iter()
@@ -85,7 +85,7 @@ impl Told {
     }
 
     /// What is to be told of where it stands, if it stands elsewhere, or for another reason.
-    fn turn(&mut self, id: &RolloutId, course: Course, report: &Report) -> Option<Notice> {
+    fn turn(&mut self, id: &RolloutId, mandate: Mandate, report: &Report) -> Option<Notice> {
         let now = state(report.state);
         let before = self.state.replace(now);
         if report.state != State::Held {
@@ -95,7 +95,7 @@ impl Told {
             State::Held => {
                 let worst = worst(report).map_or("Held", |worst| worst.rule.name());
                 let is_new = self.holds.insert(worst.to_owned());
-                is_new.then(|| held_notice(id, course, report))
+                is_new.then(|| held_notice(id, mandate, report))
             }
             _ if before == Some(now) => None,
             State::Paused => Some(paused(id, report)),

@@ -6,7 +6,7 @@ use super::*;
 
 const UID: &str = "11111111-2222-3333-4444-555555555555";
 
-fn revision(number: i64, pods: Pods, rollout: Option<Progress>) -> Revision {
+fn revision(number: i64, pods: Pods, rollout: Option<Completion>) -> Revision {
     Revision {
         hash: format!("r{number}"),
         number,
@@ -99,7 +99,7 @@ fn a_rollout_in_flight_stays_in_flight() {
         pods(1, 0, 40),
     ] {
         let old = revision(1, pods(0, 0, 40), None);
-        let new = revision(2, running, Some(Progress::Unfinished));
+        let new = revision(2, running, Some(Completion::Unfinished));
         assert_eq!(approved(&adopted(vec![old, new])), ["r1"], "{running:?}");
     }
 }
@@ -107,7 +107,7 @@ fn a_rollout_in_flight_stays_in_flight() {
 #[test]
 fn a_complete_rollout_is_approved_whatever_runs_of_it() {
     for running in [pods(0, 50, 0), pods(3, 47, 0), pods(0, 0, 0)] {
-        let done = revision(1, running, Some(Progress::Complete));
+        let done = revision(1, running, Some(Completion::Complete));
         assert_eq!(approved(&adopted(vec![done])), ["r1"], "{running:?}");
     }
 }
@@ -136,7 +136,7 @@ fn a_finished_rollout_whose_record_was_lost_is_approved() {
     );
     // Also once it is being replaced by the next.
     let old = revision(1, pods(0, 45, 0), None);
-    let new = revision(2, pods(5, 0, 0), Some(Progress::Unfinished));
+    let new = revision(2, pods(5, 0, 0), Some(Completion::Unfinished));
     assert_eq!(approved(&adopted(vec![old, new])), ["r1"]);
 }
 
@@ -163,7 +163,7 @@ fn approvals_by_hand_are_kept_while_their_revision_exists() {
         .map(|(uid, hash)| (revision_key(uid, hash), "by hand".to_owned()))
         .into(),
     };
-    let held = revision(1, pods(40, 10, 0), Some(Progress::Unfinished));
+    let held = revision(1, pods(40, 10, 0), Some(Completion::Unfinished));
     let mut other = workload(vec![held]);
     other.enforced = false;
     let adoption = adopt(Some(&valve), &[other], Mode::Enforce);
@@ -180,7 +180,11 @@ fn approvals_by_hand_are_kept_while_their_revision_exists() {
 
 #[test]
 fn what_is_not_enforced_gets_no_approval() {
-    let mut free = workload(vec![revision(1, pods(0, 0, 50), Some(Progress::Complete))]);
+    let mut free = workload(vec![revision(
+        1,
+        pods(0, 0, 50),
+        Some(Completion::Complete),
+    )]);
     free.enforced = false;
     assert!(approved(&adopt(None, &[free], Mode::Enforce)).is_empty());
 }
@@ -201,7 +205,7 @@ fn below_enforce_the_valve_gates_nothing_and_forgets_nothing() {
 
 #[test]
 fn a_full_list_gives_up_the_longest_superseded_and_never_what_runs() {
-    let history = |number| revision(number, pods(0, 0, 0), Some(Progress::Complete));
+    let history = |number| revision(number, pods(0, 0, 0), Some(Completion::Complete));
     let mut workloads: Vec<_> = (0..bounds::APPROVED / 4)
         .map(|index| Workload {
             uid: format!("{index:08}"),
@@ -257,8 +261,8 @@ fn a_list_that_is_just_full_has_room_made_for_the_next_approval() {
 fn any_workloads() -> impl Strategy<Value = Vec<Workload>> {
     let progress = prop_oneof![
         Just(None),
-        Just(Some(Progress::Complete)),
-        Just(Some(Progress::Unfinished))
+        Just(Some(Completion::Complete)),
+        Just(Some(Completion::Unfinished))
     ];
     let parts = ((0_u32..3, 0_u32..3, 0_u32..3), progress);
     let revisions = proptest::collection::vec(parts, 0..4);
@@ -319,7 +323,7 @@ proptest! {
         let adoption = adopt(None, &workloads, Mode::Enforce);
         for workload in &workloads {
             for revision in &workload.revisions {
-                if revision.rollout == Some(Progress::Unfinished) {
+                if revision.rollout == Some(Completion::Unfinished) {
                     let key = revision_key(&workload.uid, &revision.hash);
                     prop_assert!(!adoption.spec.approved.contains_key(&key));
                 }

@@ -126,11 +126,11 @@ async fn nothing_is_written_where_nothing_changes() {
     let none = ValveSpec::default();
     assert_eq!(
         write(&client, Some(&spec), &spec).await.unwrap(),
-        Written::Unchanged
+        Effect::Unchanged
     );
     assert_eq!(
         write(&client, None, &none).await.unwrap(),
-        Written::Unchanged
+        Effect::Unchanged
     );
     assert!(seen.lock().unwrap().is_empty());
 }
@@ -142,11 +142,11 @@ async fn a_missing_object_is_created_and_an_emptied_one_is_filled() {
         adopted: true,
         approved: BTreeMap::from([("a.b".to_owned(), "note".to_owned())]),
     };
-    assert_eq!(write(&client, None, &spec).await.unwrap(), Written::Created);
+    assert_eq!(write(&client, None, &spec).await.unwrap(), Effect::Created);
     let emptied = ValveSpec::default();
     assert_eq!(
         write(&client, Some(&emptied), &spec).await.unwrap(),
-        Written::Changed
+        Effect::Changed
     );
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].0, "POST");

@@ -30,14 +30,14 @@ const FIGURES: [&str; 9] = [
 
 /// How much two statuses differ. Later is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Change {
+pub(super) enum Difference {
     Words,
     Figures,
     Turn,
 }
 
-impl Change {
-    /// How long after the last write such a change has to wait.
+impl Difference {
+    /// How long after the last write such a difference has to wait.
     pub(super) const fn patience(self) -> Span {
         match self {
             Self::Words => Span::from_secs(60),
@@ -48,17 +48,17 @@ impl Change {
 }
 
 /// How much a status differs from the one before; `None` if it does not.
-pub(super) fn change(before: &Value, after: &Value) -> Option<Change> {
+pub(super) fn difference(before: &Value, after: &Value) -> Option<Difference> {
     let without = |names: &[&[&str]]| {
         let names = names.concat();
         differs(before, after, &names)
     };
     if without(&[&IGNORED, &WORDS, &FIGURES]) {
-        Some(Change::Turn)
+        Some(Difference::Turn)
     } else if without(&[&IGNORED, &WORDS]) {
-        Some(Change::Figures)
+        Some(Difference::Figures)
     } else if without(&[&IGNORED]) {
-        Some(Change::Words)
+        Some(Difference::Words)
     } else {
         None
     }
@@ -122,28 +122,28 @@ mod tests {
     #[test]
     fn what_differs_says_how_urgent_it_is() {
         for (path, value, expected) in [
-            ("/state", json!("Soaking"), Some(Change::Turn)),
-            ("/history/target", json!(16), Some(Change::Turn)),
+            ("/state", json!("Soaking"), Some(Difference::Turn)),
+            ("/history/target", json!(16), Some(Difference::Turn)),
             (
                 "/conditions/0/reason",
                 json!("QueueSaturated"),
-                Some(Change::Turn),
+                Some(Difference::Turn),
             ),
-            ("/width", json!(9), Some(Change::Figures)),
+            ("/width", json!(9), Some(Difference::Figures)),
             (
                 "/findings/0/reason",
                 json!("QueueSaturated"),
-                Some(Change::Figures),
+                Some(Difference::Figures),
             ),
             (
                 "/findings/0/evidence",
                 json!("p50 is 313 ms"),
-                Some(Change::Words),
+                Some(Difference::Words),
             ),
             (
                 "/summary",
                 json!("held: p50 is 313 ms"),
-                Some(Change::Words),
+                Some(Difference::Words),
             ),
             (
                 "/conditions/0/lastTransitionTime",
@@ -152,7 +152,7 @@ mod tests {
             ),
             ("/history/pace", json!(0.5), None),
         ] {
-            assert_eq!(change(&held(), &with(path, value)), expected, "{path}");
+            assert_eq!(difference(&held(), &with(path, value)), expected, "{path}");
         }
     }
 
@@ -160,34 +160,37 @@ mod tests {
     fn fields_that_come_and_go_are_changes() {
         let mut without = held();
         without.as_object_mut().unwrap().remove("history");
-        assert_eq!(change(&held(), &without), Some(Change::Turn));
-        assert_eq!(change(&without, &held()), Some(Change::Turn));
+        assert_eq!(difference(&held(), &without), Some(Difference::Turn));
+        assert_eq!(difference(&without, &held()), Some(Difference::Turn));
         let mut fewer = held();
         fewer["findings"] = json!([]);
-        assert_eq!(change(&held(), &fewer), Some(Change::Figures));
+        assert_eq!(difference(&held(), &fewer), Some(Difference::Figures));
     }
 
     #[test]
     fn a_status_never_written_is_a_turn_unless_there_is_nothing_to_say() {
-        assert_eq!(change(&Value::Null, &held()), Some(Change::Turn));
-        assert_eq!(change(&Value::Null, &json!({})), None);
+        assert_eq!(difference(&Value::Null, &held()), Some(Difference::Turn));
+        assert_eq!(difference(&Value::Null, &json!({})), None);
     }
 
     #[test]
     fn a_latency_alone_is_never_written() {
         let server = |ms| json!({ "servers": [{ "state": "Quiet", "latencyMs": ms }] });
-        assert_eq!(change(&server(4), &server(9)), None);
+        assert_eq!(difference(&server(4), &server(9)), None);
     }
 
     #[test]
     fn why_a_second_server_suffers_does_not_go_stale() {
         let server = |why| json!({ "servers": [{ "state": "Suffering", "why": why }] });
         let (before, after) = (server("LatencyRegressed"), server("Rejecting"));
-        assert_eq!(change(&before, &after), Some(Change::Words));
+        assert_eq!(difference(&before, &after), Some(Difference::Words));
     }
 
     #[test]
     fn numbers_are_compared_as_numbers() {
-        assert_eq!(change(&json!({ "pace": 1 }), &json!({ "pace": 1.0 })), None);
+        assert_eq!(
+            difference(&json!({ "pace": 1 }), &json!({ "pace": 1.0 })),
+            None
+        );
     }
 }

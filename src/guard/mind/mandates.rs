@@ -9,7 +9,7 @@ use crate::{
     guard::{
         held::Fate,
         notices::Told,
-        rollout::{Course, Rollout},
+        rollout::{Mandate, Rollout},
         roster::{self, Enrolled, RolloutId, record},
         world::World,
     },
@@ -38,8 +38,8 @@ impl Mind {
             .iter()
             .filter_map(|one| Some((one.view.uid.as_str(), one.doubt.as_ref()?)))
             .collect();
-        let courses = self.courses(world, enrolled);
-        for (id, course) in &courses {
+        let mandates = self.mandates(world, enrolled);
+        for (id, mandate) in &mandates {
             let choice = choices.get(&id.workload.to_string()).cloned();
             let mut choice = choice.unwrap_or_else(|| Policies::new([]).select(&NONE, &NONE));
             let doubt = doubts.get(id.uid.as_str());
@@ -51,9 +51,9 @@ impl Mind {
                 .entry(id.clone())
                 .or_insert_with(|| Told::by(record));
             let rollout = self.rollouts.entry(id.clone()).or_insert_with(|| {
-                Rollout::take_up(view.clone(), *course, choice.clone(), record, world.now)
+                Rollout::take_up(view.clone(), *mandate, choice.clone(), record, world.now)
             });
-            (rollout.course, rollout.choice) = (*course, choice);
+            (rollout.mandate, rollout.choice) = (*mandate, choice);
             rollout.view.clone_from(view);
             if won {
                 rollout.resume(record, world.now);
@@ -65,17 +65,21 @@ impl Mind {
         for (_, rollout) in self
             .rollouts
             .iter()
-            .filter(|(id, _)| !courses.contains_key(id))
+            .filter(|(id, _)| !mandates.contains_key(id))
         {
             rollout.give_up();
         }
-        self.rollouts.retain(|id, _| courses.contains_key(id));
-        self.told.retain(|id, _| courses.contains_key(id));
+        self.rollouts.retain(|id, _| mandates.contains_key(id));
+        self.told.retain(|id, _| mandates.contains_key(id));
     }
 
     /// Which revisions are rollouts now, and how far Weir goes with each.
-    fn courses(&mut self, world: &World, enrolled: &[Enrolled<'_>]) -> BTreeMap<RolloutId, Course> {
-        let mut courses = BTreeMap::new();
+    fn mandates(
+        &mut self,
+        world: &World,
+        enrolled: &[Enrolled<'_>],
+    ) -> BTreeMap<RolloutId, Mandate> {
+        let mut mandates = BTreeMap::new();
         for one in enrolled {
             let Some(mode) = one.mode() else {
                 continue;
@@ -83,36 +87,36 @@ impl Mind {
             let Some(id) = one.current() else {
                 // The controller has not looked yet: it may well be the same revision.
                 let same = self.rollouts.keys().find(|id| id.uid == one.view.uid);
-                courses.extend(same.map(|id| (id.clone(), Course::Guard(mode))));
+                mandates.extend(same.map(|id| (id.clone(), Mandate::Guard(mode))));
                 continue;
             };
             let ended = self.rollouts.get(&id).is_some_and(Rollout::has_ended);
             if mode == Mode::Observe && ended {
                 self.settled.ended(&id);
             }
-            if let Some(course) = self.course(&id, mode, world) {
-                courses.insert(id, course);
+            if let Some(mandate) = self.mandate(&id, mode, world) {
+                mandates.insert(id, mandate);
             }
         }
         for id in left_behind(world, enrolled) {
-            courses.insert(id, Course::LetGo);
+            mandates.insert(id, Mandate::LetGo);
         }
-        self.free_the_held(world, enrolled, &mut courses);
-        courses
+        self.free_the_held(world, enrolled, &mut mandates);
+        mandates
     }
 
     /// How far Weir goes with the current revision of an enrolled workload, if it is a rollout.
-    fn course(&self, id: &RolloutId, mode: Mode, world: &World) -> Option<Course> {
+    fn mandate(&self, id: &RolloutId, mode: Mode, world: &World) -> Option<Mandate> {
         let record = record(id, world);
         let begun = record.is_some_and(roster::is_begun);
         if begun && mode == Mode::Observe && world.ceiling > Mode::Observe {
             // Nothing more is written of it: its record must not say for ever what it says now.
-            return Some(Course::LetGo);
+            return Some(Mandate::LetGo);
         }
-        let letting_go = |one: &Rollout| one.course == Course::LetGo;
+        let letting_go = |one: &Rollout| one.mandate == Mandate::LetGo;
         if begun && mode == Mode::Shadow && self.rollouts.get(id).is_some_and(letting_go) {
             // It ends as what it is: what was let through in the meantime soaked unguarded.
-            return Some(Course::LetGo);
+            return Some(Mandate::LetGo);
         }
         let open = record.is_some_and(roster::is_open);
         let ended = self.rollouts.get(id).is_some_and(Rollout::has_ended);
@@ -120,7 +124,7 @@ impl Mind {
         // What ended while the valve was in order is no rollout because the valve is lost.
         let known = self.rollouts.contains_key(id) && !vouched && !ended;
         let begins = vouched && roster::is_rollout(id, mode, world, &self.settled);
-        (open || known || begins).then_some(Course::Guard(mode))
+        (open || known || begins).then_some(Mandate::Guard(mode))
     }
 
     /// Sees to it that no pod that carries our gate is forgotten.
@@ -128,7 +132,7 @@ impl Mind {
         &mut self,
         world: &World,
         enrolled: &[Enrolled<'_>],
-        courses: &mut BTreeMap<RolloutId, Course>,
+        mandates: &mut BTreeMap<RolloutId, Mandate>,
     ) {
         let modes: BTreeMap<&str, Mode> = enrolled
             .iter()
@@ -141,10 +145,10 @@ impl Mind {
                 self.rollouts.contains_key(id) || record(id, world).is_some_and(roster::is_begun)
             });
             match (held.fate(mode.copied(), begun, world), &held.id) {
-                (Fate::Freed(course), Some(id)) => match courses.get(id) {
+                (Fate::Freed(mandate), Some(id)) => match mandates.get(id) {
                     // Its rollout lets them through.
-                    Some(Course::Guard(Mode::Enforce)) => {}
-                    Some(_) | None => drop(courses.insert(id.clone(), course)),
+                    Some(Mandate::Guard(Mode::Enforce)) => {}
+                    Some(_) | None => drop(mandates.insert(id.clone(), mandate)),
                 },
                 (Fate::Stranded(why), _) => stranded.push(held.stranded(why)),
                 (Fate::Theirs | Fate::Freed(_), _) => {}

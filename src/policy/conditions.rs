@@ -8,18 +8,18 @@ use crate::api::marks;
 
 /// What a RolloutPolicy's conditions say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct Conditions {
     /// Condition `Ready`: the policy is valid.
-    pub ready: Said,
+    pub ready: Condition,
     /// Condition `Matched`: there is an enrolled workload that it matches.
-    pub matched: Said,
+    pub matched: Condition,
     /// How many enrolled workloads it matches.
     pub workloads: u32,
 }
 
 /// One condition, as far as it depends on the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Condition {
     /// Its status.
     pub holds: bool,
     /// Its reason.
@@ -61,12 +61,12 @@ impl Reason {
 }
 
 /// Whether a policy is valid, and what is wrong with it if not.
-pub(super) fn ready(problems: &[Problem], selects: bool) -> Said {
+pub(super) fn ready(problems: &[Problem], selects: bool) -> Condition {
     let contradicts = |problem: &Problem| matches!(problem.defect, Defect::Contradictory(_));
     let reason = match problems {
         [] => {
             let message = "the policy is valid".to_owned();
-            return Said {
+            return Condition {
                 holds: true,
                 reason: Reason::Valid,
                 message,
@@ -81,7 +81,7 @@ pub(super) fn ready(problems: &[Problem], selects: bool) -> Said {
     } else {
         "until then it selects nothing"
     };
-    Said {
+    Condition {
         holds: false,
         reason,
         message: format!("{}; {fallback}", problems.join("; ")),
@@ -89,9 +89,9 @@ pub(super) fn ready(problems: &[Problem], selects: bool) -> Said {
 }
 
 /// Whether a policy matches anything; `mine` are the workloads that it applies to.
-pub(super) fn matched(name: &str, mine: &[(&str, &Choice)]) -> Said {
+pub(super) fn matched(name: &str, mine: &[(&str, &Choice)]) -> Condition {
     if mine.is_empty() {
-        return Said {
+        return Condition {
             holds: false,
             reason: Reason::MatchesNothing,
             message: format!(
@@ -110,12 +110,12 @@ pub(super) fn matched(name: &str, mine: &[(&str, &Choice)]) -> Said {
     });
     let count = mine.len();
     match shared {
-        None => Said {
+        None => Condition {
             holds: true,
             reason: Reason::Matches,
             message: format!("enrolled workloads matched: {count}"),
         },
-        Some((workload, other)) => Said {
+        Some((workload, other)) => Condition {
             holds: true,
             reason: Reason::Overlaps,
             message: format!(
