@@ -133,6 +133,27 @@ async fn a_list_and_what_comes_after_it_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_change_is_woken_by_each_and_by_nothing_else() {
+    let mut watching = Watching::a_server_that([Answer::pieces(
+        [
+            (0, added("a", 1)),
+            (0, list_is_whole(1)),
+            (5, event("MODIFIED", &slice("a", 2, "10.0.0.1"))),
+            (5, event("MODIFIED", &slice("a", 3, "10.0.0.9"))),
+            (5, event("DELETED", &slice("a", 4, "10.0.0.9"))),
+        ],
+        Then::Hangs,
+    )]);
+    // A list, a change that changes nothing of what is kept, one that does, and the end.
+    for (seconds, woken) in [(1, true), (5, false), (5, true), (5, true), (5, false)] {
+        watching.after(seconds).await;
+        let changed = watching.kept.changed();
+        let found = tokio::time::timeout(Duration::ZERO, changed).await;
+        assert_eq!(found.is_ok(), woken);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn half_a_list_is_nothing() {
     let half = Answer::pieces([(0, added("a", 1)), (0, added("b", 2))], Then::Hangs);
     let mut watching = Watching::a_server_that([half]);
