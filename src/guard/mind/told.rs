@@ -75,8 +75,9 @@ impl Mind {
         };
         let waits = (!unread.is_empty()).then(|| notices::adoption_waits(&unread));
         let failed = unwritten.map(|failure| notices::valve_unwritten(&failure));
-        let known_why = waits.is_some() || failed.is_some();
-        let open = (open && !known_why).then(notices::gate_open);
+        // An open gate that is yet to be adopted lacks neither policy nor binding.
+        let adopted = !self.adoption.is_unsettled(world);
+        let open = (open && adopted).then(notices::gate_open);
         [
             waits.map(|notice| of_valve("adoption waits", notice)),
             failed.map(|notice| of_valve("valve unwritten", notice)),

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     act::failure::Failure,
     api::{State, marks},
+    valve::remote::Gate,
 };
 
 #[test]
@@ -138,6 +139,10 @@ fn pods_that_cannot_be_read_keep_no_others_from_being_counted_and_are_named() {
             play.unreadable.insert(key("shop", &name));
         }
     }
+    play.world.gate = Some(Ok(Gate::Open {
+        namespaces: false,
+        templates: false,
+    }));
     let mut followed = std::collections::BTreeSet::new();
     for _ in 0..60 {
         let thought = play.step();
@@ -157,10 +162,13 @@ fn pods_that_cannot_be_read_keep_no_others_from_being_counted_and_are_named() {
         "{}",
         told[0].note
     );
+    assert!(play.notices("GateNotInForce").is_empty(), "bad advice");
     play.unreadable.clear();
     assert!(play.until(60, |play| play.approved("uid-0", "aaa")
         && play.approved("uid-5", "aaa")));
     assert!(play.mind.unadopted().is_empty());
+    play.steps(2);
+    assert_eq!(play.notices("GateNotInForce").len(), 1);
 }
 
 #[test]
