@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
@@ -13,12 +13,13 @@ use weir::api::{
     marks,
 };
 
-use super::{WeirProcess, World};
+use super::{WeirProcess, World, wait};
 
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How long Weir may take until it holds what is new: API servers need ten seconds for the gate.
+/// How long Weir may take until it holds what is new: API servers need less than a second for the
+/// gate, and a machine that others use too takes many times as long.
 const ADOPTED_WITHIN: Duration = Duration::from_mins(2);
 
 /// The DaemonSet's name.
@@ -65,7 +66,8 @@ impl World {
         self.apply(&policy.to_string()).await
     }
 
-    /// Creates a namespace that enforces, and a DaemonSet for all nodes in it.
+    /// Creates a namespace that enforces, and, once pods can be created in it, a DaemonSet for all
+    /// nodes.
     ///
     /// # Errors
     /// The API server refuses it.
@@ -76,6 +78,11 @@ impl World {
         Api::all(self.client())
             .create(&PostParams::default(), &made)
             .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
+        wait::reach(1, "default ServiceAccounts", async || {
+            Ok(usize::from(accounts.get_opt("default").await?.is_some()))
+        })
+        .await?;
         let enrolled = Enrolled {
             client: self.client(),
             namespace: namespace.to_owned(),

@@ -1,5 +1,7 @@
 //! Nodes: registered by the world as their kubelets would, kept alive by kwok.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -61,13 +63,14 @@ impl World {
         let cached = ListParams::default().match_any();
         wait::reach(count, "nodes are ready and send heartbeats", async || {
             self.check()?;
-            let ready = nodes
-                .list(&cached)
-                .await?
-                .iter()
-                .filter(|node| is_ready(node))
-                .count();
-            Ok(ready.min(leases.list_metadata(&cached).await?.items.len()))
+            // Leases outlive their nodes by a while.
+            let leases = leases.list_metadata(&cached).await?.items.into_iter();
+            let heard: BTreeSet<_> = leases.map(|lease| lease.metadata.name).collect();
+            let nodes = nodes.list(&cached).await?;
+            let ready = nodes.iter().filter(|node| is_ready(node));
+            Ok(ready
+                .filter(|node| heard.contains(&node.metadata.name))
+                .count())
         })
         .await
     }
