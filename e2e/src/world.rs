@@ -40,7 +40,7 @@ pub use audit::AuditedRequest;
 pub use churn::Churn;
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
-pub use in_test::run_test;
+pub use in_test::{Beside, run_test};
 pub use namespaces::entrance;
 pub use process::Program;
 pub use spec::{EndpointReconciler, WorldSpec};

@@ -1,5 +1,5 @@
 //! Evaluates the policy's expressions and selectors as an API server would, without one. That an
-//! API server agrees is shown in `e2e/tests/valve.rs`.
+//! API server agrees is shown in `e2e/tests/worlds/valve.rs`.
 
 use std::collections::BTreeMap;
 

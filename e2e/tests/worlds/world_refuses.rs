@@ -10,6 +10,9 @@ use weir_e2e::inside;
 use weir_e2e::tools::cache_directory;
 use weir_e2e::world::{World, WorldSpec};
 
+/// The test that the others start, as the harness names it.
+const INNER: &str = "world_refuses::a_world";
+
 /// Nobody's user id on every Linux.
 const NOBODY: &str = "65534";
 
@@ -89,7 +92,7 @@ fn an_ordinary_user_may() -> Result<()> {
     let output = Command::new("setpriv")
         .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"])
         .arg(this)
-        .args(["--exact", "a_world", "--ignored"])
+        .args(["--exact", INNER, "--ignored"])
         .env("XDG_CACHE_HOME", place.0.join("cache"))
         .env("HOME", &place.0)
         .output()?;
@@ -128,7 +131,7 @@ impl Place {
         let this = std::env::current_exe().expect("the test binary has a path");
         let mut command = Command::new(this);
         command
-            .args(["--exact", "a_world", "--ignored"])
+            .args(["--exact", INNER, "--ignored"])
             .env("PATH", self.0.join("bin"));
         command
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use weir::api::State;
 use weir_e2e::stage::{Count, Shape, Stage, all_the_while, eventually};
 
-use crate::NODES;
+use super::NODES;
 
 /// Never more pods are out than is on record, the first wave is the canary, and tools that know
 /// nothing of Weir can wait for the end.

@@ -9,13 +9,9 @@ use anyhow::{Result, bail};
 use weir_e2e::inside;
 use weir_e2e::world::{Ceiling, World, WorldSpec};
 
-#[path = "valve/cluster.rs"]
 mod cluster;
-#[path = "valve/gating.rs"]
 mod gating;
-#[path = "valve/parameters.rs"]
 mod parameters;
-#[path = "valve/rights.rs"]
 mod rights;
 
 use cluster::Cluster;

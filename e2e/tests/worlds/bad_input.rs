@@ -8,11 +8,8 @@ use weir_e2e::stage::{Shape, Stage};
 use weir_e2e::world::{World, WorldSpec};
 use weir_e2e::{cases, inside};
 
-#[path = "bad_input/policies.rs"]
 mod policies;
-#[path = "bad_input/valve.rs"]
 mod valve;
-#[path = "bad_input/vanishing.rs"]
 mod vanishing;
 
 /// Nodes of the world: four waves by the stage's policy.

@@ -6,7 +6,7 @@ use weir::api::State;
 use weir_e2e::stage::{Logs, Shape, Stage, all_the_while, eventually};
 use weir_e2e::world::WeirProcess;
 
-use crate::NODES;
+use super::NODES;
 
 pub(crate) async fn a_restart_is_gated_and_a_rollback_flows(stage: &Stage<'_>) -> Result<()> {
     let logs = stage.logs("restart", &Shape::default()).await?;

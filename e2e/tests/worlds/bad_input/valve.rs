@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use weir_e2e::stage::{Shape, Stage, eventually};
 
-use crate::NODES;
+use super::NODES;
 
 pub(crate) async fn one_that_is_emptied_or_deleted_is_rebuilt(stage: &Stage<'_>) -> Result<()> {
     let logs = stage.logs("rebuilt", &Shape::default()).await?;

@@ -8,13 +8,9 @@ use weir_e2e::stage::Stage;
 use weir_e2e::world::{World, WorldSpec};
 use weir_e2e::{cases, inside};
 
-#[path = "rollouts/changes.rs"]
 mod changes;
-#[path = "rollouts/enrolment.rs"]
 mod enrolment;
-#[path = "rollouts/nodes.rs"]
 mod nodes;
-#[path = "rollouts/waves.rs"]
 mod waves;
 
 /// Nodes at the start: four waves by the stage's policy.

@@ -16,11 +16,8 @@ use weir::api::{Harm, Pace, RolloutPolicySpec, State, forms};
 use weir_e2e::inside;
 use weir_e2e::world::{Ceiling, Enrolled, WeirProcess, World, WorldSpec};
 
-#[path = "evidence/pages.rs"]
 mod pages;
-#[path = "evidence/rights.rs"]
 mod rights;
-#[path = "evidence/servers.rs"]
 mod servers;
 
 /// Five waves: a fault finds the rollout under way.

@@ -5,8 +5,8 @@ use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 use weir::api::marks;
 
-use crate::NODES;
-use crate::cluster::{A_WHILE, Cluster, Count, Probe, RELEASE, gates_of, is_gated};
+use super::NODES;
+use super::cluster::{A_WHILE, Cluster, Count, Probe, RELEASE, gates_of, is_gated};
 
 const ALL: usize = NODES as usize;
 
@@ -177,7 +177,7 @@ pub(crate) async fn a_restart_passes_the_valve_and_a_rollback_flows(
     world
         .kubectl(&["rollout", "restart", "ds/logs", "-n", "restart"])
         .await?;
-    crate::eventually("a new revision", crate::cluster::SOON, async || {
+    super::eventually("a new revision", super::cluster::SOON, async || {
         Ok(cluster.revision("restart").await? != first)
     })
     .await?;

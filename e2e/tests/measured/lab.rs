@@ -1,6 +1,4 @@
 //! The lab itself: small experiments from preparation to report.
-//!
-//! These tests start real control planes; they need some minutes of two cores.
 
 use anyhow::{Context, Result, ensure};
 use weir_e2e::{
@@ -8,7 +6,7 @@ use weir_e2e::{
     inside,
     profile::Profile,
     report::{Report, State},
-    world::{World, WorldSpec},
+    world::{Beside, World, WorldSpec},
 };
 
 const NODES: u32 = 20;
@@ -83,7 +81,7 @@ async fn unguarded(stage: &mut Stage, profile: &str) -> Result<Report> {
 
 #[test]
 fn a_profile_from_anywhere_is_played_call_by_call() -> Result<()> {
-    inside!(async {
+    inside!(Beside::Nobody, async {
         let mut stage = stage().await?;
         let report = unguarded(&mut stage, EVERYTHING).await?;
         let text = serde_json::to_string_pretty(&report)?;

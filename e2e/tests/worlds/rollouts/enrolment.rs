@@ -5,7 +5,7 @@ use serde_json::json;
 use weir::api::{Mode, State, marks};
 use weir_e2e::stage::{Count, Logs, Shape, Stage, all_the_while, eventually};
 
-use crate::NODES;
+use super::NODES;
 
 pub(crate) async fn what_nodes_depend_on_is_refused_until_acknowledged(
     stage: &Stage<'_>,

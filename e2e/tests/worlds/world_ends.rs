@@ -15,6 +15,9 @@ use weir_e2e::inside;
 use weir_e2e::tools::cache_directory;
 use weir_e2e::world::{World, WorldSpec};
 
+/// The test that the others start, as the harness names it.
+const INNER: &str = "world_ends::a_world_that_stays";
+
 const TOKEN: &str = "WEIR_TEST_TOKEN";
 const THEN_PANIC: &str = "WEIR_TEST_PANIC";
 
@@ -224,7 +227,7 @@ fn command(name: &str) -> Command {
     let this = std::env::current_exe().expect("the test binary has a path");
     let mut command = Command::new(this);
     command
-        .args(["--exact", "a_world_that_stays", "--ignored", "--nocapture"])
+        .args(["--exact", INNER, "--ignored", "--nocapture"])
         .env(TOKEN, token(name))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Probe, RELEASE, gates_of, is_gated};
+use super::cluster::{Cluster, Probe, RELEASE, gates_of, is_gated};
 
 pub(crate) async fn weir_may_ask_whether_the_gate_is_in_force_and_nothing_comes_of_it(
     cluster: &Cluster<'_>,

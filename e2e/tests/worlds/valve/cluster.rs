@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use weir::api::{SINGLETON, Valve, ValveSpec, marks};
 use weir_e2e::world::World;
 
-use crate::eventually;
+use super::eventually;
 
 /// What kubectl's merge key makes of a list: only the named gate goes.
 pub(crate) const RELEASE: &str =
@@ -121,7 +121,7 @@ impl<'a> Cluster<'a> {
                 && counts.len() == 1
                 && counts
                     .values()
-                    .all(|count| count.running >= usize::try_from(crate::NODES).unwrap_or(0))
+                    .all(|count| count.running >= usize::try_from(super::NODES).unwrap_or(0))
         })
         .await?;
         Ok(first)

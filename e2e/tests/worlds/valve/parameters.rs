@@ -9,8 +9,8 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use weir::api::SINGLETON;
 
-use crate::cluster::{A_WHILE, Cluster, Probe, SOON};
-use crate::eventually;
+use super::cluster::{A_WHILE, Cluster, Probe, SOON};
+use super::eventually;
 
 /// Ten times what is measured on idle cores.
 const APPROVAL_LIMIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,12 @@
+//! Behaviour on real control planes, each in namespaces of its own. Worlds stand beside each other:
+//! nothing here judges how long anything took, but for limits far above it.
+
+mod bad_input;
+mod evidence;
+mod footprint;
+mod guard_dead;
+mod rollouts;
+mod valve;
+mod world;
+mod world_ends;
+mod world_refuses;
