@@ -24,15 +24,17 @@ pub use logs::{Count, Logs, Shape};
 /// What a whole rollout may take on a machine that others use too.
 pub const LIMIT: Duration = Duration::from_mins(3);
 
-/// Long enough to see that nothing happens.
-pub const A_WHILE: Duration = Duration::from_secs(5);
+/// Long enough to see that nothing happens: Weir looks every five seconds when nothing rolls out,
+/// and tells what it has seen within three more.
+pub const A_WHILE: Duration = Duration::from_secs(8);
 
 /// What an API server may do that shares one core with other people's work. Of two policies the
 /// stricter applies: whatever applies beside `quick` says this too.
 pub const PATIENCE: &str = "harm: { latencyFloor: 1s, latencyFactor: 100, queued: 1000, \
                             rejectedPerSecond: 1000, restartQuiet: 1s, clearAfter: 1s }";
 
-/// The policy `quick`, for everything: waves that take seconds. 12 pods go out as 1, 3, 9 and 12.
+/// The policy `quick`, for everything: two waves that take seconds. 10 pods go out as 1 and 10. What
+/// a test wants to see in the middle has a policy of its own beside it, which is stricter.
 fn policy() -> String {
     format!(
         "
@@ -42,7 +44,7 @@ metadata: {{ name: quick }}
 spec:
   pace: Fast
   soak: 2s
-  waves: {{ canary: 5%, growth: 3, maxStep: 50%, releasesPerSecond: 50 }}
+  waves: {{ canary: 5%, growth: 10, maxStep: 100%, releasesPerSecond: 50 }}
   pods: {{ unhealthy: 20% }}
   required: {{ apiServers: 1 }}
   {PATIENCE}
@@ -198,16 +200,39 @@ macro_rules! cases {
     };
 }
 
-/// Asks until the answer is yes. What cannot be asked for a moment is asked again.
+/// A RolloutPolicy beside `quick`, for the namespaces of these names; `spec` is more lines of it, such
+/// as `soak: 1m`.
+#[must_use]
+pub fn policy_for(name: &str, namespaces: &[&str], spec: &str) -> String {
+    let namespaces = namespaces.join(", ");
+    let spec = spec.replace('\n', "\n  ");
+    format!(
+        "
+apiVersion: weir.dev/v1alpha1
+kind: RolloutPolicy
+metadata: {{ name: {name} }}
+spec:
+  workloads:
+    namespaceSelector:
+      matchExpressions: [{{ key: stage, operator: In, values: [{namespaces}] }}]
+  {spec}
+"
+    )
+}
+
+/// Asks until the answer is yes. What an API server did not answer is asked again.
 ///
 /// # Errors
-/// Not within [`LIMIT`].
+/// Not within [`LIMIT`]; or whatever else went wrong, at once.
 pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     loop {
         let answer = ask().await;
-        if matches!(answer, Ok(true)) {
-            return Ok(());
+        match &answer {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) if error.is::<kube::Error>() => {}
+            Err(_) => return answer.map(drop).context(what.to_owned()),
         }
         if started.elapsed() > LIMIT {
             return answer

@@ -215,6 +215,21 @@ impl Logs {
         Ok(uids)
     }
 
+    /// The nodes on which pods of a revision run, by name.
+    pub async fn nodes(&self, hash: &str) -> Result<Vec<String>> {
+        let of_revision = format!("app=logs,{REVISION_HASH}={hash}");
+        let pods = self
+            .pods
+            .list(&ListParams::default().labels(&of_revision))
+            .await?;
+        let alive = pods
+            .into_iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let mut nodes: Vec<_> = alive.filter_map(|pod| pod.spec?.node_name).collect();
+        nodes.sort();
+        Ok(nodes)
+    }
+
     /// All GuardedRollouts of its namespace.
     pub async fn records(&self) -> Result<Vec<GuardedRollout>> {
         Ok(self.rollouts.list(&ListParams::default()).await?.items)

@@ -135,6 +135,11 @@ impl Files {
             flag("bind-address", "127.0.0.1"),
             flag("leader-elect", false),
         ]);
+        if let Some(seconds) = spec.node_grace_seconds {
+            flags.push(flag("node-monitor-grace-period", format!("{seconds}s")));
+            // It looks every five seconds, which would be a large part of a short grace.
+            flags.push(flag("node-monitor-period", "1s"));
+        }
         let program = program(Tool::Kubernetes, "kube-controller-manager")?;
         Ok(self.launch("kube-controller-manager", &program, flags))
     }

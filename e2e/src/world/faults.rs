@@ -31,7 +31,7 @@ impl World {
     }
 
     /// The kubelet of this node says nothing any more: it renews no Lease, runs and ends no pods.
-    /// The controllers mark the node Unknown after their grace period (50 s).
+    /// The controllers mark the node Unknown after their grace period (50 s, or the spec's).
     pub async fn silence_node(&self, name: &str) -> Result<()> {
         // kwok leaves nodes alone whose Lease somebody else holds, as another kwok would.
         let spec = json!({

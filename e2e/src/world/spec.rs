@@ -53,6 +53,9 @@ pub struct WorldSpec {
     /// (Kubernetes' own scale tests use 100 and more), and it is there that a creation burst
     /// hurts: batches of 250 as fast as the API server takes them are the case to survive.
     pub controller_qps: u32,
+    /// After how many seconds of silence the controllers take a node for gone; Kubernetes' default
+    /// of 50 unless stated. Kubelets say something every 10 s.
+    pub node_grace_seconds: Option<u32>,
 }
 
 impl WorldSpec {
@@ -69,6 +72,7 @@ impl WorldSpec {
             audit: false,
             api_server_memory_mib: None,
             controller_qps: 500,
+            node_grace_seconds: None,
         }
     }
 

@@ -4,7 +4,8 @@
 //! Weir alone run beside each other, as rollouts in one cluster do.
 
 use anyhow::Result;
-use weir_e2e::stage::Stage;
+use tokio::try_join;
+use weir_e2e::stage::{PATIENCE, Stage, policy_for};
 use weir_e2e::world::{World, WorldSpec};
 use weir_e2e::{cases, inside};
 
@@ -13,8 +14,18 @@ mod enrolment;
 mod nodes;
 mod waves;
 
-/// Nodes at the start: four waves by the stage's policy.
-const NODES: u32 = 12;
+/// Nodes at the start.
+const NODES: u32 = 10;
+
+/// One of three zones: 4 of the nodes at the start, and a third of those that join.
+const ZONE: &str = "z1";
+
+/// Four waves, where a test looks at them or needs them to be in their middle.
+fn stepwise() -> String {
+    let namespaces = ["fresh", "joining", "failing"];
+    let spec = format!("pace: Fast\nsoak: 2s\nwaves: {{ growth: 3, maxStep: 50% }}\n{PATIENCE}");
+    policy_for("stepwise", &namespaces, &spec)
+}
 
 #[test]
 fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
@@ -25,6 +36,7 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
         })
         .await?;
         let (stage, weir) = Stage::set(&world).await?;
+        world.apply(&stepwise()).await?;
         let beside_each_other = cases!(
             &stage;
             waves::a_new_daemon_set_goes_through_waves_to_complete,
@@ -32,19 +44,25 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
             changes::a_restart_is_gated_and_a_rollback_flows,
             changes::what_is_made_again_is_gated_anew,
             enrolment::what_nodes_depend_on_is_refused_until_acknowledged,
-            enrolment::shadow_gates_nothing_and_tells,
             enrolment::what_is_only_observed_or_not_enrolled_is_left_alone,
             enrolment::what_runs_already_is_adopted,
         );
-        stage.run(beside_each_other).await?;
+        let ((), failing, update) = try_join!(
+            stage.run(beside_each_other),
+            changes::runs_in_a_zone(&stage, "failing", 2),
+            changes::runs_in_a_zone(&stage, "update", 1),
+        )?;
         stage
             .run(cases!(&stage; nodes::nodes_that_join_are_served))
             .await?;
-        stage
-            .run(cases!(&stage; nodes::an_update_goes_on_while_a_node_is_not_ready))
-            .await?;
+        // What is only shadowed has its width at once: rollouts that begin later would have to wait
+        // for what is usual of the API server.
+        try_join!(
+            stage.run(cases!(&stage; enrolment::shadow_gates_nothing_and_tells)),
+            nodes::an_update_goes_on_while_a_node_is_not_ready(&stage, &failing),
+        )?;
         // Weir itself is stopped for a moment: nobody else may need it.
-        changes::an_update_stalls_until_weir_lets_it_through(&stage, &weir).await?;
+        changes::an_update_stalls_until_weir_lets_it_through(&stage, &update, &weir).await?;
         weir.program.check()
     })
 }

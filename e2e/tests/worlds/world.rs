@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use weir_e2e::inside;
@@ -133,14 +133,15 @@ fn a_failed_node_is_tainted_a_silent_one_unknown_and_both_come_back() -> Result<
         let spec = WorldSpec {
             nodes: 3,
             pods: 30,
+            node_grace_seconds: Some(20),
             ..WorldSpec::bare()
         };
         let world = World::start(&spec).await?;
         world.fail_node("node-00000").await?;
         world.silence_node("node-00001").await?;
         ready_status(&world, "node-00000", "False", Duration::from_secs(10)).await?;
-        // The controllers' grace period is 50 s.
-        ready_status(&world, "node-00001", "Unknown", Duration::from_secs(75)).await?;
+        // The controllers' grace period is 20 s here.
+        ready_status(&world, "node-00001", "Unknown", Duration::from_secs(45)).await?;
         let pods: Api<Pod> = Api::all(world.client());
         let not_ready = |pods: Vec<Pod>| pods.iter().filter(|pod| !is_ready(pod)).count();
         assert!(not_ready(pods.list(&ListParams::default()).await?.items) > 0);
@@ -152,69 +153,7 @@ fn a_failed_node_is_tainted_a_silent_one_unknown_and_both_come_back() -> Result<
 }
 
 #[test]
-fn an_account_has_its_own_rights_and_its_requests_are_recorded() -> Result<()> {
-    inside!(async {
-        let world = World::start(&WorldSpec {
-            audit: true,
-            ..WorldSpec::bare()
-        })
-        .await?;
-        let named = |name: &str| serde_json::json!({ "metadata": { "name": name } });
-        let namespaces: Api<Namespace> = Api::all(world.client());
-        let namespace = serde_json::from_value(named("weir-system"))?;
-        namespaces
-            .create(&PostParams::default(), &namespace)
-            .await?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(world.client(), "weir-system");
-        let account = serde_json::from_value(named("weir"))?;
-        accounts.create(&PostParams::default(), &account).await?;
-
-        let kubeconfig = world.account_kubeconfig("weir-system", "weir").await?;
-        let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-        let weir = Client::try_from(config)?;
-        let refused = Api::<Node>::all(weir)
-            .delete("any", &DeleteParams::default())
-            .await;
-        assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 403));
-        // The administrator's requests are not recorded, so this is the only one.
-        let requests = world.weir_requests()?;
-        let seen: Vec<_> = requests
-            .iter()
-            .map(|one| (&*one.verb, &*one.target, one.code, one.is_write()))
-            .collect();
-        assert_eq!(seen, [("delete", "nodes", 403, true)]);
-        assert!(world.token("weir-system", "nobody").await.is_err());
-        world.check()
-    })
-}
-
-#[test]
-fn weir_is_installed_from_the_repositorys_manifests() -> Result<()> {
-    inside!(async {
-        let world = World::start(&WorldSpec::bare()).await?;
-        world.install_weir(Ceiling::Shadow).await?;
-        let bindings = ["get", "mutatingadmissionpolicybindings", "-o", "name"];
-        assert_eq!(
-            world.kubectl(&bindings).await?,
-            "",
-            "without the ceiling nothing is gated"
-        );
-        world.install_weir(Ceiling::Enforce).await?;
-        assert_ne!(world.kubectl(&bindings).await?, "");
-        world.token("weir-system", "weir").await?;
-        let refused = world
-            .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: UPPER}")
-            .await;
-        let refused = refused.expect_err("the name is invalid").to_string();
-        assert!(refused.contains("UPPER"), "{refused}");
-        world.check()
-    })
-}
-
-#[test]
-fn weir_runs_under_its_own_account_and_is_killed_stopped_and_restarted() -> Result<()> {
+fn weir_is_installed_and_runs_under_its_own_account() -> Result<()> {
     inside!(async {
         let world = World::start(&WorldSpec {
             audit: true,
@@ -225,32 +164,77 @@ fn weir_runs_under_its_own_account_and_is_killed_stopped_and_restarted() -> Resu
         let early = format!("{:#}", early.expect_err("it is not installed").root_cause());
         assert!(early.contains("not found"), "{early}");
         world.install_weir(Ceiling::Shadow).await?;
-        let weir = world.start_weir(Ceiling::Shadow, &[]).await?;
-        let second = world.start_weir(Ceiling::Shadow, &[]).await?;
-        assert_ne!(weir.listen, second.listen);
-        assert!(weir.program.peak_resident_bytes()? > 1 << 20);
-        weir.program.kill()?;
-        assert!(!weir.program.is_running()?);
-        weir.program.restart()?;
-        weir.listening().await?;
-        let took = second.program.stop(Duration::from_secs(20)).await?;
-        println!("Weir ends {took:?} after SIGTERM");
-        let requests = world.weir_requests()?;
-        assert!(
-            requests
-                .iter()
-                .all(|one| one.user_agent.starts_with("weir/")),
-            "{requests:?}"
-        );
-        assert!(
-            !requests.is_empty(),
-            "Weir has asked the API servers nothing"
-        );
-        let wrong = world.start_weir(Ceiling::Shadow, &["--no-such-flag"]).await;
-        let wrong = wrong.expect_err("the flag is unknown").to_string();
-        assert!(wrong.contains("--no-such-flag"), "{wrong}");
+        its_account_has_its_own_rights_and_its_requests_are_recorded(&world).await?;
+        it_is_killed_stopped_and_restarted(&world).await?;
+        it_gates_only_where_it_may_enforce(&world).await?;
         world.check()
     })
+}
+
+async fn its_account_has_its_own_rights_and_its_requests_are_recorded(world: &World) -> Result<()> {
+    let kubeconfig = world.account_kubeconfig("weir-system", "weir").await?;
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    let weir = Client::try_from(config)?;
+    let refused = Api::<Node>::all(weir)
+        .delete("any", &DeleteParams::default())
+        .await;
+    assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 403));
+    // The administrator's requests are not recorded, so this is the only one.
+    let requests = world.weir_requests()?;
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|one| (&*one.verb, &*one.target, one.code, one.is_write()))
+        .collect();
+    assert_eq!(seen, [("delete", "nodes", 403, true)]);
+    assert!(world.token("weir-system", "nobody").await.is_err());
+    Ok(())
+}
+
+async fn it_is_killed_stopped_and_restarted(world: &World) -> Result<()> {
+    let by_others = world.weir_requests()?.len();
+    let weir = world.start_weir(Ceiling::Shadow, &[]).await?;
+    let second = world.start_weir(Ceiling::Shadow, &[]).await?;
+    assert_ne!(weir.listen, second.listen);
+    assert!(weir.program.peak_resident_bytes()? > 1 << 20);
+    weir.program.kill()?;
+    assert!(!weir.program.is_running()?);
+    weir.program.restart()?;
+    weir.listening().await?;
+    second.program.stop(Duration::from_secs(20)).await?;
+    let requests = world.weir_requests()?.split_off(by_others);
+    assert!(
+        requests
+            .iter()
+            .all(|one| one.user_agent.starts_with("weir/")),
+        "{requests:?}"
+    );
+    assert!(
+        !requests.is_empty(),
+        "Weir has asked the API servers nothing"
+    );
+    let wrong = world.start_weir(Ceiling::Shadow, &["--no-such-flag"]).await;
+    let wrong = wrong.expect_err("the flag is unknown").to_string();
+    assert!(wrong.contains("--no-such-flag"), "{wrong}");
+    Ok(())
+}
+
+async fn it_gates_only_where_it_may_enforce(world: &World) -> Result<()> {
+    let bindings = ["get", "mutatingadmissionpolicybindings", "-o", "name"];
+    assert_eq!(
+        world.kubectl(&bindings).await?,
+        "",
+        "without the ceiling nothing is gated"
+    );
+    world.install_weir(Ceiling::Enforce).await?;
+    assert_ne!(world.kubectl(&bindings).await?, "");
+    let refused = world
+        .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: UPPER}")
+        .await;
+    let refused = refused.expect_err("the name is invalid").to_string();
+    assert!(refused.contains("UPPER"), "{refused}");
+    Ok(())
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -1,14 +1,7 @@
 //! RolloutPolicies that are invalid, contradictory, in vain, or two for one workload.
 
 use anyhow::{Context, Result, ensure};
-use weir_e2e::stage::{PATIENCE, Shape, Stage, eventually};
-
-fn policy(name: &str, namespace: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: weir.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {{ name: {name} }}\nspec:\n  \
-         workloads: {{ namespaceSelector: {{ matchLabels: {{ stage: {namespace} }} }} }}\n  {spec}\n"
-    )
-}
+use weir_e2e::stage::{PATIENCE, Shape, Stage, eventually, policy_for};
 
 pub(crate) async fn an_invalid_one_is_refused_with_words_that_help(
     stage: &Stage<'_>,
@@ -25,7 +18,10 @@ pub(crate) async fn an_invalid_one_is_refused_with_words_that_help(
         ("pace: Reckless", r#"supported values: "Careful", "Fast""#),
         ("harm: { latencyFloor: 2s }", "latencyFloor is at most 1s"),
     ] {
-        let refused = stage.world.apply(&policy("invalid", "nowhere", spec)).await;
+        let refused = stage
+            .world
+            .apply(&policy_for("invalid", &["nowhere"], spec))
+            .await;
         let error = refused.err().with_context(|| format!("accepted: {spec}"))?;
         let error = error.to_string();
         ensure!(error.contains(says), "{spec}: {error}");
@@ -37,8 +33,8 @@ pub(crate) async fn an_invalid_one_is_refused_with_words_that_help(
 pub(crate) async fn a_contradictory_one_says_so_and_careful_applies(
     stage: &Stage<'_>,
 ) -> Result<()> {
-    let spec = "pace: Fast\n  waves: { canary: 60% }";
-    let manifest = policy("contradictory", "nowhere", spec);
+    let spec = "pace: Fast\nwaves: { canary: 60% }";
+    let manifest = policy_for("contradictory", &["nowhere"], spec);
     stage.world.apply(&manifest).await?;
     let (status, message) = stage
         .policy_says("contradictory", "Ready", "Contradictory")
@@ -56,7 +52,7 @@ pub(crate) async fn a_contradictory_one_says_so_and_careful_applies(
 }
 
 pub(crate) async fn one_that_matches_nothing_says_so(stage: &Stage<'_>) -> Result<()> {
-    let manifest = policy("in-vain", "no-such-namespace", "pace: Fast");
+    let manifest = policy_for("in-vain", &["no-such-namespace"], "pace: Fast");
     stage.world.apply(&manifest).await?;
     let (status, message) = stage
         .policy_says("in-vain", "Matched", "MatchesNothing")
@@ -68,10 +64,11 @@ pub(crate) async fn one_that_matches_nothing_says_so(stage: &Stage<'_>) -> Resul
     Ok(())
 }
 
-/// `quick` applies to everything, and grows threefold; with `doubling` it is 1, 2, 4, …
+/// `quick` applies to everything, and grows tenfold; with `doubling` it is 1, 2, 4, …
 pub(crate) async fn of_two_the_stricter_applies(stage: &Stage<'_>) -> Result<()> {
-    let spec = format!("pace: Fast\n  soak: 1s\n  waves: {{ growth: 2 }}\n  {PATIENCE}");
-    stage.world.apply(&policy("doubling", "two", &spec)).await?;
+    let spec = format!("pace: Fast\nsoak: 1s\nwaves: {{ growth: 2 }}\n{PATIENCE}");
+    let doubling = policy_for("doubling", &["two"], &spec);
+    stage.world.apply(&doubling).await?;
     stage.policy_says("doubling", "Ready", "Valid").await?;
     let logs = stage.logs("two", &Shape::default()).await?;
     let (_, message) = stage.policy_says("doubling", "Matched", "Overlaps").await?;
@@ -89,5 +86,6 @@ pub(crate) async fn of_two_the_stricter_applies(stage: &Stage<'_>) -> Result<()>
     ensure!(targets == [1, 2], "the waves were {targets:?}");
     let status = logs.status(&hash).await?;
     ensure!(status.policies == ["doubling", "quick"], "{status:?}");
-    logs.completes(stage).await.map(drop)
+    // Its many waves would show nothing more.
+    logs.delete().await
 }

@@ -1,13 +1,22 @@
 //! Somebody empties the parameter object, or deletes it.
 
 use anyhow::{Result, ensure};
-use weir_e2e::stage::{Shape, Stage, eventually};
+use weir_e2e::stage::{Logs, Shape, Stage, eventually};
 
 use super::NODES;
 
-pub(crate) async fn one_that_is_emptied_or_deleted_is_rebuilt(stage: &Stage<'_>) -> Result<()> {
+/// A DaemonSet whose revision the valve has approved.
+pub(crate) async fn approved(stage: &Stage<'_>) -> Result<Logs> {
     let logs = stage.logs("rebuilt", &Shape::default()).await?;
-    let hash = logs.completes(stage).await?;
+    logs.completes(stage).await?;
+    Ok(logs)
+}
+
+pub(crate) async fn one_that_is_emptied_or_deleted_is_rebuilt(
+    stage: &Stage<'_>,
+    logs: &Logs,
+) -> Result<()> {
+    let hash = logs.revision().await?;
     let pods = logs.pod_uids().await?;
     let key = logs.key(&hash).await?;
     let emptied = r#"{"spec":{"adopted":false,"approved":null}}"#;
@@ -32,8 +41,11 @@ pub(crate) async fn one_that_is_emptied_or_deleted_is_rebuilt(stage: &Stage<'_>)
     }
     let note = stage.event("default", "cluster", "ValveRebuilt").await?;
     ensure!(note.contains("deleted or emptied"), "{note}");
+    Ok(())
+}
 
-    // It gates again what is new, and what it had approved runs on.
+/// As before somebody broke it, and what it had approved runs on.
+pub(crate) async fn it_gates_what_is_new(stage: &Stage<'_>, logs: &Logs) -> Result<()> {
     let second = logs.update("none.invalid/logs:2").await?;
     ensure!(logs.completes(stage).await? == second);
     let status = logs.status(&second).await?;

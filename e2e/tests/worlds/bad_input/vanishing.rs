@@ -1,12 +1,16 @@
 //! Workloads that vanish in the middle of their rollout.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use weir_e2e::stage::{Logs, Shape, Stage, eventually};
+use weir_e2e::stage::{Logs, PATIENCE, Shape, Stage, all_the_while, eventually, policy_for};
 
-/// A rollout with pods out and pods held.
+/// A rollout with pods out and pods held. It stays like this while there is the policy of the
+/// namespace's name.
 async fn in_the_middle(stage: &Stage<'_>, namespace: &str) -> Result<Logs> {
+    let spec = format!("pace: Fast\nsoak: 10m\n{PATIENCE}");
+    let lasting = policy_for(namespace, &[namespace], &spec);
+    stage.world.apply(&lasting).await?;
     let logs = stage.logs(namespace, &Shape::default()).await?;
     let hash = logs.revision().await?;
     logs.until(&hash, "a first wave is out", |status| status.width > 0)
@@ -26,6 +30,8 @@ pub(crate) async fn a_daemon_set_deleted_in_the_middle_leaves_nothing_behind(
     })
     .await?;
     // The name is free for another, which begins with its first wave.
+    let quick_again = ["delete", "rolloutpolicy", "deleted"];
+    stage.world.kubectl(&quick_again).await?;
     let again = Logs::create(stage, "deleted", &Shape::default()).await?;
     again.completes(stage).await.map(drop)
 }
@@ -40,10 +46,9 @@ pub(crate) async fn a_namespace_deleted_in_the_middle_goes_away(stage: &Stage<'_
         Ok(namespaces.get_opt("leaving").await?.is_none())
     })
     .await?;
-    let valve = stage.valve().await?.context("the valve is there")?;
-    ensure!(
-        !valve.approved.contains_key(&key),
-        "what never came to its end is approved"
-    );
-    Ok(())
+    all_the_while("what never came to its end is not approved", async || {
+        let valve = stage.valve().await?;
+        Ok(valve.is_some_and(|valve| valve.adopted && !valve.approved.contains_key(&key)))
+    })
+    .await
 }

@@ -1,12 +1,12 @@
 //! What happens to a DaemonSet after its first rollout.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weir::api::State;
 use weir_e2e::stage::{Logs, Shape, Stage, all_the_while, eventually};
 use weir_e2e::world::WeirProcess;
 
-use super::NODES;
+use super::{NODES, ZONE};
 
 pub(crate) async fn a_restart_is_gated_and_a_rollback_flows(stage: &Stage<'_>) -> Result<()> {
     let logs = stage.logs("restart", &Shape::default()).await?;
@@ -52,18 +52,31 @@ pub(crate) async fn what_is_made_again_is_gated_anew(stage: &Stage<'_>) -> Resul
     again.completes(stage).await.map(drop)
 }
 
+/// A DaemonSet for one zone's nodes, whose first revision is complete.
+pub(crate) async fn runs_in_a_zone(
+    stage: &Stage<'_>,
+    namespace: &str,
+    max_unavailable: u32,
+) -> Result<Logs> {
+    let shape = Shape {
+        spec: json!({ "nodeSelector": { "topology.kubernetes.io/zone": ZONE } }),
+        max_unavailable: json!(max_unavailable),
+        ..Shape::default()
+    };
+    let logs = stage.logs(namespace, &shape).await?;
+    logs.completes(stage).await?;
+    Ok(logs)
+}
+
 /// With `maxUnavailable: 1` the gate leaves one node without a pod and all others as they were.
 pub(crate) async fn an_update_stalls_until_weir_lets_it_through(
     stage: &Stage<'_>,
+    logs: &Logs,
     weir: &WeirProcess,
 ) -> Result<()> {
-    let shape = Shape {
-        max_unavailable: json!(1),
-        ..Shape::default()
-    };
-    let logs = stage.logs("update", &shape).await?;
-    let first = logs.completes(stage).await?;
+    let first = logs.revision().await?;
     let all = logs.count(&first).await?.running;
+    ensure!(all > 2, "there is nothing to stall: {all} pods");
     weir.program.pause()?;
     let second = logs.update("none.invalid/logs:2").await?;
     eventually("one pod is gated", async || {
@@ -75,16 +88,28 @@ pub(crate) async fn an_update_stalls_until_weir_lets_it_through(
         Ok(old.running == all - 1 && new.gated == 1 && new.free == 0)
     })
     .await;
-    weir.program.resume()?;
-    stalled?;
-    // The strategy's only place is now taken by a node that fails: as without Weir the update may
+    // The strategy's only place is to be taken by a node that fails: as without Weir the update may
     // wait for it, and must go on once it is back.
-    stage.world.fail_node("node-00000").await?;
-    all_the_while("what is not through is not called complete", async || {
-        Ok(logs.status(&second).await?.state != Some(State::Complete))
-    })
-    .await?;
-    stage.world.recover_node("node-00000").await?;
+    let failing = logs.nodes(&first).await?.pop();
+    let failing = failing.context("an old pod runs")?;
+    stage.world.fail_node(&failing).await?;
+    weir.program.resume()?;
+    let waits = waits_for_a_node(logs, &first, &second).await;
+    stage.world.recover_node(&failing).await?;
+    stalled.and(waits)?;
     ensure!(logs.completes(stage).await? == second);
     Ok(())
+}
+
+/// The canary is soaked, the next wave is open, and nothing can be let through any more.
+async fn waits_for_a_node(logs: &Logs, old: &str, new: &str) -> Result<()> {
+    logs.until(new, "its first wave is soaked", |status| status.wave > 1)
+        .await?;
+    all_the_while("what is not through is not called complete", async || {
+        let (counts, status) = (logs.counts().await?, logs.status(new).await?);
+        let left = counts.get(old).map_or(0, |count| count.free);
+        ensure!(left > 0, "the update went on: {counts:?}, {status:?}");
+        Ok(status.state != Some(State::Complete))
+    })
+    .await
 }

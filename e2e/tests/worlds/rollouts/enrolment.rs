@@ -6,6 +6,7 @@ use weir::api::{Mode, State, marks};
 use weir_e2e::stage::{Count, Logs, Shape, Stage, all_the_while, eventually};
 
 use super::NODES;
+use super::nodes::nodes;
 
 pub(crate) async fn what_nodes_depend_on_is_refused_until_acknowledged(
     stage: &Stage<'_>,
@@ -41,8 +42,15 @@ pub(crate) async fn what_nodes_depend_on_is_refused_until_acknowledged(
 }
 
 pub(crate) async fn shadow_gates_nothing_and_tells(stage: &Stage<'_>) -> Result<()> {
+    // Nodes of the other zone fail meanwhile.
+    let zone = "topology.kubernetes.io/zone";
+    let shape = Shape {
+        spec: json!({ "nodeSelector": { zone: "z2" } }),
+        ..Shape::default()
+    };
+    let nodes = nodes(stage, &format!("{zone}=z2")).await?.len();
     stage.namespace("shadow", Some("shadow")).await?;
-    let logs = Logs::create(stage, "shadow", &Shape::default()).await?;
+    let logs = Logs::create(stage, "shadow", &shape).await?;
     let hash = logs.revision().await?;
     let mut gated = 0;
     eventually("a shadowed rollout completes", async || {
@@ -53,7 +61,7 @@ pub(crate) async fn shadow_gates_nothing_and_tells(stage: &Stage<'_>) -> Result<
     })
     .await?;
     ensure!(gated == 0, "shadow gated pods");
-    logs.until_runs(&hash, NODES).await
+    logs.until_runs(&hash, u32::try_from(nodes)?).await
 }
 
 pub(crate) async fn what_is_only_observed_or_not_enrolled_is_left_alone(

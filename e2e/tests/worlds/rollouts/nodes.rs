@@ -4,20 +4,21 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::ListParams;
-use serde_json::json;
 use weir::api::State;
-use weir_e2e::stage::{Count, Shape, Stage, eventually};
+use weir_e2e::stage::{Count, Logs, Shape, Stage, eventually};
 
-async fn nodes(stage: &Stage<'_>) -> Result<Vec<String>> {
+/// Names of nodes with these labels.
+pub(crate) async fn nodes(stage: &Stage<'_>, labels: &str) -> Result<Vec<String>> {
     let nodes: Api<Node> = Api::all(stage.admin.clone());
-    let list = nodes.list_metadata(&ListParams::default()).await?;
+    let labelled = ListParams::default().labels(labels);
+    let list = nodes.list_metadata(&labelled).await?;
     let names = list.items.into_iter().map(|node| node.metadata.name);
     names.collect::<Option<_>>().context("nodes have names")
 }
 
 /// During a rollout they belong to its full width; after it their pods are born free.
 pub(crate) async fn nodes_that_join_are_served(stage: &Stage<'_>) -> Result<()> {
-    let before = u32::try_from(nodes(stage).await?.len())?;
+    let before = u32::try_from(nodes(stage, "").await?.len())?;
     let logs = stage.logs("joining", &Shape::default()).await?;
     let hash = logs.revision().await?;
     logs.until(&hash, "a first wave is out", |status| status.width > 0)
@@ -51,14 +52,12 @@ pub(crate) async fn nodes_that_join_are_served(stage: &Stage<'_>) -> Result<()> 
     Ok(())
 }
 
-pub(crate) async fn an_update_goes_on_while_a_node_is_not_ready(stage: &Stage<'_>) -> Result<()> {
-    let shape = Shape {
-        max_unavailable: json!(2),
-        ..Shape::default()
-    };
-    let logs = stage.logs("failing", &shape).await?;
-    logs.completes(stage).await?;
-    let name = nodes(stage).await?.pop().context("there are nodes")?;
+pub(crate) async fn an_update_goes_on_while_a_node_is_not_ready(
+    stage: &Stage<'_>,
+    logs: &Logs,
+) -> Result<()> {
+    let name = logs.nodes(&logs.revision().await?).await?.pop();
+    let name = name.context("the first revision runs")?;
     let second = logs.update("none.invalid/logs:2").await?;
     logs.until(&second, "a first wave is out", |status| status.width > 0)
         .await?;
