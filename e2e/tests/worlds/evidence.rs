@@ -26,11 +26,11 @@ const NODES: u32 = 16;
 /// Far above what anything here takes on a busy machine; the longest is a minute of silence.
 const LIMIT: Duration = Duration::from_mins(3);
 
-/// What the design lets Weir occupy.
-const MOST_RESIDENT_BYTES: u64 = 64 << 20;
+/// Long enough at each width for a fault to find the rollout in its middle.
+const SOAK: &str = "8s";
 
 /// A world with Weir in it, which holds what is new.
-async fn guarded(spec: WorldSpec) -> Result<(World, WeirProcess)> {
+async fn guarded(spec: WorldSpec, soak: &str) -> Result<(World, WeirProcess)> {
     let spec = WorldSpec {
         nodes: NODES,
         ..spec
@@ -47,7 +47,7 @@ async fn guarded(spec: WorldSpec) -> Result<(World, WeirProcess)> {
     };
     let policy = RolloutPolicySpec {
         pace: Pace::Fast,
-        soak: span("8s"),
+        soak: span(soak),
         harm: Some(harm),
         ..RolloutPolicySpec::default()
     };

@@ -31,7 +31,12 @@ const IDLE_SECONDS_PER_WRITE: f64 = 10.0;
 /// … and what it may occupy.
 const MOST_RESIDENT_BYTES: u64 = 64 << 20;
 
-/// For how long it is watched idling: six renewals of its lease, a page, and each watch begun anew.
+/// What it may receive besides pages of metrics: answers are an object or a few …
+const BYTES_PER_REQUEST: f64 = 4.0 * 1024.0;
+/// … and watches tell of each pod and its node as often as they change.
+const BYTES_PER_POD: f64 = 64.0 * 1024.0;
+
+/// For how long it is watched idling: five renewals of its lease, a page, and each watch begun anew.
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Rights that only other times call for: where API servers stream no lists, everything is listed;
@@ -103,7 +108,7 @@ fn quick() -> RolloutPolicySpec {
     let span = |text: &str| Some(forms::Duration(text.to_owned()));
     RolloutPolicySpec {
         pace: Pace::Fast,
-        soak: span("4s"),
+        soak: span("1s"),
         harm: Some(Harm {
             // What is slow here is the machine.
             latency_floor: span("1s"),
@@ -164,7 +169,31 @@ async fn idle(world: &World, weir: &WeirProcess, when: &str) -> Result<()> {
     let most = asked.seconds / IDLE_SECONDS_PER_WRITE + 1.0;
     let writes = asked.number(AuditedRequest::is_write);
     ensure!(writes <= most, "{writes} writes while idle {when}: {told}");
+    let most = asked.seconds / 60.0 + 1.0;
+    let pages = asked.number(is_page);
+    ensure!(pages <= most, "{pages} pages while idle {when}: {told}");
+    affordable(world, &asked, bytes, 0).await
+}
+
+/// Bytes are budgeted as requests are: so many whole pages as were asked for, and little else.
+async fn affordable(world: &World, asked: &Asked, bytes: u64, pods: u32) -> Result<()> {
+    let page = http::Request::get("/metrics").body(Vec::new())?;
+    // It only grows with time: none was larger.
+    let page = world.client().request_text(page).await?.len() as f64;
+    // One more for one that was on its way at the beginning.
+    let most = (asked.number(is_page) + 1.0) * page
+        + asked.number(|_| true) * BYTES_PER_REQUEST
+        + f64::from(pods) * BYTES_PER_POD;
+    ensure!(
+        bytes as f64 <= most,
+        "{bytes} bytes received, at most {most:.0} with pages of {page}: {}",
+        asked.told()
+    );
     Ok(())
+}
+
+fn is_page(request: &AuditedRequest) -> bool {
+    request.target == "/metrics"
 }
 
 /// A rollout from the creation of its DaemonSet to its approval.
@@ -190,7 +219,7 @@ async fn in_flight(world: &World, weir: &WeirProcess) -> Result<()> {
         probes <= asked.seconds + others,
         "{probes} probes of one API server: {told}"
     );
-    let pages = asked.number(|request| request.target == "/metrics");
+    let pages = asked.number(is_page);
     ensure!(
         pages <= asked.seconds / 5.0 + 2.0,
         "{pages} pages of one API server: {told}"
@@ -200,6 +229,7 @@ async fn in_flight(world: &World, weir: &WeirProcess) -> Result<()> {
         releases <= f64::from(NODES),
         "{releases} patches for {NODES} pods: {told}"
     );
+    affordable(world, &asked, bytes, NODES).await?;
     agents.end().await?;
     forgotten(world).await
 }

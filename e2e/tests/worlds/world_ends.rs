@@ -4,9 +4,10 @@
 //! from outside. What belongs to that world is known by a token in its programs' environment.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +24,9 @@ const THEN_PANIC: &str = "WEIR_TEST_PANIC";
 
 /// etcd, API server, controller-manager, scheduler, kwok, and the test inside.
 const PROGRAMS: usize = 6;
+
+/// A world is up after seconds; a machine that is busy with other worlds takes longer.
+const SAYS_LIMIT: Duration = Duration::from_mins(2);
 
 /// The kernel takes milliseconds; a machine that is busy with other things takes longer.
 const GONE_LIMIT: Duration = Duration::from_secs(20);
@@ -81,26 +85,20 @@ fn nothing_is_left_after_ctrl_c() -> Result<()> {
 
 #[test]
 fn nothing_is_left_after_a_panic() -> Result<()> {
-    let mut child = command("panicked")
+    let mut command = command("panicked");
+    let child = command
         .env(THEN_PANIC, "1")
         .stderr(Stdio::piped())
         .spawn()?;
-    let output = child.stderr.take().context("its standard error")?;
-    let said: Vec<_> = BufReader::new(output).lines().collect::<Result<_, _>>()?;
+    let token = token("panicked");
+    let mut world = Ending { token, child };
+    let output = world.child.stderr.take().context("its standard error")?;
+    until_says(output, |line| line.contains("as the test wants it"))?;
     ensure!(
-        said.iter()
-            .any(|line| line.contains("as the test wants it")),
-        "{said:#?}"
-    );
-    ensure!(
-        !child.wait()?.success(),
+        !world.child.wait()?.success(),
         "a test that panics inside must fail outside"
     );
-    Ending {
-        token: token("panicked"),
-        child,
-    }
-    .is_gone()
+    world.is_gone()
 }
 
 #[test]
@@ -138,21 +136,16 @@ impl Ending {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0);
-        let mut child = quiet
+        let child = quiet
             .env(TOKEN, token(name))
             .stdout(Stdio::piped())
             .spawn()?;
-        let output = child.stdout.take().context("its standard output")?;
-        let world = Self {
+        let mut world = Self {
             token: token(name),
             child,
         };
-        let mut lines = BufReader::new(output).lines();
-        while !lines
-            .next()
-            .context("it ended before it was up")??
-            .ends_with(up)
-        {}
+        let output = world.child.stdout.take().context("its standard output")?;
+        until_says(output, |line| line.ends_with(up))?;
         let found = world.processes()?.len();
         ensure!(
             found >= PROGRAMS,
@@ -219,6 +212,28 @@ impl Drop for Ending {
             .filter_map(Pid::from_raw)
         {
             kill_process(pid, Signal::KILL).ok();
+        }
+    }
+}
+
+/// Waits for a line that a world prints; read beside the test, which a world that says nothing more
+/// must not hang.
+fn until_says(output: impl Read + Send + 'static, is: impl Fn(&str) -> bool) -> Result<()> {
+    let (said, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // Nobody listens any more once the line has come.
+            if said.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let started = Instant::now();
+    loop {
+        let left = SAYS_LIMIT.saturating_sub(started.elapsed());
+        let line = lines.recv_timeout(left);
+        if is(&line.context("it ended, or said nothing more, before it said what is waited for")?) {
+            return Ok(());
         }
     }
 }

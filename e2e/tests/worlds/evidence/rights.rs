@@ -13,7 +13,7 @@ const ROLE: &str = "weir";
 #[test]
 fn a_read_that_weir_may_not_make_is_named_and_holds_until_it_may() -> Result<()> {
     inside!(async {
-        let (world, weir) = guarded(WorldSpec::bare()).await?;
+        let (world, weir) = guarded(WorldSpec::bare(), SOAK).await?;
         world.adopted(&weir).await?;
         without_nodes(&world).await?;
         without_metrics(&world).await
