@@ -33,6 +33,7 @@ const FORBIDDEN: &str = "grant Weir the verb get on the nonResourceURL /metrics,
 pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
     let mut tempo = desk.tempo.clone();
     let mut patience = Patience::default();
+    let mut late = false;
     loop {
         let now = *tempo.borrow_and_update();
         let begun = desk.clock.elapsed();
@@ -51,8 +52,21 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
             }
             fleet.scraped(&address, read.scrape, read.at);
         }
-        let due = |now: Tempo| begun + patience.next_after(now.cadence());
+        late = !late;
+        let due = |now: Tempo| begun + patience.next_after(now.cadence()) + out_of_step(now, late);
         until(&mut tempo, desk.clock, due).await;
+    }
+}
+
+/// By how much every other page comes late behind a balancer.
+///
+/// One that deals connections out in turn would hand the page to the same server for ever, wherever
+/// the number of probes between two pages is in step with the number of servers.
+fn out_of_step(tempo: Tempo, late: bool) -> Duration {
+    if tempo.balanced && late {
+        Duration::from_millis(tempo.cadence().probe_every.as_millis())
+    } else {
+        Duration::ZERO
     }
 }
 

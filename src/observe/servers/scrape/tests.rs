@@ -225,3 +225,16 @@ async fn a_rollout_that_takes_off_is_not_kept_waiting() {
     scraping.tempo.send_modify(|tempo| tempo.leading = false);
     assert_eq!(scraping.asks_in(50).await, 0, "a follower reads as if idle");
 }
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_balancer_pages_are_out_of_step_with_probes() {
+    let pages = (0..9).map(|_| Answer::whole(200, PAGE));
+    let mut scraping = Scraping::at(Pace::InFlight, pages);
+    scraping.tempo.send_modify(|tempo| tempo.balanced = true);
+    let mut asks = Vec::new();
+    for _ in 0..23 {
+        asks.push(scraping.asks_in(1).await);
+    }
+    let seconds: Vec<usize> = (0..23).filter(|second| asks[*second] > 0).collect();
+    assert_eq!(seconds, [0, 6, 11, 17, 22]);
+}
