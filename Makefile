@@ -105,7 +105,7 @@ proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
 		--proof docs/proof/careful.md
 
 .PHONY: proof-valve
-proof-valve: ## What the gate's parameter object may be, measured; prints Markdown (15 minutes)
+proof-valve: ## What the gate may read approvals from, measured; prints Markdown (30 minutes)
 	$(CARGO) run $(LOCKED) --release -p weir-e2e --bin valve-parameters
 
 .PHONY: check

@@ -28,7 +28,7 @@ pub struct Snapshot {
     pub ready: bool,
     /// What of it cannot be read now, and why.
     pub waiting: Vec<String>,
-    /// Whether the valve gates: its parameters are in order. `None` while they are not known.
+    /// Whether the valve gates: the Role of the approvals is in order. `None` while they are not known.
     pub valve_in_order: Option<bool>,
     /// Whether pods of unapproved revisions come back gated, as the leader last found; `None` where
     /// it is not known, or not asked for.

@@ -13,8 +13,9 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
-use weir::api::{RolloutPolicy, SINGLETON, Valve, ValveSpec, marks};
+use weir::api::{RolloutPolicy, marks};
 
+use crate::world::approvals::Approvals;
 use crate::world::{Ceiling, WeirProcess, World};
 
 mod logs;
@@ -72,16 +73,15 @@ impl<'a> Stage<'a> {
         let admin = world.client();
         let stage = Self { world, admin };
         eventually("the valve is adopted", async || {
-            Ok(stage.valve().await?.is_some_and(|valve| valve.adopted))
+            Ok(stage.approvals().await?.adopted)
         })
         .await?;
         Ok((stage, weir))
     }
 
-    /// What the parameter object says, if there is one.
-    pub async fn valve(&self) -> Result<Option<ValveSpec>> {
-        let valves: Api<Valve> = Api::all(self.admin.clone());
-        Ok(valves.get_opt(SINGLETON).await?.map(|valve| valve.spec))
+    /// What is approved; nothing, and not adopted, where no Role says so.
+    pub async fn approvals(&self) -> Result<Approvals> {
+        Ok(Approvals::read(&self.admin).await?.unwrap_or_default())
     }
 
     /// Creates a namespace with this enrolment, and waits until pods can be created in it.

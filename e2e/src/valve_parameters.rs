@@ -1,9 +1,9 @@
 //! What the gate policy may read approvals from: a ConfigMap, a custom resource, the namespace, or a
 //! role. Each of them, on real API servers.
 //!
-//! The policy is the one that ships, for a custom resource; for the others only the words that read
-//! the parameters are exchanged. Each figure comes from dry runs of pod creation, which pass the same admission as any
-//! pod and leave nothing behind.
+//! The policy is the one that ships, which asks about a role; for the others only the words that read
+//! approvals are exchanged. Each figure comes from dry runs of pod creation, which pass the same
+//! admission as any pod and leave nothing behind.
 
 use std::time::{Duration, Instant};
 
@@ -109,8 +109,8 @@ pub struct Latency {
     pub approved: (f64, f64),
     /// The same, with the approval in the namespace's annotations.
     pub approved_in_namespace: (f64, f64),
-    /// The same, with the approval in a role.
-    pub approved_by_role: (f64, f64),
+    /// The same, with the approval in a custom resource.
+    pub approved_in_resource: (f64, f64),
     /// With the policy, gated.
     pub gated: (f64, f64),
 }
@@ -273,9 +273,9 @@ async fn measure_latency() -> Result<Latency> {
     let with = World::start(&WorldSpec::bare()).await?;
     let probe = Probe::new(&with).await?;
     let none = sample(&probe, LATENCY_PODS).await?;
-    activate(&with, Kind::CustomResource, &probe).await?;
+    activate(&with, Kind::Role, &probe).await?;
     let gated = sample(&probe, LATENCY_PODS).await?;
-    Kind::CustomResource.approve(&with, &probe::key()).await?;
+    Kind::Role.approve(&with, &probe::key()).await?;
     expect(&probe, Answer::Open).await?;
     let approved = sample(&probe, LATENCY_PODS).await?;
     let others = sample(&probe.elsewhere(), LATENCY_PODS).await?;
@@ -285,7 +285,7 @@ async fn measure_latency() -> Result<Latency> {
         others,
         approved,
         approved_in_namespace: approved_pods(Kind::Namespace).await?,
-        approved_by_role: approved_pods(Kind::Role).await?,
+        approved_in_resource: approved_pods(Kind::CustomResource).await?,
         gated,
     })
 }

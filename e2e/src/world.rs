@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use kube::Client;
 
 mod accounts;
+pub mod approvals;
 mod audit;
 mod background;
 mod churn;

@@ -5,7 +5,7 @@ use std::error::Error;
 use kube::core::Status;
 
 use super::permit::Unwritten;
-use crate::client::OverBudget;
+use crate::{client::OverBudget, valve::remote::ValveError};
 
 /// A write that failed, as a person is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,10 @@ impl Failure {
             Unwritten::NotLeading | Unwritten::Revoked => return None,
             Unwritten::Unanswered => SLOW,
             Unwritten::Failed(cause) if is_over_budget(cause.as_ref()) => return None,
+            // Putting it in order is another write, which has failures of its own.
+            Unwritten::Failed(cause) if matches!(cause.downcast_ref(), Some(ValveError::Lost)) => {
+                return None;
+            }
             Unwritten::Failed(cause) => status(cause.as_ref()).map_or(UNREACHED, advice),
         };
         Some(Self {
@@ -59,15 +63,15 @@ fn advice(status: &Status) -> &'static str {
     } else if said.contains("webhook") {
         "mend the webhook that it names, or exempt the account \
          system:serviceaccount:weir-system:weir from it"
-    } else if said.contains("Too many") {
-        "remove approvals of revisions that are gone for good from the Valve `cluster`"
+    } else if said.contains("metadata.annotations: Too long") {
+        "remove annotations that are not Weir's from the Role `weir-approved` in weir-system"
     } else {
         match status.code {
             401 => "check the token of Weir's ServiceAccount",
             403 => {
                 "grant it to the account system:serviceaccount:weir-system:weir: apply deploy/rbac.yaml"
             }
-            404 => "apply Weir's CRDs (crds/)",
+            404 => "apply Weir's CRDs and manifests (crds/, deploy/)",
             code if code >= 500 => SLOW,
             _ => "see what the API server says",
         }
@@ -103,7 +107,6 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::valve::remote::ValveError;
 
     fn api(code: u16, message: &str) -> kube::Error {
         kube::Error::Api(Box::new(Status {
@@ -142,8 +145,8 @@ mod tests {
             ),
             (
                 422,
-                "Too many: 2049: must have at most 2048 items",
-                "remove approvals",
+                "metadata.annotations: Too long: may not be more than 262144 bytes",
+                "remove annotations",
             ),
             (
                 404,
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_the_valve_wraps_is_found() {
-        let source = || api(403, "valves.weir.dev is forbidden");
+        let source = || api(403, "roles.rbac.authorization.k8s.io is forbidden");
         let approve = ValveError::Approve {
             key: "a.b".to_owned(),
             source: Box::new(source()),
@@ -174,7 +177,8 @@ mod tests {
 
     #[test]
     fn what_was_not_to_be_written_is_no_failure() {
-        for error in [Unwritten::NotLeading, Unwritten::Revoked] {
+        let lost = Unwritten::Failed(ValveError::Lost.into());
+        for error in [Unwritten::NotLeading, Unwritten::Revoked, lost] {
             assert_eq!(Failure::of("it could not be written", &error), None);
         }
         assert!(Failure::of("it could not be written", &Unwritten::Unanswered).is_some());

@@ -1,6 +1,6 @@
-//! How long each list and string in a status may be, and how to keep to it.
+//! How long each list and string that Weir writes may be, and how to keep to it.
 //!
-//! The API server refuses a status that breaks a bound, as a whole: whoever fills a list cuts it
+//! The API server refuses an object that breaks a bound, as a whole: whoever fills a list cuts it
 //! here and counts what was cut.
 
 /// Findings listed in a status; there are ten rules, and more subjects than this read as one crowd.
@@ -17,10 +17,12 @@ pub const TEXT: usize = 1024;
 pub const WORD: usize = 253;
 /// Characters of a UID.
 pub const UID: usize = 64;
-/// Approved revisions: a hundred workloads with their whole revision histories, and room.
+/// Approved revisions: a hundred workloads with their whole revision histories, and room. So many
+/// notes of the greatest length, each with its key, are 245 KiB of the 256 that API servers take of
+/// all annotations of an object.
 pub const APPROVED: usize = 2048;
 /// Characters of the note beside an approved revision.
-pub const NOTE: usize = 256;
+pub const NOTE: usize = 48;
 
 /// The text, cut to `longest` characters; what was cut is replaced by one `…`.
 ///

@@ -5,7 +5,6 @@
 //! - [`RolloutPolicy`]: how a person wants rollouts to be judged and paced.
 //! - [`GuardedRollout`]: where one revision of one workload stands; made by Weir.
 //! - [`ControlPlane`]: what Weir sees of the API servers; made by Weir.
-//! - [`Valve`]: the parameter object of the gate policy; made by Weir.
 //! - [`forms`]: durations, percentages and sizes as people write them.
 //! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
 //! - [`times`]: moments as objects hold them.
@@ -31,7 +30,6 @@ pub mod marks;
 mod rollout_policy;
 mod schema;
 pub mod times;
-mod valve;
 
 pub use control_plane::{
     ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState, ServerStatus,
@@ -44,12 +42,11 @@ pub use rollout_policy::{
     Harm, Pace, Pods, Required, RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus, Waves,
     Workloads,
 };
-pub use valve::{Valve, ValveSpec};
 
 /// The group of every kind here.
 pub const GROUP: &str = "weir.dev";
 
-/// The name of the one [`ControlPlane`] and of the one [`Valve`].
+/// The name of the one [`ControlPlane`].
 pub const SINGLETON: &str = "cluster";
 
 /// The name under which Weir's writes are recorded (`fieldManager`).
@@ -57,12 +54,11 @@ pub const MANAGER: &str = "weir";
 
 /// The definitions of all kinds, in the order in which a person meets them.
 #[must_use]
-pub fn definitions() -> [CustomResourceDefinition; 4] {
+pub fn definitions() -> [CustomResourceDefinition; 3] {
     [
         RolloutPolicy::crd(),
         GuardedRollout::crd(),
         ControlPlane::crd(),
-        Valve::crd(),
     ]
     .map(schema::plain)
 }

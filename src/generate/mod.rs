@@ -49,6 +49,9 @@ pub fn files() -> Result<BTreeMap<String, String>, GenerateError> {
     let path = "deploy/gate-policy.yaml".to_owned();
     let content = yaml(&path, &[gate::policy()])?;
     files.insert(path, content);
+    let path = "deploy/valve.yaml".to_owned();
+    let content = yaml(&path, &[gate::role_binding()])?;
+    files.insert(path, content);
     // Apart from the policy: without them nothing is ever gated, below the mode `enforce`.
     let path = "deploy/enforce/gate-bindings.yaml".to_owned();
     let content = yaml(&path, &gate::bindings())?;

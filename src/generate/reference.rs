@@ -197,7 +197,7 @@ mod tests {
         ] {
             assert!(page.contains(row), "{row}");
         }
-        assert!(page.contains("in short `valve`. The gate policy's parameters"));
+        assert!(page.contains("in short `cplane`. What Weir sees of this cluster's API servers."));
         assert!(!page.contains("conditions[]") && !page.contains("matchLabels"));
     }
 

@@ -1,4 +1,4 @@
-//! What runs, over time → what the parameter object of the gate policy should say.
+//! What runs, over time → what the Role of the approvals should say.
 //!
 //! ```text
 //!  lease won ──▶ follow each held workload's pods ──▶ all counted ──▶ approve what runs, adopt
@@ -27,11 +27,12 @@ use super::{
 };
 use crate::{
     act::{backoff::Backoff, failure::Failure, permit::Unwritten},
-    api::{GuardedRollout, SINGLETON, State, ValveSpec},
+    api::{GuardedRollout, State},
     observe::{DaemonSetView, WorkloadKey},
     valve::{
-        self,
+        self, Approvals, ROLE, Standing,
         adopt::{Change, Completion, Revision, Workload, adopt},
+        remote::Effect,
     },
 };
 
@@ -41,7 +42,7 @@ const GRACE: Span = Span::from_secs(60);
 /// How long a write is given to come back through the watch before it is made again.
 const WATCH_LAG: Span = Span::from_secs(5);
 
-/// What is remembered about the parameter object.
+/// What is remembered about the Role.
 #[derive(Debug, Default)]
 pub(super) struct Adoption {
     /// Workloads, by UID, that the valve does not hold: if they come to be held, they are adopted.
@@ -50,8 +51,8 @@ pub(super) struct Adoption {
     pending: Pending,
     /// Whether all workloads were sorted into these since the lease was won.
     sorted: bool,
-    /// What the object said when last seen in order.
-    remembered: Option<ValveSpec>,
+    /// What the Role said when last seen in order.
+    remembered: Option<Approvals>,
     /// Since when approvals have been without a revision.
     orphaned: BTreeMap<String, Moment>,
     /// What was last asked to be written, and when.
@@ -63,7 +64,7 @@ pub(super) struct Adoption {
     rebuilt: Option<usize>,
 }
 
-/// What keeps the object from being in order.
+/// What keeps the Role from being in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Obstacles {
     /// Workloads whose pods cannot be counted, and why.
@@ -81,13 +82,13 @@ pub(super) struct Step {
     pub(super) write: Option<Write>,
 }
 
-/// A write of the parameter object.
+/// A write of the Role.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Write {
-    /// What it says now; `None` if there is no such object.
-    pub(super) current: Option<ValveSpec>,
+    /// How it was seen; `None` if there is no such Role.
+    pub(super) current: Option<Standing>,
     /// What it should say.
-    pub(super) desired: ValveSpec,
+    pub(super) desired: Approvals,
     /// What is new, for the log.
     pub(super) changes: Vec<Change>,
     /// It had been emptied or deleted, and is said again from memory.
@@ -95,7 +96,7 @@ pub(super) struct Write {
 }
 
 impl Write {
-    /// Whether it asks for the same again before the same was seen to change: an object that was
+    /// Whether it asks for the same again before the same was seen to change: a Role that was
     /// written, and then emptied once more, is written at once.
     fn repeats(&self, asked: &Self) -> bool {
         self.current == asked.current && self.desired == asked.desired
@@ -106,17 +107,17 @@ impl Adoption {
     /// Whether the valve's word on this workload can be relied on: it is in order, and what ran
     /// before the workload was enrolled is approved.
     pub(super) fn vouches_for(&self, uid: &str, world: &World) -> bool {
-        let Some(Some(valve)) = world.cluster.valve.last() else {
+        let Some(Some(Standing { says, .. })) = world.cluster.role.last() else {
             return false;
         };
         let lost = self
             .remembered
             .as_ref()
-            .is_some_and(|before| is_lost(&valve.spec, before));
-        valve.spec.adopted && !lost && !self.pending.holds(uid)
+            .is_some_and(|before| is_lost(says, before));
+        says.adopted && !lost && !self.pending.holds(uid)
     }
 
-    /// Whether workloads are yet to be adopted, or the object is not in order.
+    /// Whether workloads are yet to be adopted, or the Role is not in order.
     pub(super) fn is_unsettled(&self, world: &World) -> bool {
         world.leads
             && world.ceiling == Mode::Enforce
@@ -140,13 +141,13 @@ impl Adoption {
                 remembered: self.remembered.take(),
                 ..Self::default()
             };
-            self.remember(fresh.valve);
+            self.remember(fresh.says());
             return Step::default();
         }
         self.sort(&fresh, enrolled);
         let follow = self.pending.count(world, enrolled);
-        let base = self.base(fresh.valve);
-        let in_order = fresh.valve.is_some_and(|valve| valve.adopted);
+        let base = self.base(fresh.says());
+        let in_order = fresh.says().is_some_and(|says| says.adopted);
         let counted = self.pending.all_counted();
         // Nothing is gated before all that runs is known, so that nothing that runs is gated.
         let write = if world.ceiling < Mode::Enforce || counted || in_order || base.rebuilt {
@@ -181,7 +182,7 @@ impl Adoption {
         self.sorted = true;
     }
 
-    /// What keeps the object from being in order, once that has lasted.
+    /// What keeps the Role from being in order, once that has lasted.
     pub(super) fn obstacles(&self) -> Obstacles {
         Obstacles {
             unread: self.pending.unread(),
@@ -194,27 +195,27 @@ impl Adoption {
         self.rebuilt.take()
     }
 
-    /// What to start from: what the object says, or what it said before it was lost.
-    fn base(&mut self, valve: Option<&ValveSpec>) -> Base {
-        let nothing = ValveSpec::default();
+    /// What to start from: what the Role says, or what it said before it was lost.
+    fn base(&mut self, says: Option<&Approvals>) -> Base {
+        let nothing = Approvals::default();
         match &self.remembered {
-            Some(before) if is_lost(valve.unwrap_or(&nothing), before) => Base {
-                spec: Some(before.clone()),
+            Some(before) if is_lost(says.unwrap_or(&nothing), before) => Base {
+                says: Some(before.clone()),
                 rebuilt: true,
             },
             _ => {
-                self.remember(valve);
+                self.remember(says);
                 Base {
-                    spec: valve.cloned(),
+                    says: says.cloned(),
                     rebuilt: false,
                 }
             }
         }
     }
 
-    fn remember(&mut self, valve: Option<&ValveSpec>) {
-        if let Some(valve) = valve.filter(|valve| valve.adopted) {
-            self.remembered = Some(valve.clone());
+    fn remember(&mut self, says: Option<&Approvals>) {
+        if let Some(says) = says.filter(|says| says.adopted) {
+            self.remembered = Some(says.clone());
         }
     }
 
@@ -226,11 +227,14 @@ impl Adoption {
         in_flight: &BTreeSet<String>,
     ) -> Option<Write> {
         let workloads = self.workloads(fresh, in_flight);
-        let adoption = adopt(base.spec.as_ref(), &workloads, world.ceiling);
-        let (mut desired, mut changes) = (adoption.spec, adoption.changes);
-        self.spare_the_young(&mut desired, &mut changes, base.spec.as_ref(), world.now);
-        let current = fresh.valve.cloned();
-        if desired == current.clone().unwrap_or_default() {
+        let adoption = adopt(base.says.as_ref(), &workloads, world.ceiling);
+        let (mut desired, mut changes) = (adoption.approvals, adoption.changes);
+        self.spare_the_young(&mut desired, &mut changes, base.says.as_ref(), world.now);
+        let current = fresh.role.cloned();
+        // Below enforce nothing is written but the end of the valve.
+        let untidy = current.as_ref().is_some_and(|role| !role.tidy);
+        let to_be_merged = untidy && world.ceiling == Mode::Enforce;
+        if desired == fresh.says().cloned().unwrap_or_default() && !to_be_merged {
             // What was counted is approved, or need not be.
             self.pending.forget_counted();
             self.asked = None;
@@ -256,17 +260,24 @@ impl Adoption {
     }
 
     /// A write has ended. One that failed is made again, later each time.
-    pub(super) fn concluded(&mut self, write: &Write, result: Result<(), &Unwritten>, now: Moment) {
+    pub(super) fn concluded(
+        &mut self,
+        write: &Write,
+        result: Result<Effect, &Unwritten>,
+        now: Moment,
+    ) {
         match result {
-            Ok(()) => {
+            // The watch is about to tell what they wrote.
+            Ok(Effect::Overtaken) => self.asked = None,
+            Ok(Effect::Unchanged | Effect::Changed | Effect::Created) => {
                 self.rebuilt = write.rebuilt.then_some(write.desired.approved.len());
                 self.backoff = Backoff::default();
                 self.failure = None;
             }
             Err(error) => {
                 self.asked = None;
-                self.backoff.failed(SINGLETON, now);
-                self.failure = Failure::of("the Valve could not be written", error);
+                self.backoff.failed(ROLE, now);
+                self.failure = Failure::of("the approvals could not be written", error);
             }
         }
     }
@@ -274,9 +285,9 @@ impl Adoption {
     /// Keeps approvals whose revision has only just gone from sight.
     fn spare_the_young(
         &mut self,
-        desired: &mut ValveSpec,
+        desired: &mut Approvals,
         changes: &mut Vec<Change>,
-        base: Option<&ValveSpec>,
+        base: Option<&Approvals>,
         now: Moment,
     ) {
         let removed: BTreeSet<String> = changes
@@ -324,7 +335,7 @@ impl Adoption {
 
 /// What adoption starts from.
 struct Base {
-    spec: Option<ValveSpec>,
+    says: Option<Approvals>,
     rebuilt: bool,
 }
 
@@ -333,7 +344,7 @@ struct Base {
 struct Fresh<'a> {
     daemon_sets: &'a BTreeMap<WorkloadKey, DaemonSetView>,
     rollouts: &'a BTreeMap<WorkloadKey, GuardedRollout>,
-    valve: Option<&'a ValveSpec>,
+    role: Option<&'a Standing>,
 }
 
 impl<'a> Fresh<'a> {
@@ -342,13 +353,13 @@ impl<'a> Fresh<'a> {
         Some(Self {
             daemon_sets: world.cluster.daemon_sets.fresh()?,
             rollouts: world.cluster.rollouts.fresh()?,
-            valve: world
-                .cluster
-                .valve
-                .fresh()?
-                .as_ref()
-                .map(|valve| &valve.spec),
+            role: world.cluster.role.fresh()?.as_ref(),
         })
+    }
+
+    /// What the Role says, if there is one.
+    fn says(&self) -> Option<&'a Approvals> {
+        self.role.map(|role| &role.says)
     }
 
     /// How far the rollout of a revision has come, if it ever was one.
@@ -377,7 +388,7 @@ impl<'a> Fresh<'a> {
     }
 }
 
-/// Whether the object was emptied, or no longer says that it is adopted.
-fn is_lost(valve: &ValveSpec, before: &ValveSpec) -> bool {
-    !valve.adopted || (valve.approved.is_empty() && !before.approved.is_empty())
+/// Whether the Role was emptied, or no longer says that it is adopted.
+fn is_lost(says: &Approvals, before: &Approvals) -> bool {
+    !says.adopted || (says.approved.is_empty() && !before.approved.is_empty())
 }

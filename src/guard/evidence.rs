@@ -70,10 +70,10 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
 
 /// Whether this revision is approved, and whether any other of the workload is.
 fn approvals(subject: &Subject<'_>, cluster: &Cluster) -> (bool, bool) {
-    let valve = cluster.valve.last().and_then(Option::as_ref);
+    let role = cluster.role.last().and_then(Option::as_ref);
     let approved = |hash: &str| {
         let key = revision_key(&subject.view.uid, hash);
-        valve.is_some_and(|valve| valve.spec.approved.contains_key(&key))
+        role.is_some_and(|role| role.says.approved.contains_key(&key))
     };
     let mut others = subject.view.revisions.iter();
     (
@@ -93,7 +93,7 @@ fn sources(world: &World, mode: Mode) -> BTreeMap<String, Reading<()>> {
         ("GuardedRollouts", cluster.rollouts.map(|_| ())),
     ]);
     if mode == Mode::Enforce {
-        sources.insert("Valve", cluster.valve.map(|_| ()));
+        sources.insert("Role of the approvals", cluster.role.map(|_| ()));
     }
     let named = |(name, reading): (&str, _)| (name.to_owned(), reading);
     sources.into_iter().map(named).collect()

@@ -39,7 +39,7 @@ use crate::{
     api::{GuardedRollout, RolloutPolicy},
     observe::{DaemonSetView, Follow},
     policy::{Choice, Policies},
-    valve::adopt,
+    valve::{adopt, remote::Effect},
 };
 
 /// How long a Weir that may only read keeps the lease after it has withdrawn the valve: what it has to
@@ -92,7 +92,7 @@ pub(super) struct Thought {
 /// What is to be done now.
 #[derive(Default)]
 pub(super) struct Orders {
-    /// What the parameter object is to say, written before anything else.
+    /// What the Role of the approvals is to say, written before anything else.
     pub(super) valve: Option<adoption::Write>,
     /// What is to be done for each rollout.
     pub(super) rollouts: Vec<(RolloutId, Order)>,
@@ -180,11 +180,11 @@ impl Mind {
         }
     }
 
-    /// Takes in what became of a write of the parameter object.
+    /// Takes in what became of a write of the Role of the approvals.
     pub(super) fn valve_written(
         &mut self,
         write: &adoption::Write,
-        result: Result<(), &Unwritten>,
+        result: Result<Effect, &Unwritten>,
         now: Moment,
     ) {
         self.adoption.concluded(write, result, now);
@@ -230,15 +230,15 @@ impl Mind {
 
     /// Whether the valve's word can be relied on for workloads that are not about to be adopted.
     pub(super) fn valve_in_order(&self, world: &World) -> Option<bool> {
-        world.cluster.valve.last()?;
+        world.cluster.role.last()?;
         Some(self.adoption.vouches_for("", world))
     }
 
     /// Whether there is anything to write. A Weir that may only read asks for no lease; but a valve
     /// that gates, with nobody to let anything through, is a trap, and is withdrawn first.
     fn wants_lease(&mut self, world: &World) -> bool {
-        let valve = world.cluster.valve.last().and_then(Option::as_ref);
-        if valve.is_some_and(|valve| valve.spec.adopted) {
+        let role = world.cluster.role.last().and_then(Option::as_ref);
+        if role.is_some_and(|role| role.says.adopted) {
             self.gates = Some(world.now);
         }
         let lately = |at| world.now.since(at) < LAST_WORDS;

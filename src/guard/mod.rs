@@ -3,7 +3,7 @@
 //! - [`world`]: what a tick begins with.
 //! - [`roster`]: who is enrolled, and which revisions are rollouts.
 //! - [`held`]: what becomes of pods that our gate holds.
-//! - [`adoption`]: what the gate policy's parameter object should say.
+//! - [`adoption`]: what the Role of the approvals should say.
 //! - [`evidence`]: what one rollout is judged by.
 //! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
 //! - [`books`]: what should be on record.

@@ -8,7 +8,7 @@ mod told;
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::{core::v1::ObjectReference, rbac::v1::Role};
 use kube::Resource;
 use weir_core::{
     plan::{Finding, Report, Severity},
@@ -16,11 +16,19 @@ use weir_core::{
 };
 
 pub(super) use self::told::Told;
-use super::{books::ADOPTION_ADVICE, held::Stranded, rollout::Mandate, roster::RolloutId};
+use super::{
+    books::{ADOPTION_ADVICE, GATE_ADVICE},
+    held::Stranded,
+    rollout::Mandate,
+    roster::RolloutId,
+};
 use crate::{
     act::{events::Notice, failure::Failure},
-    api::{GuardedRollout, RolloutPolicy, SINGLETON, Valve},
-    valve::release::{Target, release_lines},
+    api::{GuardedRollout, RolloutPolicy},
+    valve::{
+        self,
+        release::{Target, release_lines},
+    },
 };
 
 /// Bytes of a note that are left for the reason, and for what clears it, so that the lines that
@@ -212,11 +220,11 @@ pub(super) fn label_unclear(id: &RolloutId, why: &str) -> Notice {
     warning(about(id, "LabelUnclear", "ReadLabel".to_owned(), note))
 }
 
-/// The parameter object was emptied or deleted, and says again what it said.
+/// The Role of the approvals was emptied or deleted, and says again what it said.
 pub(super) fn valve_rebuilt(approved: usize) -> Notice {
     let note = format!(
-        "The Valve had been deleted or emptied; it is rebuilt with {approved} approved revisions. \
-         To stop gating, delete the bindings of the policy weir-gate instead."
+        "The Role had been deleted or emptied, or approved everything; it is rebuilt with {approved} \
+         approved revisions. To stop gating, delete the bindings of the policy weir-gate instead."
     );
     about_valve("ValveRebuilt", "Rebuild", note)
 }
@@ -227,7 +235,7 @@ pub(super) fn adoption_waits(unread: &[String]) -> Notice {
     about_valve("AdoptionWaits", "Adopt", note)
 }
 
-/// The parameter object cannot be written.
+/// The Role of the approvals cannot be written.
 pub(super) fn valve_unwritten(failure: &Failure) -> Notice {
     about_valve("ValveNotWritten", "Write", failure.sentence())
 }
@@ -235,8 +243,9 @@ pub(super) fn valve_unwritten(failure: &Failure) -> Notice {
 fn about_valve(reason: &'static str, action: &str, note: String) -> Notice {
     warning(Notice {
         about: ObjectReference {
-            name: Some(SINGLETON.to_owned()),
-            ..kind_of::<Valve>()
+            namespace: Some(valve::NAMESPACE.to_owned()),
+            name: Some(valve::ROLE.to_owned()),
+            ..kind_of::<Role>()
         },
         related: None,
         warning: false,
@@ -248,10 +257,10 @@ fn about_valve(reason: &'static str, action: &str, note: String) -> Notice {
 
 /// The gate policy is not in force where it was asked for.
 pub(super) fn gate_open() -> Notice {
-    let note = "Pods of unapproved revisions come back ungated: rollouts are not held. See that the \
-                policy weir-gate, its bindings and the Valve `cluster` exist (deploy/, \
-                deploy/enforce/).";
-    about_valve("GateNotInForce", "CheckGate", note.to_owned())
+    let note = format!(
+        "Pods of unapproved revisions come back ungated: rollouts are not held. {GATE_ADVICE}."
+    );
+    about_valve("GateNotInForce", "CheckGate", note)
 }
 
 /// A policy that cannot be used as it is.
@@ -318,5 +327,51 @@ impl Once {
     /// Forgets all but what is still so.
     pub(super) fn keep(&mut self, still: &BTreeSet<String>) {
         self.told.retain(|key| still.contains(key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_core::{
+        plan::{Rule, State},
+        time::Span,
+    };
+
+    use super::*;
+    use crate::observe::WorkloadKey;
+
+    #[test]
+    fn the_lines_that_release_fit_behind_the_longest_of_reasons() {
+        let long = || "x".repeat(1000);
+        let id = RolloutId {
+            workload: WorkloadKey {
+                namespace: "n".repeat(63),
+                name: "logs".to_owned(),
+            },
+            uid: "11111111-2222-3333-4444-555555555555".to_owned(),
+            hash: "5d9f8c6b5d".to_owned(),
+        };
+        let report = Report {
+            state: State::Held,
+            findings: vec![Finding {
+                rule: Rule::LatencyRegressed,
+                severity: Severity::Hold,
+                subject: long(),
+                evidence: long(),
+                clears_when: long(),
+            }],
+            hold: None,
+            width: 12_345,
+            full_width: 15_000,
+            target: 12_345,
+            wave: 9,
+            soaked: Span::ZERO,
+            nodes_without_pod: 0,
+            summary: long(),
+        };
+        let note = held_notice(&id, Mandate::Guard(Mode::Enforce), &report).note;
+        assert!(note.len() <= 1024, "{} bytes: {note}", note.len());
+        let lines = release_lines(&target(&id)).join("\n");
+        assert!(note.ends_with(&lines), "{note}");
     }
 }

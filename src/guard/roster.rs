@@ -210,8 +210,8 @@ pub(super) fn is_refused(record: &GuardedRollout) -> bool {
 
 /// Whether the valve has approved a revision, as far as is known.
 pub(super) fn approved(id: &RolloutId, world: &World) -> bool {
-    let valve = world.cluster.valve.last().and_then(Option::as_ref);
-    valve.is_some_and(|valve| valve.spec.approved.contains_key(&id.revision_key()))
+    let role = world.cluster.role.last().and_then(Option::as_ref);
+    role.is_some_and(|role| role.says.approved.contains_key(&id.revision_key()))
 }
 
 /// The record of a rollout. Another workload's, which once had the same name, is not its record.

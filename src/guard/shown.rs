@@ -41,8 +41,8 @@ impl Shown {
         self.ticks += 1;
         self.wait_for(world, mind);
         self.tell_of_stranded(mind);
-        let valve = world.cluster.valve.last().and_then(Option::as_ref);
-        let approved = valve.map_or(0, |valve| valve.spec.approved.len());
+        let role = world.cluster.role.last().and_then(Option::as_ref);
+        let approved = role.map_or(0, |role| role.says.approved.len());
         Snapshot {
             at: world.now,
             ticks: self.ticks,

@@ -48,7 +48,7 @@ use crate::{
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 /// Between ticks otherwise.
 const IDLE: Duration = Duration::from_secs(5);
-/// How soon a change of the Valve is looked at: what it lost gates or frees pods from then on.
+/// How soon a change of the approvals is looked at: what it lost gates or frees pods from then on.
 const WOKEN: Duration = Duration::from_millis(100);
 
 /// Where the loop's results go.
@@ -110,7 +110,7 @@ impl Guard {
                     enacting = None;
                     self.take_in(&mut mind, outcomes, clock.now());
                 }
-                () = self.observers.valve_changed(), if !woken => {
+                () = self.observers.role_changed(), if !woken => {
                     woken = true;
                     next.set(sleep(WOKEN));
                 }
@@ -213,13 +213,14 @@ impl Guard {
     fn take_in(&self, mind: &mut Mind, outcomes: Outcomes, now: Moment) {
         if let Some((write, result)) = outcomes.valve {
             match &result {
+                Ok(Effect::Overtaken) => info!("others wrote approvals first; looking again"),
                 Ok(written) => {
                     log_changes(&write);
-                    info!(?written, "the valve is written");
+                    info!(?written, "the approvals are written");
                 }
-                Err(error) => warn!(%error, "the valve could not be written; trying again"),
+                Err(error) => warn!(%error, "the approvals could not be written; trying again"),
             }
-            mind.valve_written(&write, result.as_ref().map(|_| ()), now);
+            mind.valve_written(&write, result.as_ref().copied(), now);
         }
         for (id, decision, outcome) in outcomes.rollouts {
             let number = |which: fn(&Fate) -> bool| {

@@ -49,7 +49,7 @@ impl World {
             Gap::of("namespaces", &cluster.namespaces),
             Gap::of("rolloutpolicies", &cluster.policies),
             Gap::of("guardedrollouts", &cluster.rollouts),
-            Gap::of("valves", &cluster.valve),
+            Gap::of("the role of the approvals", &cluster.role),
             Gap::of("controlplanes", &cluster.control_plane),
             Gap::of("gated pods", &cluster.gated),
             Gap::of("endpointslices", &self.addresses),

@@ -14,7 +14,10 @@ use weir_core::{
     time::Moment,
 };
 
-use crate::api::{ControlPlane, GuardedRollout, RolloutPolicy, Valve};
+use crate::{
+    api::{ControlPlane, GuardedRollout, RolloutPolicy},
+    valve::Standing,
+};
 
 /// Rows by key, as one watch keeps them.
 pub type Rows<K, V> = Reading<Arc<BTreeMap<K, V>>>;
@@ -55,8 +58,8 @@ pub struct Cluster {
     pub policies: Rows<String, RolloutPolicy>,
     /// All rollouts that Weir has begun to guard.
     pub rollouts: Rows<WorkloadKey, GuardedRollout>,
-    /// The parameter object of the gate policy; `None` if there is none.
-    pub valve: Reading<Option<Valve>>,
+    /// The Role that says what is approved; `None` if there is none.
+    pub role: Reading<Option<Standing>>,
     /// Weir's own record of the API servers; `None` if there is none.
     pub control_plane: Reading<Option<ControlPlane>>,
     /// All nodes; absent while no workload is followed.

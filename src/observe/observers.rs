@@ -23,14 +23,14 @@ use super::{
         kept::{Kept, what},
         namespace::Namespaces,
         node::Nodes,
-        own::{ControlPlanes, Policies, Rollouts, Valves},
+        own::{Approved, ControlPlanes, Policies, Rollouts},
         pod::Pods,
         revision::Revisions,
         run::{Selection, run},
         slim::Keep,
     },
 };
-use crate::{api::SINGLETON, client::Clients, clock::Clock, tasks::Tasks};
+use crate::{api::SINGLETON, client::Clients, clock::Clock, tasks::Tasks, valve};
 
 /// All that is observed.
 pub struct Observers {
@@ -39,7 +39,7 @@ pub struct Observers {
     namespaces: Arc<Kept<Namespaces>>,
     policies: Arc<Kept<Policies>>,
     rollouts: Arc<Kept<Rollouts>>,
-    valve: Arc<Kept<Valves>>,
+    approved: Arc<Kept<Approved>>,
     control_plane: Arc<Kept<ControlPlanes>>,
     gated: Arc<Kept<GatedPods>>,
     servers: Servers,
@@ -70,7 +70,7 @@ impl Observers {
             namespaces: start.watch("watch on namespaces", Namespaces),
             policies: start.watch("watch on rolloutpolicies", Policies),
             rollouts: start.watch("watch on guardedrollouts", Rollouts),
-            valve: start.watch("watch on valves", Valves),
+            approved: start.select("watch on the role of the approvals", Approved, role()),
             control_plane: start.watch("watch on controlplanes", ControlPlanes),
             gated: start.select("watch on gated pods", GatedPods, GatedPods::selection()),
             servers,
@@ -121,8 +121,8 @@ impl Observers {
             namespaces: self.namespaces.reading(now),
             policies: self.policies.reading(now),
             rollouts: self.rollouts.reading(now),
-            valve: map(self.valve.reading(now), |valves| {
-                valves.get(SINGLETON).cloned()
+            role: map(self.approved.reading(now), |roles| {
+                roles.get(valve::ROLE).cloned()
             }),
             control_plane: map(self.control_plane.reading(now), |all| {
                 all.get(SINGLETON).cloned()
@@ -133,9 +133,9 @@ impl Observers {
         }
     }
 
-    /// Comes back when the Valve has changed since this last came back.
-    pub async fn valve_changed(&self) {
-        self.valve.changed().await;
+    /// Comes back when the Role of the approvals has changed since this last came back.
+    pub async fn role_changed(&self) {
+        self.approved.changed().await;
     }
 
     /// How long ago each watch last said something, by its resource; of several on one resource the
@@ -149,7 +149,7 @@ impl Observers {
             (what::<Namespaces>(), self.namespaces.age(now)),
             (what::<Policies>(), self.policies.age(now)),
             (what::<Rollouts>(), self.rollouts.age(now)),
-            (what::<Valves>(), self.valve.age(now)),
+            (what::<Approved>(), self.approved.age(now)),
             (what::<ControlPlanes>(), self.control_plane.age(now)),
             (what::<Instances>(), self.servers.age(now)),
             (what::<Pods>(), pods.max(self.gated.age(now))),
@@ -194,6 +194,15 @@ impl Observers {
             }
             is_new
         });
+    }
+}
+
+/// The one Role that Weir may read.
+fn role() -> Selection {
+    Selection {
+        namespace: Some(valve::NAMESPACE.to_owned()),
+        fields: Some(format!("metadata.name={}", valve::ROLE)),
+        labels: None,
     }
 }
 

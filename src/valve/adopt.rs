@@ -1,7 +1,7 @@
-//! What runs → what the parameter object should say: which revisions are approved.
+//! What runs → what the Role should say: which revisions are approved.
 //!
 //! Approvals are rebuilt from what runs, at every start of Weir and after every change of
-//! enrolment, so that losing the parameter object never gates what is already there:
+//! enrolment, so that losing the Role never gates what is already there:
 //!
 //! | the revision has | approved? |
 //! |---|---|
@@ -28,11 +28,11 @@ use weir_core::{
     policy::Mode,
 };
 
-use super::revision_key;
-use crate::api::{ValveSpec, bounds};
+use super::{Approvals, revision_key};
+use crate::api::bounds;
 
-/// Places that are kept free in the list of approvals: the API server refuses the one that would be
-/// too many, and with it the end of a rollout. More than are ever approved between two looks.
+/// Places that are kept free in the list of approvals, for those that are made between two looks.
+/// More than there ever are.
 const ROOM: usize = 64;
 
 /// A DaemonSet, enrolled or not.
@@ -97,11 +97,11 @@ pub enum Completion {
     Unfinished,
 }
 
-/// What the parameter object should say, and what is new in it.
+/// What the Role should say, and what is new in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adoption {
     /// What it should say.
-    pub spec: ValveSpec,
+    pub approvals: Approvals,
     /// What differs from what it said, for the log and for events.
     pub changes: Vec<Change>,
 }
@@ -119,18 +119,18 @@ pub struct Change {
     pub why: &'static str,
 }
 
-/// Decides what the parameter object should say. Below [`Mode::Enforce`] it says that nothing is to
+/// Decides what the Role should say. Below [`Mode::Enforce`] it says that nothing is to
 /// be gated, and is otherwise left as it is.
 #[must_use]
-pub fn adopt(valve: Option<&ValveSpec>, workloads: &[Workload], ceiling: Mode) -> Adoption {
-    let before = valve.cloned().unwrap_or_default();
+pub fn adopt(role: Option<&Approvals>, workloads: &[Workload], ceiling: Mode) -> Adoption {
+    let before = role.cloned().unwrap_or_default();
     if ceiling != Mode::Enforce {
-        let spec = ValveSpec {
+        let approvals = Approvals {
             adopted: false,
             ..before
         };
         let changes = Vec::new();
-        return Adoption { spec, changes };
+        return Adoption { approvals, changes };
     }
     let rows = rows(workloads);
     let mut approved = before.approved.clone();
@@ -162,11 +162,11 @@ pub fn adopt(valve: Option<&ValveSpec>, workloads: &[Workload], ceiling: Mode) -
         })
         .filter(|change| change.approved != before.approved.contains_key(&change.key))
         .collect();
-    let spec = ValveSpec {
+    let approvals = Approvals {
         adopted: true,
         approved,
     };
-    Adoption { spec, changes }
+    Adoption { approvals, changes }
 }
 
 /// The note beside an approval, for people.
@@ -241,7 +241,7 @@ fn rows(workloads: &[Workload]) -> BTreeMap<String, Row<'_>> {
 }
 
 /// The approvals to give up so that the list has room for others: the longest superseded first, and
-/// none that is current or runs, even if the list is then too long for the API server to take.
+/// none that is current or runs, even if the list is then longer than its bound.
 fn surplus(approved: &BTreeMap<String, String>, rows: &BTreeMap<String, Row<'_>>) -> Vec<String> {
     let excess = approved.len().saturating_sub(bounds::APPROVED - ROOM);
     if excess == 0 {

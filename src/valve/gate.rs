@@ -1,8 +1,10 @@
-//! The gate: the admission policy and its two bindings, generated into `deploy/`.
+//! The gate: the admission policy, its two bindings, and the account that it asks about, generated
+//! into `deploy/`.
 //!
 //! The policy runs inside each API server at pod creation and adds the scheduling gate to pods of
 //! enrolled DaemonSets whose revision is not approved. It is static: what it does changes with
-//! labels and with the parameter object, never by an edit of the policy.
+//! labels and with the rights of one account, never by an edit of the policy. It has no parameters:
+//! API servers know roles before they serve anyone, and parameters only some time after.
 //!
 //! What is decided where, and why there:
 //!
@@ -11,27 +13,35 @@
 //!   they see neither the namespace nor variables. Two bindings, because selectors can only be
 //!   combined by *and*: one for enrolled namespaces, one for enrolled templates. A pod is in at
 //!   most one of them.
-//! - *Match conditions* decide everything else; they read the pod and the parameters only. An
-//!   error in one skips the policy (`failurePolicy: Ignore`); an error in a mutation would not
-//!   always, since API servers return some of them to the client whatever the policy says.
+//! - *Match conditions* decide everything else; they read the pod and ask the authorizer. An error
+//!   in one skips the policy (`failurePolicy: Ignore`); an error in a mutation would not always,
+//!   since API servers return some of them to the client whatever the policy says. All of them are
+//!   evaluated, whatever the first says: what must not be asked of every pod stands behind an `&&`.
 //! - *The mutation* has nothing left to decide.
 //!
 //! Only `ApplyConfiguration` is used. A `JSONPatch` that put a typed object into a list made
 //! API servers panic at each matching pod creation, in spite of `failurePolicy: Ignore`.
 
 use k8s_openapi::{
-    api::admissionregistration::v1::{
-        ApplyConfiguration, MatchCondition, MatchResources, MutatingAdmissionPolicy,
-        MutatingAdmissionPolicyBinding, MutatingAdmissionPolicyBindingSpec,
-        MutatingAdmissionPolicySpec, Mutation, NamedRuleWithOperations, ParamKind, ParamRef,
-        Variable,
+    api::{
+        admissionregistration::v1::{
+            ApplyConfiguration, MatchCondition, MatchResources, MutatingAdmissionPolicy,
+            MutatingAdmissionPolicyBinding, MutatingAdmissionPolicyBindingSpec,
+            MutatingAdmissionPolicySpec, Mutation, NamedRuleWithOperations, Variable,
+        },
+        rbac::v1::{Role, RoleBinding, RoleRef, Subject},
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
 };
 use kube::{Resource, api::ObjectMeta};
 
-use super::{NEVER_GATED, REVISION_HASH, enrolment::ACKNOWLEDGED, node_critical};
-use crate::api::{SINGLETON, Valve, marks};
+use super::{
+    NAMESPACE, NEVER_GATED, REVISION_HASH, ROLE,
+    approvals::{ADOPT, REVISIONS, RUN, VALVE},
+    enrolment::ACKNOWLEDGED,
+    node_critical,
+};
+use crate::api::{GROUP, marks};
 
 /// Name of the gate policy.
 pub const POLICY: &str = "weir-gate";
@@ -57,10 +67,7 @@ pub fn policy() -> MutatingAdmissionPolicy {
             // can read in the template. A label that a webhook adds later must not gate a pod that
             // Weir does not take for enrolled, and nobody would release.
             reinvocation_policy: Some("Never".to_owned()),
-            param_kind: Some(ParamKind {
-                api_version: Some(Valve::api_version(&()).into_owned()),
-                kind: Some(Valve::kind(&()).into_owned()),
-            }),
+            param_kind: None,
             match_constraints: Some(pods_outside_of_system_namespaces()),
             match_conditions: Some(match_conditions()),
             variables: Some(vec![Variable {
@@ -115,14 +122,32 @@ fn binding(name: &str, resources: MatchResources) -> MutatingAdmissionPolicyBind
         metadata: named(name),
         spec: Some(MutatingAdmissionPolicyBindingSpec {
             policy_name: Some(POLICY.to_owned()),
-            param_ref: Some(ParamRef {
-                name: Some(SINGLETON.to_owned()),
-                // No parameters, no gating: never everything gated.
-                parameter_not_found_action: Some("Allow".to_owned()),
-                ..ParamRef::default()
-            }),
+            param_ref: None,
             match_resources: Some(resources),
         }),
+    }
+}
+
+/// Gives the Role of the approvals, whether or not there is one, to the account that the policy asks
+/// about. No Role means no rights: nothing is adopted and nothing gated, never everything.
+#[must_use]
+pub fn role_binding() -> RoleBinding {
+    RoleBinding {
+        metadata: ObjectMeta {
+            namespace: Some(NAMESPACE.to_owned()),
+            ..named(ROLE)
+        },
+        role_ref: RoleRef {
+            api_group: Some(Role::group(&()).into_owned()),
+            kind: Role::kind(&()).into_owned(),
+            name: ROLE.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: ROLE.to_owned(),
+            namespace: Some(NAMESPACE.to_owned()),
+            api_group: None,
+        }]),
     }
 }
 
@@ -144,14 +169,13 @@ fn pods_outside_of_system_namespaces() -> MatchResources {
     }
 }
 
-/// In the order in which they end the evaluation soonest. Each is null-safe by itself: all are
-/// evaluated until one is false, and one that fails would let the pod through.
+/// The cheap ones first. Each is null-safe by itself: all are evaluated, and one that fails would let
+/// the pod through if none is false.
 fn match_conditions() -> Vec<MatchCondition> {
     [
-        ("adopted", ADOPTED.to_owned()),
         ("not-placed", NOT_PLACED.to_owned()),
-        ("unapproved-revision", unapproved_expression()),
         ("not-node-critical", not_node_critical_expression()),
+        ("unapproved-revision", unapproved_expression()),
     ]
     .map(|(name, expression)| MatchCondition {
         name: name.to_owned(),
@@ -160,8 +184,6 @@ fn match_conditions() -> Vec<MatchCondition> {
     .to_vec()
 }
 
-const ADOPTED: &str = "has(params.spec) && has(params.spec.adopted) && params.spec.adopted == true";
-
 /// Validation refuses a gate on a pod that is already placed.
 const NOT_PLACED: &str = "!has(object.spec.nodeName) || object.spec.nodeName == ''";
 
@@ -169,13 +191,28 @@ const NOT_PLACED: &str = "!has(object.spec.nodeName) || object.spec.nodeName == 
 const DAEMON_SET: &str = "has(owner.controller) && owner.controller \
     && owner.apiVersion == 'apps/v1' && owner.kind == 'DaemonSet'";
 
+/// Whether the account may do this with a resource, or with the one named so.
+fn allowed(resource: &str, named: Option<&str>, verb: &str) -> String {
+    let name = named.map_or_else(String::new, |name| format!(".name({name})"));
+    format!(
+        r"authorizer.serviceAccount('{NAMESPACE}', '{ROLE}')
+      .group('{GROUP}').resource('{resource}').namespace('{NAMESPACE}'){name}
+      .check('{verb}').allowed()"
+    )
+}
+
+/// The authorizer is asked last, and of a DaemonSet's pods alone: each question costs a third of what
+/// an expression may, and goes to a cluster's authorization webhooks if no role answers it.
 fn unapproved_expression() -> String {
+    let adopted = allowed(VALVE, None, ADOPT);
+    let key = format!("owner.uid + '.' + object.metadata.labels['{REVISION_HASH}']");
+    let approved = allowed(REVISIONS, Some(&key), RUN);
     format!(
         r"has(object.metadata.labels) && '{REVISION_HASH}' in object.metadata.labels &&
 has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(owner,
   {DAEMON_SET} &&
-  !(has(params.spec) && has(params.spec.approved) &&
-    (owner.uid + '.' + object.metadata.labels['{REVISION_HASH}']) in params.spec.approved))"
+  {adopted} &&
+  !{approved})"
     )
 }
 

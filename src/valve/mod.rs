@@ -1,31 +1,32 @@
 //! The valve: the gate that holds pods of unapproved revisions, and the list of approved ones.
 //!
-//! Turns labels into enrolment, and what runs into the parameter object ([`ValveSpec`]) that API
-//! servers read at each pod creation. Only [`remote`] talks to an API server; the rest is pure.
+//! Turns labels into enrolment, and what runs into [`Approvals`]: the rights of an account that API
+//! servers look up at each pod creation. Only [`remote`] talks to an API server; the rest is pure.
 //! Nothing here removes a gate or decides when to: that is a plan's business.
 //!
 //! ```text
 //!  namespace and template labels ──▶ enrolment ──▶ Enforce ──▶ gate policy (in the API server)
-//!                                                                 │ reads
-//!  what runs, ControllerRevisions ──▶ adopt ──▶ ValveSpec ────────┘
+//!                                                                 │ asks the authorizer
+//!  what runs, ControllerRevisions ──▶ adopt ──▶ Approvals ──▶ Role ┘
 //! ```
 //!
 //! - [`mod@enrolment`]: how far Weir goes with a workload.
 //! - [`mod@node_critical`]: workloads that nodes depend on; the one table for Rust and CEL.
 //! - [`gate`]: the admission policy and its bindings, generated into `deploy/`.
+//! - [`mod@approvals`]: approvals as the rules of a Role, and back.
 //! - [`adopt`]: which revisions are approved, rebuilt from what runs.
-//! - [`remote`]: writing the parameter object, and checking that the gate is in force.
+//! - [`remote`]: writing the Role, and checking that the gate is in force.
 //! - [`release`]: the plain kubectl lines that do Weir's work without Weir.
-//!
-//! [`ValveSpec`]: crate::api::ValveSpec
 
 pub mod adopt;
+mod approvals;
 pub mod enrolment;
 pub mod gate;
 mod node_critical;
 pub mod release;
 pub mod remote;
 
+pub use approvals::{Approvals, ROLE, Standing};
 pub use enrolment::{Enrolment, Membership, enrolment};
 pub use node_critical::node_critical;
 

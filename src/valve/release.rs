@@ -2,11 +2,10 @@
 //!
 //! They are printed in events and on status, and must work in a POSIX shell while Weir is dead.
 
-use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::{REVISION_HASH, revision_key};
-use crate::api::{SINGLETON, Valve, marks};
+use super::{NAMESPACE, REVISION_HASH, ROLE, approvals::rule_for, revision_key};
+use crate::api::marks;
 
 /// A revision of a workload, as the lines name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub struct Target<'a> {
 /// The lines that open the valve for a revision, in the order in which they are to be run.
 ///
 /// Approval comes first: the other way round, a node that joins in between would be left with a
-/// gated pod. Others' gates are left alone.
+/// gated pod. It adds a rule, whatever rules there are; Weir merges them. Others' gates are left alone.
 #[must_use]
 pub fn release_lines(target: &Target<'_>) -> Vec<String> {
     let Target {
@@ -31,11 +30,10 @@ pub fn release_lines(target: &Target<'_>) -> Vec<String> {
         hash,
     } = target;
     let key = revision_key(uid, hash);
-    let valves = Valve::crd_name();
-    let approval = format!(r#"{{"spec":{{"approved":{{"{key}":"by hand"}}}}}}"#);
+    let approval = json!([{ "op": "add", "path": "/rules/-", "value": rule_for(&key) }]);
     let enrolled = marks::ENROLLED;
     vec![
-        format!("kubectl patch {valves} {SINGLETON} --type=merge -p '{approval}'"),
+        format!("kubectl patch role {ROLE} -n {NAMESPACE} --type=json -p '{approval}'"),
         format!(
             "kubectl get pods -n {namespace} -l {REVISION_HASH}={hash},{enrolled}=true -o name \
              | xargs -I% kubectl patch % -n {namespace} -p '{}'",
@@ -74,7 +72,7 @@ mod tests {
         assert_eq!(
             release_lines(&target),
             [
-                r#"kubectl patch valves.weir.dev cluster --type=merge -p '{"spec":{"approved":{"0b5c.7d9f8c":"by hand"}}}'"#,
+                r#"kubectl patch role weir-approved -n weir-system --type=json -p '[{"op":"add","path":"/rules/-","value":{"apiGroups":["weir.dev"],"resourceNames":["0b5c.7d9f8c"],"resources":["revisions"],"verbs":["run"]}}]'"#,
                 r#"kubectl get pods -n shop -l controller-revision-hash=7d9f8c,weir.dev/enrolled=true -o name | xargs -I% kubectl patch % -n shop -p '{"spec":{"schedulingGates":[{"$patch":"delete","name":"weir.dev/gate"}]}}'"#,
             ]
         );

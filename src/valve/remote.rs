@@ -1,14 +1,17 @@
-//! What the valve asks of an API server: writing the parameter object, and whether the gate is in
-//! force.
+//! What the valve asks of an API server: writing the Role of the approvals, and whether the gate is
+//! in force.
 //!
-//! Writes are merge patches that name only what changes. An approval made by hand at the same
-//! moment, or a key that Weir has not seen yet, is therefore never overwritten; server-side apply
-//! could do neither that nor remove a key that someone else had set.
+//! API servers know no keys among a Role's rules: whoever changes one writes them all. So each write
+//! names the version that it was made from, and one that comes too late is refused: an approval made
+//! by hand at the same moment is never overwritten.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Capabilities, Container, Pod, PodSpec, SeccompProfile, SecurityContext},
+    api::{
+        core::v1::{Capabilities, Container, Pod, PodSpec, SeccompProfile, SecurityContext},
+        rbac::v1::Role,
+    },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{
@@ -17,27 +20,33 @@ use kube::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{CHECK_NAMESPACE, REVISION_HASH};
-use crate::api::{MANAGER, SINGLETON, Valve, ValveSpec, marks};
+use super::{Approvals, CHECK_NAMESPACE, NAMESPACE, REVISION_HASH, ROLE, Standing};
+use crate::api::{MANAGER, marks};
 
 /// The UID of the owner that the check's pods claim: no object has it, and nobody can approve it
 /// by accident.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
+/// How often an approval is tried while others write the Role.
+const ATTEMPTS: u32 = 4;
+
 /// What can go wrong between the valve and an API server.
 #[derive(Debug, thiserror::Error)]
 pub enum ValveError {
-    /// The parameter object could not be written.
-    #[error("could not write the Valve `{SINGLETON}`")]
+    /// The Role could not be written.
+    #[error("could not write the Role `{ROLE}` in {NAMESPACE}")]
     Write(#[source] kube::Error),
     /// A revision could not be approved.
-    #[error("could not approve revision {key} in the Valve `{SINGLETON}`")]
+    #[error("could not approve revision {key} in the Role `{ROLE}` in {NAMESPACE}")]
     Approve {
         /// The revision's key.
         key: String,
         /// Why.
         source: Box<kube::Error>,
     },
+    /// A revision was not approved, since the Role has to be put in order first.
+    #[error("the Role `{ROLE}` in {NAMESPACE} approves every revision; it is put in order first")]
+    Lost,
     /// The dry run that shows whether the gate is in force was not answered with a pod.
     #[error("could not ask for a pod in {CHECK_NAMESPACE}, by dry run, to see whether it is gated")]
     Check(#[source] kube::Error),
@@ -48,10 +57,12 @@ pub enum ValveError {
 pub enum Effect {
     /// Nothing was to be written, and nothing was.
     Unchanged,
-    /// The object was there and has been changed.
+    /// The Role was there and has been changed.
     Changed,
-    /// The object was not there and has been created.
+    /// The Role was not there and has been created.
     Created,
+    /// Somebody else has written it meanwhile: nothing was written, and it is to be looked at again.
+    Overtaken,
 }
 
 /// Whether pods of unapproved revisions come back gated from the API server that was asked.
@@ -59,7 +70,8 @@ pub enum Effect {
 pub enum Gate {
     /// They do.
     InForce,
-    /// They do not: the policy, a binding or the parameters are missing or not yet known there.
+    /// They do not: the policy, a binding or the Role is missing or not yet known there, or
+    /// the account that the policy asks about may do everything.
     Open {
         /// Pods of enrolled namespaces come back gated.
         namespaces: bool,
@@ -68,45 +80,63 @@ pub enum Gate {
     },
 }
 
-/// Makes the parameter object say what `desired` says, given what it says now.
+/// Makes the Role say what `desired` says, given how it was last seen.
 pub async fn write(
     client: &Client,
-    current: Option<&ValveSpec>,
-    desired: &ValveSpec,
+    current: Option<&Standing>,
+    desired: &Approvals,
 ) -> Result<Effect, ValveError> {
-    let valves: Api<Valve> = Api::all(client.clone());
-    match current {
-        None if *desired == ValveSpec::default() => Ok(Effect::Unchanged),
+    let roles: Api<Role> = Api::namespaced(client.clone(), NAMESPACE);
+    let (request, done) = match current {
+        None if *desired == Approvals::default() => return Ok(Effect::Unchanged),
         None => {
-            let valve = Valve::new(SINGLETON, desired.clone());
-            let created = valves.create(&post(false), &valve).await;
-            created.map_err(ValveError::Write)?;
-            Ok(Effect::Created)
+            let created = roles.create(&post(false), &role(desired)).await;
+            (created.map(drop), Effect::Created)
+        }
+        Some(current) if current.tidy && current.says == *desired => {
+            return Ok(Effect::Unchanged);
         }
         Some(current) => {
-            let Some(difference) = difference(current, desired) else {
-                return Ok(Effect::Unchanged);
-            };
-            let patched = valves
-                .patch(SINGLETON, &by_weir(), &Patch::Merge(difference))
-                .await;
-            patched.map_err(ValveError::Write)?;
-            Ok(Effect::Changed)
+            let patch = Patch::Merge(difference(current, desired));
+            // Only the metadata comes back: nobody reads the rest.
+            let patched = roles.patch_metadata(ROLE, &by_weir(), &patch).await;
+            (patched.map(drop), Effect::Changed)
         }
+    };
+    match request {
+        Ok(()) => Ok(done),
+        Err(error) if is_conflict(&error) => Ok(Effect::Overtaken),
+        Err(error) => Err(ValveError::Write(error)),
     }
 }
 
 /// Approves one revision: its pods are born ungated from then on.
 pub async fn approve(client: &Client, key: &str, note: &str) -> Result<(), ValveError> {
-    let valves: Api<Valve> = Api::all(client.clone());
-    let patch = json!({ "spec": { "approved": { key: note } } });
-    let patched = valves
-        .patch(SINGLETON, &by_weir(), &Patch::Merge(patch))
-        .await;
-    patched.map(|_| ()).map_err(|source| ValveError::Approve {
+    let roles: Api<Role> = Api::namespaced(client.clone(), NAMESPACE);
+    let failed = |source| ValveError::Approve {
         key: key.to_owned(),
         source: Box::new(source),
-    })
+    };
+    let mut attempts = 1;
+    loop {
+        let role = roles.get(ROLE).await.map_err(failed)?;
+        let current = Standing::read(&role.metadata, role.rules.as_deref().unwrap_or_default());
+        if current.approves_all {
+            return Err(ValveError::Lost);
+        }
+        let mut desired = current.says.clone();
+        desired.approved.insert(key.to_owned(), note.to_owned());
+        let patch = Patch::Merge(difference(&current, &desired));
+        match roles.patch_metadata(ROLE, &by_weir(), &patch).await {
+            Err(error) if is_conflict(&error) && attempts < ATTEMPTS => attempts += 1,
+            result => return result.map(drop).map_err(failed),
+        }
+    }
+}
+
+/// Whether the object has changed since it was read, or came to be.
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// Asks, by dry run, whether pods of an unapproved revision come back gated, once as a member of an
@@ -189,22 +219,38 @@ fn restricted() -> SecurityContext {
     }
 }
 
-/// The merge patch that turns one spec into the other; `None` if they are the same.
-fn difference(current: &ValveSpec, desired: &ValveSpec) -> Option<Value> {
-    let mut spec = Map::new();
-    if current.adopted != desired.adopted {
-        spec.insert("adopted".to_owned(), desired.adopted.into());
+/// The Role that says this.
+fn role(approvals: &Approvals) -> Role {
+    let label = ("app.kubernetes.io/name".to_owned(), "weir".to_owned());
+    Role {
+        metadata: ObjectMeta {
+            name: Some(ROLE.to_owned()),
+            labels: Some(BTreeMap::from([label])),
+            annotations: Some(approvals.notes()),
+            ..ObjectMeta::default()
+        },
+        rules: Some(approvals.rules()),
     }
-    let gone = current.approved.keys();
-    let gone = gone.filter(|key| !desired.approved.contains_key(*key));
-    let mut approved: Map<_, _> = gone.map(|key| (key.clone(), Value::Null)).collect();
-    let set = desired.approved.iter();
-    let set = set.filter(|(key, note)| current.approved.get(*key) != Some(*note));
-    approved.extend(set.map(|(key, note)| (key.clone(), note.as_str().into())));
-    if !approved.is_empty() {
-        spec.insert("approved".to_owned(), approved.into());
+}
+
+/// The merge patch that makes the Role say this, if it still is of the version that was seen. Labels
+/// and annotations of others are left alone.
+fn difference(current: &Standing, desired: &Approvals) -> Value {
+    let notes = desired.notes();
+    let gone = current.notes.keys().filter(|key| !notes.contains_key(*key));
+    let mut annotations: Map<_, _> = gone.map(|key| (key.clone(), Value::Null)).collect();
+    let new = notes
+        .iter()
+        .filter(|(key, note)| current.notes.get(*key) != Some(*note));
+    annotations.extend(new.map(|(key, note)| (key.clone(), note.as_str().into())));
+    let mut metadata = Map::from_iter([(
+        "resourceVersion".to_owned(),
+        current.version.as_str().into(),
+    )]);
+    if !annotations.is_empty() {
+        metadata.insert("annotations".to_owned(), annotations.into());
     }
-    (!spec.is_empty()).then(|| json!({ "spec": spec }))
+    json!({ "metadata": metadata, "rules": desired.rules() })
 }
 
 fn post(dry_run: bool) -> PostParams {

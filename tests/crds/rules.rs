@@ -248,42 +248,14 @@ fn rollouts() -> Vec<Case> {
 
 fn singletons() -> Vec<Case> {
     let named = |name: &str| json!({ "metadata": { "name": name }, "spec": {} });
-    let valve = |key: &str| json!({ "metadata": { "name": "cluster" }, "spec": { "approved": { key: "shop/logs" } } });
-    vec![
-        Case {
-            kind: "ControlPlane",
-            at: "",
-            message: "there is one ControlPlane, named `cluster`",
-            old: None,
-            accepts: vec![named("cluster")],
-            refuses: vec![named("mine"), named("cluster-2")],
-        },
-        Case {
-            kind: "Valve",
-            at: "",
-            message: "there is one Valve, named `cluster`",
-            old: None,
-            accepts: vec![named("cluster")],
-            refuses: vec![named("mine"), named("cluster-2")],
-        },
-        Case {
-            kind: "Valve",
-            at: "spec.approved",
-            message: "each key is `<owner uid>.<revision hash>`",
-            old: None,
-            accepts: vec![
-                valve("0d2b7d1e-93ad-4c6c-8a8e-d9b1c9f0a111.7c9f86d5b4"),
-                named("cluster"),
-            ],
-            refuses: vec![
-                valve("shop/logs"),
-                valve("0d2b7d1e-93ad-4c6c-8a8e-d9b1c9f0a111"),
-                valve("0d2b7d1e-93ad-4c6c-8a8e-d9b1c9f0a111."),
-                valve("0D2B7D1E-93AD-4C6C-8A8E-D9B1C9F0A111.7c9f86d5b4"),
-                valve("0d2b7d1e-93ad-4c6c-8a8e-d9b1c9f0a111.7c9f.86d5b4"),
-            ],
-        },
-    ]
+    vec![Case {
+        kind: "ControlPlane",
+        at: "",
+        message: "there is one ControlPlane, named `cluster`",
+        old: None,
+        accepts: vec![named("cluster")],
+        refuses: vec![named("mine"), named("cluster-2")],
+    }]
 }
 
 fn cases() -> Vec<Case> {

@@ -1,6 +1,6 @@
-//! Measures what the gate policy's parameter object should be, and prints it as Markdown.
+//! Measures what the gate policy should read approvals from, and prints it as Markdown.
 //!
-//! `cargo run -p weir-e2e --release --bin valve-parameters > figures.md`; about fifteen minutes.
+//! `cargo run -p weir-e2e --release --bin valve-parameters > figures.md`; about half an hour.
 
 #![expect(
     clippy::print_stdout,

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use weir::api::{Pace, RolloutPolicy, SINGLETON, Valve};
+use weir::api::{Pace, RolloutPolicy};
 
 use super::{sampler::round, setup};
 use crate::{
     report::{Use, WeirUse},
-    world::{Ceiling, WeirProcess, World},
+    world::{Ceiling, WeirProcess, World, approvals::Approvals},
 };
 
 /// How long Weir may take from its start until it is ready: it waits for the gate policy to be active,
@@ -50,11 +50,10 @@ impl Guard {
 
     /// Waits until this revision, which runs already, is approved.
     pub(super) async fn adopted(&self, client: &Client, revision: &str) -> Result<()> {
-        let valves: Api<Valve> = Api::all(client.clone());
         let began = Instant::now();
         loop {
-            let valve = valves.get_opt(SINGLETON).await?;
-            if valve.is_some_and(|valve| valve.spec.approved.contains_key(revision)) {
+            let said = Approvals::read(client).await?;
+            if said.is_some_and(|said| said.approved.contains(revision)) {
                 return Ok(());
             }
             ensure!(
@@ -128,14 +127,11 @@ impl Guard {
 
 /// Waits until Weir says that it is ready and new revisions are held.
 async fn ready(process: &WeirProcess, client: &Client) -> Result<()> {
-    let valves: Api<Valve> = Api::all(client.clone());
     let began = Instant::now();
     loop {
         process.program.check()?;
-        let adopted = valves
-            .get_opt(SINGLETON)
-            .await?
-            .is_some_and(|valve| valve.spec.adopted);
+        let said = Approvals::read(client).await?;
+        let adopted = said.is_some_and(|said| said.adopted);
         let answer = process.get("/readyz").await.unwrap_or_default();
         if adopted && answer.starts_with("HTTP/1.1 200") {
             return Ok(());

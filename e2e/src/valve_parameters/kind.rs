@@ -2,28 +2,31 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, CustomResourceExt};
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
-use weir::api::{SINGLETON, Valve, ValveSpec};
 
 use super::probe::ENROLLED;
 use super::reword;
 use crate::world::World;
+use crate::world::approvals::{ROLE, adopt, role, roles, run};
 
 /// Where the ConfigMap is.
 const NAMESPACE: &str = "default";
+
+/// The name of the ConfigMap, and of the custom resource.
+const NAME: &str = "cluster";
 
 /// What the parameters are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A built-in type.
     ConfigMap,
-    /// Weir's own type.
+    /// A type of Weir's own.
     CustomResource,
     /// No object of its own: annotations of the pod's namespace, which API servers watch anyway.
     Namespace,
@@ -32,21 +35,26 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Creates the definition, if one is needed, the policy, the bindings, and parameters that are
-    /// not adopted.
+    /// Creates the definition or the namespace, if one is needed, the policy, the bindings, and
+    /// parameters that are not adopted.
     pub(super) async fn install(self, world: &World) -> Result<()> {
-        if self == Self::CustomResource {
-            world
-                .kubectl(&[
-                    "apply",
-                    "-f",
-                    concat!(env!("CARGO_MANIFEST_DIR"), "/../crds/valves.yaml"),
-                ])
-                .await?;
-            let definition = format!("crd/{}", Valve::crd_name());
-            world
-                .kubectl(&["wait", "--for=condition=Established", &definition])
-                .await?;
+        match self {
+            Self::ConfigMap | Self::Namespace => {}
+            Self::CustomResource => {
+                world.apply(include_str!("valve.yaml")).await?;
+                let definition = "crd/valves.measured.weir.dev";
+                world
+                    .kubectl(&["wait", "--for=condition=Established", definition])
+                    .await?;
+            }
+            Self::Role => {
+                world
+                    .apply(include_str!("../../../deploy/namespace.yaml"))
+                    .await?;
+                world
+                    .apply(include_str!("../../../deploy/valve.yaml"))
+                    .await?;
+            }
         }
         let policies: Api<MutatingAdmissionPolicy> = Api::all(world.client());
         policies
@@ -60,7 +68,7 @@ impl Kind {
         match self {
             Self::ConfigMap => {
                 let map = serde_json::from_value(json!({
-                    "metadata": { "name": SINGLETON },
+                    "metadata": { "name": NAME },
                     "data": { "adopted": "true" },
                 }))?;
                 config_maps(world)
@@ -68,14 +76,16 @@ impl Kind {
                     .await?;
             }
             Self::Namespace => annotate(world, reword::ADOPTED, json!("true")).await?,
-            Self::Role => create_role(world).await?,
+            Self::Role => {
+                let role = role(&rules(None))?;
+                roles(&world.client())
+                    .create(&PostParams::default(), &role)
+                    .await?;
+            }
             Self::CustomResource => {
-                let spec = ValveSpec {
-                    adopted: true,
-                    ..ValveSpec::default()
-                };
-                let valve = Valve::new(SINGLETON, spec);
-                Api::all(world.client())
+                let valve = json!({ "adopted": true, "approved": {} });
+                let valve = DynamicObject::new(NAME, &valves()).data(json!({ "spec": valve }));
+                custom_resources(world)
                     .create(&PostParams::default(), &valve)
                     .await?;
             }
@@ -98,21 +108,21 @@ impl Kind {
         match self {
             Self::ConfigMap => {
                 let patch = Patch::Merge(json!({ "data": { key: note } }));
-                config_maps(world)
-                    .patch(SINGLETON, &parameters, &patch)
-                    .await?;
+                config_maps(world).patch(NAME, &parameters, &patch).await?;
             }
             Self::Namespace => annotate(world, &reword::annotation(key), note).await?,
             Self::Role => {
                 let approved = (!note.is_null()).then_some(key);
-                let roles: Api<ClusterRole> = Api::all(world.client());
                 let patch = Patch::Merge(json!({ "rules": rules(approved) }));
-                roles.patch(reword::ACCOUNT.1, &parameters, &patch).await?;
+                roles(&world.client())
+                    .patch(ROLE, &parameters, &patch)
+                    .await?;
             }
             Self::CustomResource => {
                 let patch = Patch::Merge(json!({ "spec": { "approved": { key: note } } }));
-                let valves: Api<Valve> = Api::all(world.client());
-                valves.patch(SINGLETON, &parameters, &patch).await?;
+                custom_resources(world)
+                    .patch(NAME, &parameters, &patch)
+                    .await?;
             }
         }
         Ok(())
@@ -122,10 +132,7 @@ impl Kind {
     pub(super) async fn bind(self, world: &World) -> Result<()> {
         for mut binding in shipped_bindings()? {
             let spec = binding.spec.as_mut().context("a binding has a spec")?;
-            spec.param_ref = spec.param_ref.take().filter(|_| self.has_parameters());
-            if let (Self::ConfigMap, Some(parameters)) = (self, &mut spec.param_ref) {
-                parameters.namespace = Some(NAMESPACE.to_owned());
-            }
+            spec.param_ref = self.param_ref();
             bindings(world)
                 .create(&PostParams::default(), &binding)
                 .await?;
@@ -144,8 +151,20 @@ impl Kind {
         Ok(())
     }
 
-    const fn has_parameters(self) -> bool {
-        matches!(self, Self::ConfigMap | Self::CustomResource)
+    /// Where the policy finds its parameters, if it has any.
+    fn param_ref(self) -> Option<ParamRef> {
+        let namespace = match self {
+            Self::ConfigMap => Some(NAMESPACE.to_owned()),
+            Self::CustomResource => None,
+            Self::Namespace | Self::Role => return None,
+        };
+        Some(ParamRef {
+            name: Some(NAME.to_owned()),
+            namespace,
+            // No parameters, no gating.
+            parameter_not_found_action: Some("Allow".to_owned()),
+            ..ParamRef::default()
+        })
     }
 
     /// The policy that ships, reading this kind.
@@ -155,9 +174,9 @@ impl Kind {
         let spec = policy.spec.as_mut().context("the policy has a spec")?;
         match self {
             Self::ConfigMap => reword::for_config_map(spec)?,
-            Self::CustomResource => {}
+            Self::CustomResource => reword::for_custom_resource(spec)?,
             Self::Namespace => reword::for_namespace(spec)?,
-            Self::Role => reword::for_role(spec)?,
+            Self::Role => {}
         }
         Ok(policy)
     }
@@ -177,37 +196,18 @@ async fn annotate(world: &World, annotation: &str, value: Value) -> Result<()> {
     Ok(())
 }
 
-/// The role without approvals, given to the account.
-async fn create_role(world: &World) -> Result<()> {
-    let (namespace, name) = reword::ACCOUNT;
-    let role = serde_json::from_value(json!({
-        "metadata": { "name": name },
-        "rules": rules(None),
-    }))?;
-    let roles: Api<ClusterRole> = Api::all(world.client());
-    roles.create(&PostParams::default(), &role).await?;
-    let binding = serde_json::from_value(json!({
-        "metadata": { "name": name },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
-        "subjects": [{ "kind": "ServiceAccount", "namespace": namespace, "name": name }],
-    }))?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(world.client());
-    bindings.create(&PostParams::default(), &binding).await?;
-    Ok(())
+/// What the account may do if this revision is approved.
+fn rules(approved: Option<&str>) -> Vec<Value> {
+    vec![run(&[approved.unwrap_or("none")]), adopt()]
 }
 
-/// Rights on the valve, and on a revision that is approved. A rule without names would mean all.
-fn rules(approved: Option<&str>) -> Value {
-    let rule = |resource: &str, name: &str| {
-        json!({
-            "apiGroups": ["weir.dev"], "resources": [resource], "resourceNames": [name],
-            "verbs": [reword::VERB],
-        })
-    };
-    let revision = approved.map(|key| rule("revisions", key));
-    std::iter::once(rule("valves", SINGLETON))
-        .chain(revision)
-        .collect()
+fn valves() -> ApiResource {
+    let kind = GroupVersionKind::gvk("measured.weir.dev", "v1", "Valve");
+    ApiResource::from_gvk(&kind)
+}
+
+fn custom_resources(world: &World) -> Api<DynamicObject> {
+    Api::all_with(world.client(), &valves())
 }
 
 fn config_maps(world: &World) -> Api<ConfigMap> {

@@ -86,8 +86,8 @@ fn latencies(latency: &Latency) -> String {
             latency.approved_in_namespace,
         ),
         (
-            "policy, approved revision, by a role",
-            latency.approved_by_role,
+            "policy, approved revision, by a custom resource",
+            latency.approved_in_resource,
         ),
         ("policy, gated", latency.gated),
     ] {

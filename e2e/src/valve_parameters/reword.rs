@@ -1,14 +1,24 @@
-//! The policy that ships, in words that read other kinds of parameters.
+//! The policy that ships, in words that read parameters of other kinds.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicySpec;
+use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicySpec, ParamKind};
 
 /// The annotation that says that a namespace is adopted.
 pub(super) const ADOPTED: &str = "weir.dev/adopted";
 
+/// How the shipped policy asks whether anything is adopted.
+const IS_ADOPTED: &str = "authorizer.serviceAccount('weir-system', 'weir-approved')
+      .group('weir.dev').resource('valve').namespace('weir-system')
+      .check('adopt').allowed()";
+
 /// How the shipped policy asks whether the owner's revision is approved.
-const APPROVED: &str = "has(params.spec) && has(params.spec.approved) &&
-    (owner.uid + '.' + object.metadata.labels['controller-revision-hash']) in params.spec.approved";
+const IS_APPROVED: &str = "authorizer.serviceAccount('weir-system', 'weir-approved')
+      .group('weir.dev').resource('revisions').namespace('weir-system').name(owner.uid + '.' + \
+                           object.metadata.labels['controller-revision-hash'])
+      .check('run').allowed()";
+
+/// The key of the owner's revision.
+const KEY: &str = "(owner.uid + '.' + object.metadata.labels['controller-revision-hash'])";
 
 /// The annotation that approves a revision.
 pub(super) fn annotation(key: &str) -> String {
@@ -17,46 +27,29 @@ pub(super) fn annotation(key: &str) -> String {
 
 /// Keys beside the mark, all in the ConfigMap's data.
 pub(super) fn for_config_map(spec: &mut MutatingAdmissionPolicySpec) -> Result<()> {
-    let kind = spec
-        .param_kind
-        .as_mut()
-        .context("the policy has parameters")?;
-    kind.api_version = Some("v1".to_owned());
-    kind.kind = Some("ConfigMap".to_owned());
-    for condition in spec.match_conditions.iter_mut().flatten() {
-        condition.expression = condition
-            .expression
-            .replace(
-                "params.spec.adopted == true",
-                "params.data.adopted == 'true'",
-            )
-            .replace("params.spec.adopted", "params.data.adopted")
-            .replace(
-                "has(params.spec) && has(params.spec.approved)",
-                "has(params.data)",
-            )
-            .replace("params.spec.approved", "params.data")
-            .replace("params.spec", "params.data");
-    }
-    Ok(())
+    spec.param_kind = Some(kind("v1", "ConfigMap"));
+    reword(
+        spec,
+        "has(params.data) && has(params.data.adopted) && params.data.adopted == 'true'",
+        &format!("(has(params.data) && {KEY} in params.data)"),
+    )
+}
+
+/// A mark and a map.
+pub(super) fn for_custom_resource(spec: &mut MutatingAdmissionPolicySpec) -> Result<()> {
+    spec.param_kind = Some(kind("measured.weir.dev/v1", "Valve"));
+    reword(
+        spec,
+        "has(params.spec) && has(params.spec.adopted) && params.spec.adopted",
+        &format!(
+            "(has(params.spec) && has(params.spec.approved) && {KEY} in params.spec.approved)"
+        ),
+    )
 }
 
 /// Match conditions do not see the namespace, so that the mutation has to decide.
 pub(super) fn for_namespace(spec: &mut MutatingAdmissionPolicySpec) -> Result<()> {
-    spec.param_kind = None;
-    let conditions = spec
-        .match_conditions
-        .as_mut()
-        .context("the policy has conditions")?;
-    conditions.retain(|condition| condition.name != "adopted");
-    for condition in conditions {
-        condition.expression = condition.expression.replace(APPROVED, "false");
-        let expression = &condition.expression;
-        ensure!(
-            !expression.contains("params"),
-            "still reads parameters: {expression}"
-        );
-    }
+    reword(spec, "true", "false")?;
     for mutation in spec.mutations.iter_mut().flatten() {
         let applied = mutation.apply_configuration.as_mut();
         let expression = applied.and_then(|applied| applied.expression.as_mut());
@@ -71,35 +64,44 @@ pub(super) fn for_namespace(spec: &mut MutatingAdmissionPolicySpec) -> Result<()
     Ok(())
 }
 
-/// The account that is asked about, and what it is asked for.
-pub(super) const ACCOUNT: (&str, &str) = ("default", "weir-valve");
+fn kind(api_version: &str, kind: &str) -> ParamKind {
+    ParamKind {
+        api_version: Some(api_version.to_owned()),
+        kind: Some(kind.to_owned()),
+    }
+}
 
-/// What the account may do with revisions that are approved, and with the valve if it is adopted.
-pub(super) const VERB: &str = "open";
-
-/// Whether a made-up account has a right: roles are what API servers know before they serve anyone.
-pub(super) fn for_role(spec: &mut MutatingAdmissionPolicySpec) -> Result<()> {
-    spec.param_kind = None;
-    let allowed = |resource: &str, name: &str| {
-        let (namespace, account) = ACCOUNT;
-        format!(
-            "authorizer.serviceAccount('{namespace}', '{account}').group('weir.dev')\
-             .resource('{resource}').name({name}).check('{VERB}').allowed()"
-        )
-    };
-    let revision = "owner.uid + '.' + object.metadata.labels['controller-revision-hash']";
+/// Asks these instead of the authorizer.
+fn reword(spec: &mut MutatingAdmissionPolicySpec, adopted: &str, approved: &str) -> Result<()> {
+    let mut questions = 0;
     for condition in spec.match_conditions.iter_mut().flatten() {
-        condition.expression = if condition.name == "adopted" {
-            allowed("valves", "'cluster'")
-        } else {
-            let approved = allowed("revisions", revision);
-            condition.expression.replace(APPROVED, &approved)
-        };
+        for (asked, instead) in [(IS_ADOPTED, adopted), (IS_APPROVED, approved)] {
+            questions += condition.expression.matches(asked).count();
+            condition.expression = condition.expression.replace(asked, instead);
+        }
         let expression = &condition.expression;
         ensure!(
-            !expression.contains("params"),
-            "still reads parameters: {expression}"
+            !expression.contains("authorizer"),
+            "still asks the authorizer: {expression}"
         );
     }
+    ensure!(questions == 2, "the policy that ships asks otherwise");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_that_ships_can_be_worded_for_each_other_kind() -> Result<()> {
+        for reword in [for_config_map, for_custom_resource, for_namespace] {
+            let shipped = include_str!("../../../deploy/gate-policy.yaml");
+            let policy: MutatingAdmissionPolicy = serde_saphyr::from_str(shipped)?;
+            reword(&mut policy.spec.context("the policy has a spec")?)?;
+        }
+        Ok(())
+    }
 }

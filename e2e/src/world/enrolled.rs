@@ -8,11 +8,9 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use weir::api::{
-    Finding, GuardedRollout, GuardedRolloutStatus, RolloutPolicySpec, SINGLETON, State, Valve,
-    marks,
-};
+use weir::api::{Finding, GuardedRollout, GuardedRolloutStatus, RolloutPolicySpec, State, marks};
 
+use super::approvals::Approvals;
 use super::{WeirProcess, World, wait};
 
 /// Between two looks at what is waited for.
@@ -38,12 +36,10 @@ impl World {
     /// # Errors
     /// It has ended, or it takes too long; with the end of its log.
     pub async fn adopted(&self, weir: &WeirProcess) -> Result<()> {
-        let valves: Api<Valve> = Api::all(self.client());
         let began = Instant::now();
-        while !valves
-            .get_opt(SINGLETON)
+        while !Approvals::read(&self.client())
             .await?
-            .is_some_and(|valve| valve.spec.adopted)
+            .is_some_and(|said| said.adopted)
         {
             weir.program.check()?;
             if began.elapsed() > ADOPTED_WITHIN {

@@ -36,7 +36,8 @@ fn bad_input_ends_in_a_clear_message_and_harms_nothing() -> Result<()> {
         );
         let ((), approved) = try_join!(stage.run(beside_each_other), valve::approved(&stage))?;
         // What is born while the valve is broken is gated by nobody: nothing else may roll.
-        valve::one_that_is_emptied_or_deleted_is_rebuilt(&stage, &approved).await?;
+        valve::one_that_is_emptied_deleted_or_approves_everything_is_rebuilt(&stage, &approved)
+            .await?;
         let last = async {
             let last = stage.logs("last", &Shape::default()).await?;
             last.completes(&stage).await

@@ -40,8 +40,9 @@ const BYTES_PER_POD: f64 = 64.0 * 1024.0;
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Rights that only other times call for: where API servers stream no lists, everything is listed;
-/// records of revisions that are gone are deleted; an event that repeats is patched.
-const ELSEWHERE: [(&str, &str); 12] = [
+/// records of revisions that are gone are deleted; an event that repeats is patched. And those that
+/// are held only so that they may be granted.
+const ELSEWHERE: [(&str, &str); 14] = [
     ("list", "controllerrevisions"),
     ("list", "controlplanes"),
     ("list", "daemonsets"),
@@ -51,9 +52,11 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("list", "nodes"),
     ("list", "pods"),
     ("list", "rolloutpolicies"),
-    ("list", "valves"),
+    ("list", "roles"),
     ("delete", "guardedrollouts"),
     ("patch", "events"),
+    ("adopt", "valve"),
+    ("run", "revisions"),
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! The gate, the manifests and Weir's rights, on a real control plane and without Weir.
 //!
-//! All cases share one world, each in a namespace of its own; those that write the parameter object
-//! put it back. Nothing here runs Weir: what is shown is what holds while it is dead.
+//! All cases share one world, each in a namespace of its own; those that write the Role of the
+//! approvals put it back. Nothing here runs Weir: what is shown is what holds while it is dead.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use weir_e2e::world::{Ceiling, World, WorldSpec};
 mod cluster;
 mod gating;
 mod parameters;
+mod restarts;
 mod rights;
 
 use cluster::Cluster;
@@ -65,12 +66,16 @@ fn the_valve_holds_what_is_to_be_held_and_nothing_else() -> Result<()> {
             gating::others_gates_are_kept_and_left_alone,
             gating::a_pod_of_unusual_size_is_gated_like_any_other,
             parameters::an_approval_takes_effect_within_two_seconds,
-            parameters::emptied_and_missing_parameters_gate_nothing,
+            parameters::an_emptied_or_missing_role_gates_nothing,
+            parameters::a_role_that_approves_everything_gates_nothing,
+            parameters::where_every_account_may_do_everything_nothing_is_gated,
+            parameters::a_full_list_is_taken_and_read,
             parameters::the_valve_survives_being_unbound_and_bound_again,
-            parameters::a_malformed_approval_is_refused,
             rights::weir_may_ask_whether_the_gate_is_in_force_and_nothing_comes_of_it,
             rights::weir_may_remove_its_gate_from_a_pod_and_change_nothing_else,
+            rights::weir_may_approve_and_grant_nothing_else,
             rights::weir_may_do_no_more_than_it_needs,
+            restarts::from_a_restarted_api_server_s_first_answer_on_no_unapproved_pod_slips_through,
         );
         world.check()?;
         let log = std::fs::read_to_string(world.api_servers()[0].log())?;

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use serde_json::json;
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ fn bench(answers: Answers) -> Bench {
     let seen = Seen::default();
     let log = Arc::clone(&seen);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let path = request.uri().path().to_owned();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let code = answers(&path);
         log.lock().unwrap().push(path);
         async move {
@@ -47,7 +47,16 @@ fn bench(answers: Answers) -> Bench {
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
                 "metadata": { "name": "x" }, "spec": { "adopted": true },
             });
-            let body = if code < 300 { done } else { status };
+            let role = json!({
+                "kind": "Role", "apiVersion": "rbac.authorization.k8s.io/v1",
+                "metadata": { "name": "weir-approved", "resourceVersion": "7" }, "rules": null,
+            });
+            let is_read = method == Method::GET;
+            let body = match code {
+                ..300 if is_read => role,
+                ..300 => done,
+                _ => status,
+            };
             let body = Body::from(serde_json::to_vec(&body).unwrap());
             let answer = Response::builder()
                 .status(StatusCode::from_u16(code).unwrap())
@@ -143,18 +152,19 @@ async fn approval_comes_first_and_without_it_nothing_is_released() {
     let fine = bench(|_| 200);
     let outcome = enact(&fine.hands, fine.order(intents.clone())).await;
     assert!(outcome.approved);
-    let valve = "/apis/weir.dev/v1alpha1/valves/cluster";
-    assert_eq!(fine.seen()[0], valve);
-    assert_eq!(fine.seen().len(), 3);
+    let role = "/apis/rbac.authorization.k8s.io/v1/namespaces/weir-system/roles/weir-approved";
+    // Read, and written.
+    assert_eq!(fine.seen()[..2], [role, role]);
+    assert_eq!(fine.seen().len(), 4);
 
-    let refused = bench(|path| if path.contains("valves") { 403 } else { 200 });
+    let refused = bench(|path| if path.contains("roles") { 403 } else { 200 });
     let outcome = enact(&refused.hands, refused.order(intents)).await;
     assert!(!outcome.approved);
     assert_eq!(
         fates(&outcome),
         [("a", Fate::NotBegun), ("b", Fate::NotBegun)]
     );
-    assert_eq!(refused.seen(), [valve]);
+    assert_eq!(refused.seen(), [role]);
 }
 
 #[tokio::test]

@@ -45,6 +45,13 @@ pub(in crate::guard) struct Survey {
 pub(in crate::guard) const ADOPTION_ADVICE: &str = ". Until they are read nothing new is gated: mend \
      what keeps them from being read, or take the label weir.dev/guard from the workload";
 
+/// What to do where the gate is not in force.
+pub(in crate::guard) const GATE_ADVICE: &str = "See that the policy weir-gate and its bindings exist \
+     (deploy/, deploy/enforce/), and the RoleBinding and the Role weir-approved in weir-system; and \
+     that no other binding lets its account do everything, as where every service account is a \
+     cluster-admin: `kubectl auth can-i --list -n weir-system --as \
+     system:serviceaccount:weir-system:weir-approved` must not have a line that begins with *.*";
+
 /// What is known besides the world.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
@@ -264,6 +271,12 @@ impl Known<'_> {
         if let Some(failure) = unwritten {
             return Some((false, "ValveNotWritten", failure.sentence()));
         }
+        let role = world.cluster.role.last().and_then(Option::as_ref);
+        if role.is_some_and(|role| role.approves_all) {
+            let message = "a rule of the Role weir-approved in weir-system approves every revision: \
+                           nothing is gated until Weir has written the Role anew";
+            return Some((false, "EverythingApproved", message.to_owned()));
+        }
         Some(match world.gate.as_ref()? {
             Ok(Gate::InForce) => (
                 true,
@@ -273,9 +286,7 @@ impl Known<'_> {
             Ok(Gate::Open { .. }) => (
                 false,
                 "NotInForce",
-                "pods of unapproved revisions come back ungated: see that the policy weir-gate, its \
-                 bindings and the Valve `cluster` exist (deploy/, deploy/enforce/)"
-                    .to_owned(),
+                format!("pods of unapproved revisions come back ungated. {GATE_ADVICE}"),
             ),
             Err(why) => (false, conditions::GATING_NOT_KNOWN, why.to_string()),
         })

@@ -30,7 +30,7 @@ use weir_core::{
 
 use self::control_plane::Known;
 pub(super) use self::{
-    control_plane::{ADOPTION_ADVICE, Count, Survey},
+    control_plane::{ADOPTION_ADVICE, Count, GATE_ADVICE, Survey},
     rollout::state,
 };
 use super::{

@@ -4,18 +4,20 @@ mod doors;
 mod play;
 mod writes;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weir_core::{evidence::Reading, policy::Mode, time::Span};
 
 use self::play::{Play, adopted, entry, fresh, key, logs, rows};
 use crate::{
     api::{State, marks},
     observe::RevisionView,
+    valve::{Approvals, Standing, revision_key},
 };
 
 /// A cluster whose valve is in order, with a new DaemonSet that is gated from birth.
 fn new_daemon_set(nodes: u32) -> Play {
     let mut play = Play::new(nodes, Mode::Enforce);
-    play.world.cluster.valve = Reading::Fresh(Some(adopted(&[])));
+    play.world.cluster.role = Reading::Fresh(Some(adopted(&[])));
     play.step();
     play.create(&logs(), "uid-1", "aaa");
     play
@@ -94,7 +96,7 @@ fn harm_holds_it_and_people_are_told_why_and_how_to_release_it() {
     assert!(
         notice
             .note
-            .contains("kubectl patch valves.weir.dev cluster"),
+            .contains("kubectl patch role weir-approved -n weir-system"),
         "{}",
         notice.note
     );
@@ -204,11 +206,11 @@ fn nodes_that_join_during_and_after_get_their_pods() {
 
 #[test]
 fn a_lost_valve_is_said_again_at_once_from_memory() {
-    for lost in [None, Some(adopted(&[]))] {
+    for lost in [None, Some(adopted(&[])), Some(everything_approved())] {
         let mut play = running(20);
         play.steps(5);
         assert!(play.approved("uid-1", "aaa"));
-        play.world.cluster.valve = Reading::Fresh(lost);
+        play.world.cluster.role = Reading::Fresh(lost);
         play.step();
         assert!(play.approved("uid-1", "aaa"));
         play.steps(5);
@@ -220,12 +222,52 @@ fn a_lost_valve_is_said_again_at_once_from_memory() {
     }
 }
 
+/// The Role after somebody removed the names from its rule.
+fn everything_approved() -> Standing {
+    let mut rules = Approvals::default().rules();
+    rules[0].resource_names = None;
+    let role = Standing::read(&ObjectMeta::default(), &rules);
+    assert!(role.approves_all);
+    role
+}
+
+#[test]
+fn a_role_that_approves_everything_from_the_start_is_adopted_like_an_empty_one() {
+    let mut play = Play::new(20, Mode::Enforce);
+    play.world.cluster.role = Reading::Fresh(Some(everything_approved()));
+    play.create(&logs(), "uid-1", "aaa");
+    play.steps(5);
+    assert!(play.approved("uid-1", "aaa"));
+    let role = play.world.cluster.role.fresh().unwrap().clone().unwrap();
+    assert!(role.says.adopted && role.tidy && !role.approves_all);
+}
+
+#[test]
+fn what_a_person_approves_by_a_rule_of_its_own_is_kept_and_merged() {
+    let mut play = new_daemon_set(20);
+    play.latency(900.0);
+    play.steps(5);
+    let key = revision_key("uid-1", "aaa");
+    let mut rules = adopted(&[]).says.rules();
+    rules.extend(adopted(&[&key]).says.rules());
+    let by_hand = Standing::read(&ObjectMeta::default(), &rules);
+    assert!(!by_hand.tidy);
+    play.world.cluster.role = Reading::Fresh(Some(by_hand));
+    play.steps(3);
+    let role = play.world.cluster.role.fresh().unwrap().clone().unwrap();
+    assert!(role.tidy && role.says.approved.contains_key(&key));
+    assert!(
+        play.until(60, |play| play.out("aaa") == 20),
+        "approval wins"
+    );
+}
+
 #[test]
 fn a_valve_lost_twice_in_a_row_is_said_again_at_once_both_times() {
     let mut play = running(20);
     play.steps(5);
     for lost in [Some(adopted(&[])), None] {
-        play.world.cluster.valve = Reading::Fresh(lost);
+        play.world.cluster.role = Reading::Fresh(lost);
         play.step();
         assert!(play.approved("uid-1", "aaa"));
     }
@@ -236,7 +278,7 @@ fn a_rollout_that_has_just_ended_stays_ended_when_the_valve_is_lost() {
     let mut play = new_daemon_set(20);
     let complete = |play: &mut Play| play.state("logs-aaa") == Some(State::Complete);
     assert!(play.until(300, complete));
-    play.world.cluster.valve = Reading::Fresh(Some(adopted(&[])));
+    play.world.cluster.role = Reading::Fresh(Some(adopted(&[])));
     for _ in 0..5 {
         play.step();
         assert_eq!(play.state("logs-aaa"), Some(State::Complete));
@@ -328,7 +370,7 @@ fn in_shadow_nothing_is_held_and_the_verdict_is_told() {
     assert!(held.note.starts_with("Would be held") && !held.note.contains("kubectl"));
     play.latency(5.0);
     assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
-    assert!(matches!(play.world.cluster.valve, Reading::Fresh(None)));
+    assert!(matches!(play.world.cluster.role, Reading::Fresh(None)));
     play.steps(3);
     assert!(!play.mind.in_flight());
 }
@@ -365,7 +407,7 @@ fn where_weir_only_reads_it_writes_and_tells_nothing() {
 #[test]
 fn a_node_critical_workload_is_refused_and_told_how_to_acknowledge() {
     let mut play = Play::new(10, Mode::Enforce);
-    play.world.cluster.valve = Reading::Fresh(Some(adopted(&[])));
+    play.world.cluster.role = Reading::Fresh(Some(adopted(&[])));
     play.step();
     play.create(&logs(), "uid-1", "aaa");
     let view = play.daemon_sets().get_mut(&logs()).unwrap();

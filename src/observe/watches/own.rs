@@ -1,12 +1,18 @@
-//! Weir's own kinds, which are kept whole but for what the API server notes on them for itself.
+//! Weir's own objects: its kinds, which are kept whole but for what the API server notes on them for
+//! itself, and the Role of its approvals.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{
+    api::rbac::v1::{PolicyRule, Role},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::Resource;
+use serde::Deserialize;
 
 use super::slim::{Keep, Seen};
 use crate::{
-    api::{ControlPlane, GuardedRollout, RolloutPolicy, Valve},
+    api::{ControlPlane, GuardedRollout, RolloutPolicy},
     observe::cluster::WorkloadKey,
+    valve::Standing,
 };
 
 /// How RolloutPolicies are read.
@@ -15,8 +21,14 @@ pub(in crate::observe) struct Policies;
 /// How GuardedRollouts are read.
 pub(in crate::observe) struct Rollouts;
 
-/// How the Valve is read.
-pub(in crate::observe) struct Valves;
+/// How the Role of the approvals is read.
+pub(in crate::observe) struct Approved;
+
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::observe) struct Rules {
+    /// API servers send `null` for none.
+    rules: Option<Vec<PolicyRule>>,
+}
 
 /// How the ControlPlane is read.
 pub(in crate::observe) struct ControlPlanes;
@@ -61,11 +73,11 @@ impl Keep for Rollouts {
     }
 }
 
-impl Keep for Valves {
-    type Kind = Valve;
-    type Body = Valve;
+impl Keep for Approved {
+    type Kind = Role;
+    type Body = Rules;
     type Key = String;
-    type Row = Valve;
+    type Row = Standing;
 
     fn key(meta: &ObjectMeta) -> String {
         meta.name.clone().unwrap_or_default()
@@ -73,11 +85,12 @@ impl Keep for Valves {
 
     fn row(
         &self,
-        _: &ObjectMeta,
-        body: Valve,
-        _: Seen<'_, Valve>,
-    ) -> Result<Option<Valve>, String> {
-        Ok(Some(plain(body)))
+        meta: &ObjectMeta,
+        body: Rules,
+        _: Seen<'_, Standing>,
+    ) -> Result<Option<Standing>, String> {
+        let rules = body.rules.unwrap_or_default();
+        Ok(Some(Standing::read(meta, &rules)))
     }
 }
 

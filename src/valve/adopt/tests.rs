@@ -33,7 +33,7 @@ fn workload(revisions: Vec<Revision>) -> Workload {
 }
 
 fn approved(adoption: &Adoption) -> Vec<&str> {
-    let keys = adoption.spec.approved.keys();
+    let keys = adoption.approvals.approved.keys();
     keys.map(|key| key.strip_prefix(UID).unwrap_or(key).trim_start_matches('.'))
         .collect()
 }
@@ -70,9 +70,9 @@ fn pods_are_counted_by_what_they_have_to_do_with_the_valve() {
 fn what_runs_ungated_is_approved() {
     let adoption = adopted(vec![revision(1, pods(0, 0, 50), None)]);
     assert_eq!(approved(&adoption), ["r1"]);
-    assert!(adoption.spec.adopted);
+    assert!(adoption.approvals.adopted);
     assert_eq!(
-        adoption.spec.approved[&revision_key(UID, "r1")],
+        adoption.approvals.approved[&revision_key(UID, "r1")],
         "shop/logs by weir"
     );
 }
@@ -153,7 +153,7 @@ fn a_pod_gated_between_enrolment_and_adoption_does_not_hold_its_revision() {
 
 #[test]
 fn approvals_by_hand_are_kept_while_their_revision_exists() {
-    let valve = ValveSpec {
+    let valve = Approvals {
         adopted: true,
         approved: [
             (UID, "r1"),
@@ -168,7 +168,10 @@ fn approvals_by_hand_are_kept_while_their_revision_exists() {
     other.enforced = false;
     let adoption = adopt(Some(&valve), &[other], Mode::Enforce);
     assert_eq!(approved(&adoption), ["r1"]);
-    assert_eq!(adoption.spec.approved[&revision_key(UID, "r1")], "by hand");
+    assert_eq!(
+        adoption.approvals.approved[&revision_key(UID, "r1")],
+        "by hand"
+    );
     assert_eq!(adoption.changes.len(), 2);
     assert!(
         adoption
@@ -191,15 +194,15 @@ fn what_is_not_enforced_gets_no_approval() {
 
 #[test]
 fn below_enforce_the_valve_gates_nothing_and_forgets_nothing() {
-    let valve = ValveSpec {
+    let valve = Approvals {
         adopted: true,
         approved: BTreeMap::from([("gone.r1".to_owned(), "by hand".to_owned())]),
     };
     for ceiling in [Mode::Observe, Mode::Shadow] {
         let adoption = adopt(Some(&valve), &[], ceiling);
-        assert!(!adoption.spec.adopted);
-        assert_eq!(adoption.spec.approved, valve.approved);
-        assert_eq!(adopt(None, &[], ceiling).spec, ValveSpec::default());
+        assert!(!adoption.approvals.adopted);
+        assert_eq!(adoption.approvals.approved, valve.approved);
+        assert_eq!(adopt(None, &[], ceiling).approvals, Approvals::default());
     }
 }
 
@@ -215,7 +218,7 @@ fn a_full_list_gives_up_the_longest_superseded_and_never_what_runs() {
         .collect();
     workloads[0].revisions[0].pods = pods(0, 0, 1);
     let adoption = adopt(None, &workloads, Mode::Enforce);
-    let approved = &adoption.spec.approved;
+    let approved = &adoption.approvals.approved;
     assert_eq!(approved.len(), bounds::APPROVED - ROOM);
     for workload in &workloads {
         assert!(approved.contains_key(&revision_key(&workload.uid, "r5")));
@@ -243,13 +246,13 @@ fn a_list_that_is_just_full_has_room_made_for_the_next_approval() {
         let revisions = workload.revisions.iter();
         revisions.map(|one| revision_key(&workload.uid, &one.hash))
     });
-    let full = ValveSpec {
+    let full = Approvals {
         adopted: true,
         approved: keys.map(|key| (key, "by hand".to_owned())).collect(),
     };
     assert_eq!(full.approved.len(), bounds::APPROVED);
     let adoption = adopt(Some(&full), &workloads, Mode::Enforce);
-    assert!(adoption.spec.approved.len() < bounds::APPROVED);
+    assert!(adoption.approvals.approved.len() < bounds::APPROVED);
     assert!(
         adoption
             .changes
@@ -284,11 +287,11 @@ fn any_workloads() -> impl Strategy<Value = Vec<Workload>> {
     })
 }
 
-fn any_valve() -> impl Strategy<Value = Option<ValveSpec>> {
+fn any_valve() -> impl Strategy<Value = Option<Approvals>> {
     let approved =
         proptest::collection::btree_map("[0-4]\\.r[1-4]", Just("by hand".to_owned()), 0..6);
     let spec = (any::<bool>(), approved);
-    proptest::option::of(spec.prop_map(|(adopted, approved)| ValveSpec { adopted, approved }))
+    proptest::option::of(spec.prop_map(|(adopted, approved)| Approvals { adopted, approved }))
 }
 
 proptest! {
@@ -297,8 +300,8 @@ proptest! {
         valve in any_valve(), workloads in any_workloads(),
     ) {
         let once = adopt(valve.as_ref(), &workloads, Mode::Enforce);
-        let twice = adopt(Some(&once.spec), &workloads, Mode::Enforce);
-        prop_assert_eq!(&once.spec, &twice.spec);
+        let twice = adopt(Some(&once.approvals), &workloads, Mode::Enforce);
+        prop_assert_eq!(&once.approvals, &twice.approvals);
         prop_assert!(twice.changes.is_empty());
     }
 
@@ -313,7 +316,7 @@ proptest! {
                 prop_assert!(replayed.remove(&change.key).is_some());
             }
         }
-        prop_assert!(replayed.keys().eq(adoption.spec.approved.keys()));
+        prop_assert!(replayed.keys().eq(adoption.approvals.approved.keys()));
     }
 
     #[test]
@@ -325,7 +328,7 @@ proptest! {
             for revision in &workload.revisions {
                 if revision.rollout == Some(Completion::Unfinished) {
                     let key = revision_key(&workload.uid, &revision.hash);
-                    prop_assert!(!adoption.spec.approved.contains_key(&key));
+                    prop_assert!(!adoption.approvals.approved.contains_key(&key));
                 }
             }
         }

@@ -13,27 +13,43 @@ use serde_json::{Value, json};
 use weir_core::policy::Mode;
 
 use super::*;
-use crate::valve::{Enrolment, Membership, enrolment};
+use crate::valve::{Approvals, Enrolment, Membership, enrolment};
 
-fn eval(expression: &str, pod: &Value, params: &Value) -> CelValue {
+/// Evaluates an expression about a pod, with what the Role says in the place of the authorizer, which
+/// only an API server has.
+fn eval(expression: &str, pod: &Value, approvals: &Approvals) -> CelValue {
+    let key = format!("owner.uid + '.' + object.metadata.labels['{REVISION_HASH}']");
+    let expression = expression
+        .replace(&allowed(VALVE, None, ADOPT), "adopted")
+        .replace(
+            &allowed(REVISIONS, Some(&key), RUN),
+            &format!("(({key}) in approved)"),
+        );
+    assert!(!expression.contains("authorizer"), "{expression}");
     let parser = Parser::new();
-    let parsed = parser.parse(expression).expect("the expression parses");
+    let parsed = parser.parse(&expression).expect("the expression parses");
     let mut context = Context::default().with_all();
+    let approved: Vec<&String> = approvals.approved.keys().collect();
     context.add_variable("object", pod.clone()).unwrap();
-    context.add_variable("params", params.clone()).unwrap();
+    context
+        .add_variable("adopted", json!(approvals.adopted))
+        .unwrap();
+    context.add_variable("approved", json!(approved)).unwrap();
     CelValue::resolve(&parsed, &context).unwrap_or_else(|error| panic!("{error}:\n{expression}"))
 }
 
 /// The first match condition that is not true, if any: what keeps the pod from being gated.
-fn first_false(pod: &Value, params: &Value) -> Option<String> {
+fn first_false(pod: &Value, approvals: &Approvals) -> Option<String> {
     let all = match_conditions();
     // All are evaluated, since each must stand for itself.
     let results: Vec<_> = all
         .iter()
-        .map(|condition| match eval(&condition.expression, pod, params) {
-            CelValue::Bool(met) => met,
-            other => panic!("{} is no bool: {other:?}", condition.name),
-        })
+        .map(
+            |condition| match eval(&condition.expression, pod, approvals) {
+                CelValue::Bool(met) => met,
+                other => panic!("{} is no bool: {other:?}", condition.name),
+            },
+        )
         .collect();
     let first = results.iter().position(|met| !met)?;
     Some(all[first].name.clone())
@@ -55,9 +71,12 @@ fn pod() -> Value {
     })
 }
 
-fn adopted(approved: &[&str]) -> Value {
-    let approved: BTreeMap<_, _> = approved.iter().map(|key| (*key, "note")).collect();
-    json!({ "spec": { "adopted": true, "approved": approved } })
+fn adopted(approved: &[&str]) -> Approvals {
+    let note = |key: &&str| ((*key).to_owned(), "note".to_owned());
+    Approvals {
+        adopted: true,
+        approved: approved.iter().map(note).collect(),
+    }
 }
 
 #[test]
@@ -71,7 +90,7 @@ fn a_pod_of_an_unapproved_revision_is_gated() {
 
 #[test]
 fn the_annotation_is_the_key_that_approves() {
-    let CelValue::String(key) = eval(&revision_expression(), &pod(), &Value::Null) else {
+    let CelValue::String(key) = eval(&revision_expression(), &pod(), &Approvals::default()) else {
         panic!("the revision is a string");
     };
     assert_eq!(*key, crate::valve::revision_key("0b5c", "7d9f8c"));
@@ -80,26 +99,31 @@ fn the_annotation_is_the_key_that_approves() {
 }
 
 #[test]
-fn parameters_that_are_empty_gate_nothing() {
-    for params in [
-        json!({}),
-        json!({ "spec": {} }),
-        json!({ "spec": { "adopted": false, "approved": {} } }),
-    ] {
+fn what_is_not_adopted_gates_nothing() {
+    let forgotten = Approvals {
+        adopted: false,
+        ..adopted(&["other.7d9f8c"])
+    };
+    for approvals in [Approvals::default(), forgotten] {
         assert_eq!(
-            first_false(&pod(), &params).as_deref(),
-            Some("adopted"),
-            "{params}"
+            first_false(&pod(), &approvals).as_deref(),
+            Some("unapproved-revision")
         );
     }
 }
 
+/// Else a pod of somebody's Deployment would cost a question to an authorization webhook.
 #[test]
-fn parameters_without_a_list_approve_nothing() {
-    assert_eq!(
-        first_false(&pod(), &json!({ "spec": { "adopted": true } })),
-        None
-    );
+fn the_authorizer_is_asked_last_and_of_pods_of_daemon_sets_alone() {
+    for condition in match_conditions() {
+        let expression = condition.expression;
+        if let Some(first) = expression.find("authorizer") {
+            assert_eq!(condition.name, "unapproved-revision");
+            assert!(expression.find("'DaemonSet' &&").unwrap() < first);
+            assert_eq!(expression.matches(".check(").count(), 2, "a third each");
+        }
+    }
+    assert!(unapproved_expression().contains("authorizer"));
 }
 
 #[test]
@@ -241,7 +265,7 @@ proptest! {
     fn node_critical_is_the_same_in_cel_and_in_rust(spec in pod_spec()) {
         let mut pod = pod();
         pod["spec"] = spec;
-        let cel = eval(&node_critical::cel(), &pod, &Value::Null);
+        let cel = eval(&node_critical::cel(), &pod, &Approvals::default());
         let pod: Pod = serde_json::from_value(pod).unwrap();
         let rust = crate::valve::node_critical(&pod.spec.unwrap()).is_some();
         prop_assert_eq!(cel, CelValue::Bool(rust));
@@ -340,8 +364,21 @@ fn the_policy_can_neither_fail_closed_nor_panic_an_api_server() {
         assert_eq!(mutation.patch_type, "ApplyConfiguration");
         assert!(mutation.json_patch.is_none());
     }
+    assert!(spec.param_kind.is_none());
     for binding in bindings() {
-        let params = binding.spec.unwrap().param_ref.unwrap();
-        assert_eq!(params.parameter_not_found_action.as_deref(), Some("Allow"));
+        assert!(binding.spec.unwrap().param_ref.is_none());
     }
+}
+
+#[test]
+fn the_account_that_is_asked_about_has_the_role_of_the_approvals_and_is_nobody() {
+    let binding = role_binding();
+    assert_eq!(binding.role_ref.name, ROLE);
+    let subjects = binding.subjects.unwrap();
+    assert_eq!(subjects.len(), 1);
+    assert_eq!(
+        (subjects[0].kind.as_str(), subjects[0].name.as_str()),
+        ("ServiceAccount", "weir-approved")
+    );
+    assert_eq!(subjects[0].namespace, binding.metadata.namespace);
 }

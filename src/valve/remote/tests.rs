@@ -7,12 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn spec() -> impl Strategy<Value = ValveSpec> {
-    let approved = proptest::collection::btree_map("[ab]\\.[cd]", "x|y", 0..4);
-    (any::<bool>(), approved).prop_map(|(adopted, approved)| ValveSpec { adopted, approved })
+const KEY: &str = "11111111-2222-3333-4444-555555555555.7d9f8c6b5";
+
+fn approvals() -> impl Strategy<Value = Approvals> {
+    let approved = proptest::collection::btree_map("[ab]\\.[cd]", "|x|y", 0..4);
+    (any::<bool>(), approved).prop_map(|(adopted, approved)| Approvals { adopted, approved })
 }
 
-/// RFC 7396, for objects of objects and scalars.
+/// RFC 7396, for objects of objects, lists and scalars.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -31,29 +33,40 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// The Role that says this, as an API server has it, with an annotation of somebody else's.
+fn stored(approvals: &Approvals, version: &str) -> Value {
+    let mut stored = json!(role(approvals));
+    stored["metadata"]["resourceVersion"] = json!(version);
+    stored["metadata"]["annotations"]["example.com/theirs"] = json!("kept");
+    stored
+}
+
+fn read(stored: &Value) -> Standing {
+    let role: Role = serde_json::from_value(stored.clone()).unwrap();
+    Standing::read(&role.metadata, &role.rules.unwrap_or_default())
+}
+
+fn approved(keys: &[&str]) -> Approvals {
+    let note = |key: &&str| ((*key).to_owned(), "shop/logs by weir".to_owned());
+    Approvals {
+        adopted: true,
+        approved: keys.iter().map(note).collect(),
+    }
+}
+
 proptest! {
     #[test]
-    fn the_difference_turns_any_spec_into_any_other(current in spec(), desired in spec()) {
-        let mut valve = json!({ "spec": current });
-        match difference(&current, &desired) {
-            None => prop_assert_eq!(current, desired),
-            Some(patch) => {
-                prop_assert_ne!(&current, &desired);
-                merge(&mut valve, &patch);
-                let reached: ValveSpec = serde_json::from_value(valve["spec"].take()).unwrap();
-                prop_assert_eq!(reached, desired);
-            }
-        }
-    }
-
-    #[test]
-    fn an_approval_that_a_person_adds_meanwhile_is_left_alone(
-        current in spec(), desired in spec(), theirs in "[e-h]\\.[ij]",
+    fn the_difference_turns_any_role_into_any_other(
+        current in approvals(), desired in approvals(),
     ) {
-        let mut valve = json!({ "spec": current });
-        merge(&mut valve, &json!({ "spec": { "approved": { &theirs: "by hand" } } }));
-        merge(&mut valve, &difference(&current, &desired).unwrap_or(json!({})));
-        prop_assert_eq!(&valve["spec"]["approved"][&theirs], "by hand");
+        let mut stored = stored(&current, "7");
+        let patch = difference(&read(&stored), &desired);
+        prop_assert_eq!(&patch["metadata"]["resourceVersion"], "7", "it would overwrite others'");
+        merge(&mut stored, &patch);
+        let reached = read(&stored);
+        prop_assert_eq!(reached.says, desired);
+        prop_assert!(reached.tidy);
+        prop_assert_eq!(&stored["metadata"]["annotations"]["example.com/theirs"], "kept");
     }
 }
 
@@ -61,17 +74,17 @@ proptest! {
 type Seen = Arc<Mutex<Vec<(String, String, Value)>>>;
 
 /// A client whose API server answers each pod creation with the pod, gated if `gate` says so, and
-/// anything else with a Valve.
-fn client(gate: fn(&Value) -> bool) -> (Client, Seen) {
+/// anything about a Role with `role`; it refuses so many patches as overtaken.
+fn server(gate: fn(&Value) -> bool, role: Value, overtaken: usize) -> (Client, Seen) {
     let seen = Seen::default();
     let log = Arc::clone(&seen);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let log = Arc::clone(&log);
+        let (log, role) = (Arc::clone(&log), role.clone());
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
-            let asked: Value = serde_json::from_slice(&body).unwrap();
-            let mut answer = json!(Valve::new(SINGLETON, ValveSpec::default()));
+            let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let mut answer = role;
             if parts.uri.path().ends_with("/pods") {
                 answer = asked.clone();
                 if gate(&asked) {
@@ -79,11 +92,27 @@ fn client(gate: fn(&Value) -> bool) -> (Client, Seen) {
                 }
             }
             let line = (parts.method.to_string(), parts.uri.to_string(), asked);
-            log.lock().unwrap().push(line);
-            Ok::<_, tower::BoxError>(Response::new(Body::from(answer.to_string().into_bytes())))
+            let mut log = log.lock().unwrap();
+            log.push(line);
+            let writes = log.iter().filter(|(method, ..)| method != "GET").count();
+            let mut code = 200;
+            if parts.method != "GET" && writes <= overtaken {
+                code = 409;
+                answer = json!({
+                    "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409,
+                    "reason": "Conflict", "message": "the object has been modified",
+                });
+            }
+            let body = Body::from(answer.to_string().into_bytes());
+            let answer = Response::builder().status(code).body(body).unwrap();
+            Ok::<_, tower::BoxError>(answer)
         }
     });
     (Client::new(service, "default"), seen)
+}
+
+fn client(gate: fn(&Value) -> bool) -> (Client, Seen) {
+    server(gate, stored(&approved(&[KEY]), "7"), 0)
 }
 
 #[tokio::test]
@@ -119,55 +148,73 @@ async fn the_check_says_which_binding_is_missing() {
 #[tokio::test]
 async fn nothing_is_written_where_nothing_changes() {
     let (client, seen) = client(|_| false);
-    let spec = ValveSpec {
-        adopted: true,
-        approved: BTreeMap::from([("a.b".to_owned(), "note".to_owned())]),
-    };
-    let none = ValveSpec::default();
-    assert_eq!(
-        write(&client, Some(&spec), &spec).await.unwrap(),
-        Effect::Unchanged
-    );
-    assert_eq!(
-        write(&client, None, &none).await.unwrap(),
-        Effect::Unchanged
-    );
+    let approvals = approved(&[KEY]);
+    let current = read(&stored(&approvals, "7"));
+    let none = Approvals::default();
+    for (current, desired) in [(Some(&current), &approvals), (None, &none)] {
+        let written = write(&client, current, desired).await.unwrap();
+        assert_eq!(written, Effect::Unchanged);
+    }
     assert!(seen.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_missing_object_is_created_and_an_emptied_one_is_filled() {
+async fn a_missing_role_is_created_and_an_emptied_or_untidy_one_is_written_anew() {
     let (client, seen) = client(|_| false);
-    let spec = ValveSpec {
-        adopted: true,
-        approved: BTreeMap::from([("a.b".to_owned(), "note".to_owned())]),
-    };
-    assert_eq!(write(&client, None, &spec).await.unwrap(), Effect::Created);
-    let emptied = ValveSpec::default();
-    assert_eq!(
-        write(&client, Some(&emptied), &spec).await.unwrap(),
-        Effect::Changed
-    );
+    let desired = approved(&[KEY]);
+    let written = write(&client, None, &desired).await.unwrap();
+    assert_eq!(written, Effect::Created);
+    let mut by_hand = stored(&desired, "9");
+    by_hand["rules"] = json!(desired.rules().into_iter().rev().collect::<Vec<_>>());
+    for current in [stored(&Approvals::default(), "8"), by_hand] {
+        let written = write(&client, Some(&read(&current)), &desired).await;
+        assert_eq!(written.unwrap(), Effect::Changed);
+    }
     let seen = seen.lock().unwrap();
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/weir-system/roles";
     assert_eq!(seen[0].0, "POST");
-    assert_eq!(seen[0].2["spec"], json!(spec));
-    assert_eq!(seen[1].0, "PATCH");
-    assert_eq!(seen[1].2, json!({ "spec": spec }));
+    assert!(seen[0].1.starts_with(roles), "{}", seen[0].1);
+    assert_eq!(seen[0].2["rules"], json!(desired.rules()));
+    for (at, version) in [(1, "8"), (2, "9")] {
+        assert_eq!(seen[at].0, "PATCH");
+        assert!(seen[at].1.starts_with(&format!("{roles}/weir-approved?")));
+        assert_eq!(seen[at].2["metadata"]["resourceVersion"], version);
+        assert_eq!(seen[at].2["rules"], json!(desired.rules()));
+    }
 }
 
 #[tokio::test]
-async fn an_approval_names_one_key_and_nothing_else() {
-    let (client, seen) = client(|_| false);
-    approve(&client, "a.b", "shop/logs by weir").await.unwrap();
+async fn a_write_that_somebody_was_faster_than_changes_nothing_and_is_no_failure() {
+    let current = read(&stored(&Approvals::default(), "8"));
+    for current in [Some(&current), None] {
+        let (client, _) = server(|_| false, json!({}), 1);
+        let written = write(&client, current, &approved(&[KEY])).await;
+        assert_eq!(written.unwrap(), Effect::Overtaken);
+    }
+}
+
+#[tokio::test]
+async fn an_approval_keeps_what_others_approved_and_is_tried_again_if_they_were_faster() {
+    let others = stored(&approved(&[KEY]), "7");
+    let (client, seen) = server(|_| false, others.clone(), 2);
+    approve(&client, "a.b", "shop/agent by weir").await.unwrap();
     let seen = seen.lock().unwrap();
-    let (method, path, body) = &seen[0];
-    assert_eq!(method, "PATCH");
-    assert!(
-        path.starts_with("/apis/weir.dev/v1alpha1/valves/cluster?"),
-        "{path}"
-    );
-    assert_eq!(
-        *body,
-        json!({ "spec": { "approved": { "a.b": "shop/logs by weir" } } })
-    );
+    let methods: Vec<&str> = seen.iter().map(|(method, ..)| method.as_str()).collect();
+    assert_eq!(methods, ["GET", "PATCH", "GET", "PATCH", "GET", "PATCH"]);
+    let mut reached = others;
+    merge(&mut reached, &seen[5].2);
+    let reached = read(&reached);
+    assert!(reached.says.adopted && reached.tidy);
+    assert!(reached.says.approved.keys().eq([KEY, "a.b"]));
+    assert_eq!(reached.says.approved["a.b"], "shop/agent by weir");
+}
+
+#[tokio::test]
+async fn nothing_is_approved_in_a_role_that_approves_everything() {
+    let mut all = stored(&approved(&[]), "7");
+    all["rules"][0]["resourceNames"] = json!([]);
+    let (client, seen) = server(|_| false, all, 0);
+    let lost = approve(&client, "a.b", "note").await;
+    assert!(matches!(lost, Err(ValveError::Lost)));
+    assert_eq!(seen.lock().unwrap().len(), 1, "it was only read");
 }

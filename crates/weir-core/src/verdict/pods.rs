@@ -147,8 +147,8 @@ pub(super) fn pods_leaked(scene: &Scene<'_>) -> Vec<Finding> {
                 names(scene, leaked)
             ),
             "they are deleted (their successors are born gated) or the revision is approved; if \
-             there are ever more, see whether the gate policy, its binding and the Valve `cluster` \
-             exist",
+             there are ever more, the ControlPlane's condition Gating says whether the gate is in \
+             force",
         );
         findings.push(leak.only_told());
     }

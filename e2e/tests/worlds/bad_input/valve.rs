@@ -1,7 +1,8 @@
-//! Somebody empties the parameter object, or deletes it.
+//! Somebody empties the Role of the approvals, deletes it, or makes it approve everything.
 
 use anyhow::{Result, ensure};
 use weir_e2e::stage::{Logs, Shape, Stage, eventually};
+use weir_e2e::world::approvals::{adopt, run};
 
 use super::NODES;
 
@@ -12,34 +13,60 @@ pub(crate) async fn approved(stage: &Stage<'_>) -> Result<Logs> {
     Ok(logs)
 }
 
-pub(crate) async fn one_that_is_emptied_or_deleted_is_rebuilt(
+pub(crate) async fn one_that_is_emptied_deleted_or_approves_everything_is_rebuilt(
     stage: &Stage<'_>,
     logs: &Logs,
 ) -> Result<()> {
     let hash = logs.revision().await?;
     let pods = logs.pod_uids().await?;
     let key = logs.key(&hash).await?;
-    let emptied = r#"{"spec":{"adopted":false,"approved":null}}"#;
+    let patch = |rules: serde_json::Value| {
+        let patch = serde_json::json!({ "rules": rules }).to_string();
+        [
+            "patch",
+            "role",
+            "weir-approved",
+            "--type=merge",
+            "-p",
+            &patch,
+        ]
+        .map(str::to_owned)
+    };
+    let wildcard = serde_json::json!({ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] });
     for (how, harm) in [
+        ("emptied", patch(serde_json::json!(null)).to_vec()),
         (
-            "emptied",
-            vec!["patch", "valve", "cluster", "--type=merge", "-p", emptied],
+            "made to approve everything",
+            patch(serde_json::json!([adopt(), run(&[])])).to_vec(),
         ),
-        ("deleted", vec!["delete", "valve", "cluster"]),
+        (
+            "made a wildcard",
+            patch(serde_json::json!([wildcard])).to_vec(),
+        ),
+        (
+            "deleted",
+            ["delete", "role", "weir-approved"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
     ] {
-        stage.world.kubectl(&harm).await?;
+        let mut words: Vec<&str> = harm.iter().map(String::as_str).collect();
+        words.extend(["-n", "weir-system"]);
+        stage.world.kubectl(&words).await?;
         eventually(
-            &format!("the valve was {how}, and says again what it said"),
+            &format!("the Role was {how}, and says again what it said"),
             async || {
-                let valve = stage.valve().await?.unwrap_or_default();
-                Ok(valve.adopted && valve.approved.contains_key(&key))
+                let said = stage.approvals().await?;
+                Ok(said.adopted && said.approved.contains(&key))
             },
         )
         .await?;
         ensure!(logs.pod_uids().await? == pods, "{how}: pods were touched");
         logs.until_runs(&hash, NODES).await?;
     }
-    let note = stage.event("default", "cluster", "ValveRebuilt").await?;
+    let note = stage
+        .event("weir-system", "weir-approved", "ValveRebuilt")
+        .await?;
     ensure!(note.contains("deleted or emptied"), "{note}");
     Ok(())
 }

@@ -47,8 +47,8 @@ pub(crate) async fn a_namespace_deleted_in_the_middle_goes_away(stage: &Stage<'_
     })
     .await?;
     all_the_while("what never came to its end is not approved", async || {
-        let valve = stage.valve().await?;
-        Ok(valve.is_some_and(|valve| valve.adopted && !valve.approved.contains_key(&key)))
+        let said = stage.approvals().await?;
+        Ok(said.adopted && !said.approved.contains(&key))
     })
     .await
 }

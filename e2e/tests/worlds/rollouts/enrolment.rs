@@ -98,8 +98,7 @@ pub(crate) async fn what_runs_already_is_adopted(stage: &Stage<'_>) -> Result<()
     stage.world.kubectl(&enrol).await?;
     let key = logs.key(&first).await?;
     eventually("what runs is approved", async || {
-        let valve = stage.valve().await?.context("the valve is there")?;
-        Ok(valve.approved.contains_key(&key))
+        Ok(stage.approvals().await?.approved.contains(&key))
     })
     .await?;
     ensure!(logs.pod_uids().await? == pods, "its pods were touched");

@@ -6,12 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
-use weir::api::{SINGLETON, Valve, ValveSpec, marks};
+use weir::api::marks;
 use weir_e2e::world::World;
+use weir_e2e::world::approvals::{ROLE, adopt, approval, role, roles, run};
 
 use super::eventually;
 
@@ -62,8 +64,18 @@ impl<'a> Cluster<'a> {
         Api::namespaced(self.admin.clone(), namespace)
     }
 
-    pub(crate) fn valves(&self) -> Api<Valve> {
-        Api::all(self.admin.clone())
+    /// The Roles among which that of the approvals is.
+    pub(crate) fn roles(&self) -> Api<Role> {
+        roles(&self.admin)
+    }
+
+    /// Adds a rule to the Role that approves a revision, as a person would.
+    pub(crate) async fn allow(&self, key: &str) -> Result<()> {
+        let patch = Patch::<()>::Json(serde_json::from_value(approval(key))?);
+        self.roles()
+            .patch(ROLE, &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
     }
 
     /// Creates a namespace with this label, and waits until pods can be created in it.
@@ -169,11 +181,7 @@ impl<'a> Cluster<'a> {
     /// Approves a revision and waits until API servers know it.
     pub(crate) async fn approve(&self, namespace: &str, hash: &str) -> Result<()> {
         let key = self.key(namespace, hash).await?;
-        let patch = json!({ "spec": { "approved": { &key: "by the test" } } });
-        let parameters = PatchParams::default();
-        self.valves()
-            .patch(SINGLETON, &parameters, &Patch::Merge(patch))
-            .await?;
+        self.allow(&key).await?;
         let (uid, hash) = key.split_once('.').context("a key has two parts")?;
         let probe = Probe {
             uid,
@@ -187,19 +195,12 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Writes the parameter object, whatever it was before, and waits until it has effect.
+    /// Writes the Role, whatever it was before, and waits until it has effect.
     pub(crate) async fn adopt(&self) -> Result<()> {
-        let spec = ValveSpec {
-            adopted: true,
-            ..ValveSpec::default()
-        };
-        let valve = json!({
-            "apiVersion": "weir.dev/v1alpha1", "kind": "Valve", "metadata": { "name": SINGLETON },
-            "spec": spec,
-        });
+        let role = role(&[run(&["none"]), adopt()])?;
         let parameters = PatchParams::apply("test").force();
-        self.valves()
-            .patch(SINGLETON, &parameters, &Patch::Apply(valve))
+        self.roles()
+            .patch(ROLE, &parameters, &Patch::Apply(role))
             .await?;
         self.in_force().await
     }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 use weir::api::marks;
+use weir_e2e::world::approvals::approval;
 
 use super::NODES;
 use super::cluster::{A_WHILE, Cluster, Count, Probe, RELEASE, gates_of, is_gated};
@@ -59,14 +60,16 @@ pub(crate) async fn the_runbook_opens_the_valve_for_a_revision(
     cluster.logs("runbook", json!({})).await?;
     let hash = cluster.revision("runbook").await?;
     let key = cluster.key("runbook", &hash).await?;
-    let approval = json!({ "spec": { "approved": { key: "by hand" } } }).to_string();
+    let approval = approval(&key).to_string();
     let world = cluster.world;
     world
         .kubectl(&[
             "patch",
-            "valves.weir.dev",
-            "cluster",
-            "--type=merge",
+            "role",
+            "weir-approved",
+            "-n",
+            "weir-system",
+            "--type=json",
             "-p",
             &approval,
         ])

@@ -6,11 +6,15 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use weir_e2e::world::approvals::{ROLE, adopt, role, roles, run};
 
 use super::cluster::{Cluster, Probe, RELEASE, gates_of, is_gated};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 pub(crate) async fn weir_may_ask_whether_the_gate_is_in_force_and_nothing_comes_of_it(
     cluster: &Cluster<'_>,
@@ -90,6 +94,50 @@ pub(crate) async fn weir_may_remove_its_gate_from_a_pod_and_change_nothing_else(
     Ok(())
 }
 
+/// As far as RBAC and the confining policy let it: rights are its own to grant, and nothing else.
+pub(crate) async fn weir_may_approve_and_grant_nothing_else(cluster: &Cluster<'_>) -> Result<()> {
+    let as_weir = roles(&cluster.weir);
+    let before = as_weir.get(ROLE).await?;
+    let set = async |patch: Value| {
+        let patch = Patch::Merge(patch);
+        as_weir.patch(ROLE, &PatchParams::default(), &patch).await
+    };
+    set(json!({ "rules": [run(&["a.b"]), adopt()] })).await?;
+    set(json!({ "metadata": { "annotations": { "weir.dev/a.b": "shop/logs by weir" } } })).await?;
+    let secrets = json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] });
+    let wildcard = json!({ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] });
+    // What Weir holds itself, so that RBAC would let it.
+    let leases = json!({
+        "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"],
+    });
+    let mut other_verb = run(&["a.b"]);
+    other_verb["verbs"] = json!(["*"]);
+    for rule in [secrets, wildcard, leases, run(&[]), other_verb] {
+        let refused = set(json!({ "rules": [run(&["a.b"]), rule] })).await;
+        ensure!(refused.is_err(), "Weir may grant {rule}");
+    }
+    for metadata in [
+        json!({ "finalizers": ["example.com/a"] }),
+        json!({ "ownerReferences": [
+            { "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b" },
+        ] }),
+    ] {
+        let refused = set(json!({ "metadata": metadata })).await;
+        ensure!(refused.is_err(), "Weir may write {metadata}");
+    }
+    let mut another = role(&[run(&["a.b"])])?;
+    another.metadata.name = Some("another".to_owned());
+    let created = as_weir.create(&PostParams::default(), &another).await;
+    ensure!(created.is_err(), "Weir may create other Roles");
+    let elsewhere: Api<Role> = Api::namespaced(cluster.weir.clone(), "default");
+    let created = elsewhere
+        .create(&PostParams::default(), &role(&[run(&["a.b"])])?)
+        .await;
+    ensure!(created.is_err(), "Weir may create Roles elsewhere");
+    set(json!({ "rules": before.rules })).await?;
+    cluster.in_force().await
+}
+
 pub(crate) async fn weir_may_do_no_more_than_it_needs(cluster: &Cluster<'_>) -> Result<()> {
     let needed = [
         ("", "pods", "", "patch", "shop"),
@@ -97,7 +145,6 @@ pub(crate) async fn weir_may_do_no_more_than_it_needs(cluster: &Cluster<'_>) -> 
         ("", "nodes", "", "watch", ""),
         ("apps", "daemonsets", "", "watch", ""),
         ("weir.dev", "guardedrollouts", "status", "patch", "shop"),
-        ("weir.dev", "valves", "", "patch", ""),
         ("events.k8s.io", "events", "", "create", "shop"),
         ("coordination.k8s.io", "leases", "", "update", "weir-system"),
     ];
@@ -112,7 +159,6 @@ pub(crate) async fn weir_may_do_no_more_than_it_needs(cluster: &Cluster<'_>) -> 
         ("apps", "daemonsets", "", "patch", "shop"),
         ("weir.dev", "rolloutpolicies", "", "patch", ""),
         ("weir.dev", "guardedrollouts", "", "patch", "shop"),
-        ("weir.dev", "valves", "", "delete", ""),
         ("coordination.k8s.io", "leases", "", "update", "kube-system"),
         ("discovery.k8s.io", "endpointslices", "", "list", ""),
         (
@@ -122,7 +168,13 @@ pub(crate) async fn weir_may_do_no_more_than_it_needs(cluster: &Cluster<'_>) -> 
             "patch",
             "",
         ),
-        ("rbac.authorization.k8s.io", "clusterroles", "", "get", ""),
+        (RBAC, "clusterroles", "", "get", ""),
+        (RBAC, "roles", "", "list", "weir-system"),
+        (RBAC, "roles", "", "create", "kube-system"),
+        (RBAC, "roles", "", "escalate", "weir-system"),
+        (RBAC, "roles", "", "bind", "weir-system"),
+        (RBAC, "rolebindings", "", "create", "weir-system"),
+        ("weir.dev", "revisions", "", "run", "shop"),
     ];
     let slices: Api<EndpointSlice> = Api::namespaced(cluster.weir.clone(), "default");
     let servers = ListParams::default().fields("metadata.name=kubernetes");

@@ -1,12 +1,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weir_core::{
     evidence::{Flow, Latency, Process, Reading},
     time::Span,
 };
 
 use super::*;
-use crate::{api::SINGLETON, observe::Cluster};
+use crate::{
+    api::SINGLETON,
+    observe::Cluster,
+    valve::{Approvals, Standing},
+};
 
 fn absent<T>() -> Reading<T> {
     Reading::Absent {
@@ -26,7 +31,7 @@ fn world(servers: u16) -> World {
             namespaces: Reading::Fresh(Arc::default()),
             policies: Reading::Fresh(Arc::default()),
             rollouts: Reading::Fresh(Arc::default()),
-            valve: Reading::Fresh(None),
+            role: Reading::Fresh(None),
             control_plane: Reading::Fresh(None),
             nodes: absent(),
             pods: BTreeMap::new(),
@@ -270,6 +275,12 @@ fn whether_the_gate_is_in_force_is_told_where_it_should_be() {
         templates: false,
     }));
     assert_eq!(gating(&world), "False NotInForce");
+    let mut rules = Approvals::default().rules();
+    rules[0].resource_names = None;
+    let role = Standing::read(&ObjectMeta::default(), &rules);
+    world.cluster.role = Reading::Fresh(Some(role));
+    assert_eq!(gating(&world), "False EverythingApproved");
+    world.cluster.role = Reading::Fresh(None);
     world.gate = Some(Err(Arc::from("pods is forbidden")));
     assert_eq!(gating(&world), "False NotKnown");
     world.ceiling = Mode::Shadow;

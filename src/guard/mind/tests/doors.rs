@@ -7,10 +7,13 @@ use weir_core::{
 
 use super::{
     new_daemon_set,
-    play::{Play, adopted, logs},
+    play::{Play, adopted, logs, role},
     running,
 };
-use crate::api::{State, marks};
+use crate::{
+    api::{State, marks},
+    valve::Approvals,
+};
 
 fn label(play: &mut Play, mode: &str) {
     play.labels()
@@ -157,13 +160,15 @@ fn a_ceiling_lowered_to_observe_withdraws_the_valve_and_tells_of_what_stays_gate
     let kept = (0..60).take_while(|_| play.step().lease_wanted).count();
     assert!((20..40).contains(&kept), "the lease was kept for {kept} s");
     play.world.leads = false;
-    let valve = play.world.cluster.valve.fresh().unwrap().clone().unwrap();
-    assert!(!valve.spec.adopted);
+    let role = play.world.cluster.role.fresh().unwrap().clone().unwrap();
+    assert!(!role.says.adopted);
     assert_eq!(play.gated(), gated, "it may only read");
     let told = play.notices("PodsStranded");
     assert_eq!(told.len(), 1, "{:?}", play.reasons());
     assert!(
-        told[0].note.contains("kubectl patch valves.weir.dev"),
+        told[0]
+            .note
+            .contains("kubectl patch role weir-approved -n weir-system"),
         "{}",
         told[0].note
     );
@@ -195,10 +200,7 @@ fn a_gated_pod_of_an_approved_revision_is_let_through_although_its_rollout_is_ov
 fn a_weir_that_may_only_read_asks_for_no_lease_where_nothing_gates() {
     let mut play = Play::new(5, Mode::Observe);
     assert!(!play.step().lease_wanted);
-    play.world.cluster.valve = Reading::Fresh(Some(crate::api::Valve::new(
-        "cluster",
-        crate::api::ValveSpec::default(),
-    )));
+    play.world.cluster.role = Reading::Fresh(Some(role(&Approvals::default())));
     assert!(!play.step().lease_wanted);
     let mut play = Play::new(5, Mode::Shadow);
     assert!(play.step().lease_wanted);
@@ -207,7 +209,7 @@ fn a_weir_that_may_only_read_asks_for_no_lease_where_nothing_gates() {
 /// A workload that nodes depend on, running and refused.
 fn refused() -> Play {
     let mut play = Play::new(10, Mode::Enforce);
-    play.world.cluster.valve = Reading::Fresh(Some(adopted(&[])));
+    play.world.cluster.role = Reading::Fresh(Some(adopted(&[])));
     play.step();
     play.create(&logs(), "uid-1", "aaa");
     let view = play.daemon_sets().get_mut(&logs()).unwrap();

@@ -28,7 +28,7 @@ use crate::{
         permit::Unwritten,
         record::{Entry, Want},
     },
-    api::{GuardedRollout, RolloutPolicy, RolloutPolicySpec, State, Valve, ValveSpec, marks},
+    api::{GuardedRollout, RolloutPolicy, RolloutPolicySpec, State, marks},
     guard::{
         mind::{Mind, Thought},
         roster::RolloutId,
@@ -37,7 +37,7 @@ use crate::{
     observe::{
         Cluster, DaemonSetView, GatedPod, NodeView, PodView, Restarts, RevisionView, WorkloadKey,
     },
-    valve::{node_critical, revision_key},
+    valve::{Approvals, Standing, node_critical, remote::Effect, revision_key},
 };
 
 /// When plays begin; far from zero, so that spans before it exist.
@@ -62,7 +62,7 @@ pub(super) struct Play {
     pub(super) told: Vec<Notice>,
     /// Whether orders are carried out; else hands stay busy with the first.
     pub(super) hands: bool,
-    /// What the API server answers to each approval, release and write of the Valve.
+    /// What the API server answers to each approval, release and write of the Role.
     pub(super) refusal: Option<fn() -> Unwritten>,
     /// Pods that it refuses to have released, whatever else it does.
     pub(super) stubborn: BTreeSet<String>,
@@ -98,7 +98,7 @@ impl Play {
             namespaces: fresh(BTreeMap::from([("shop".to_owned(), label)])),
             policies: fresh(BTreeMap::from([fast()])),
             rollouts: fresh(BTreeMap::new()),
-            valve: Reading::Fresh(None),
+            role: Reading::Fresh(None),
             control_plane: Reading::Fresh(None),
             nodes: fresh((0..nodes).map(node).collect()),
             pods: BTreeMap::new(),
@@ -279,8 +279,8 @@ impl Play {
     }
 
     pub(super) fn approved(&self, uid: &str, hash: &str) -> bool {
-        let valve = self.world.cluster.valve.fresh().unwrap().as_ref();
-        valve.is_some_and(|valve| valve.spec.approved.contains_key(&revision_key(uid, hash)))
+        let role = self.world.cluster.role.fresh().unwrap().as_ref();
+        role.is_some_and(|role| role.says.approved.contains_key(&revision_key(uid, hash)))
     }
 
     pub(super) fn reasons(&self) -> Vec<&str> {
@@ -322,8 +322,8 @@ impl Play {
             .get(marks::GUARD)
             .is_some_and(|mode| mode == "enforce");
         let enforced = self.world.ceiling == Mode::Enforce && enrolled;
-        let valve = self.world.cluster.valve.fresh().unwrap().as_ref();
-        let adopted = valve.is_some_and(|valve| valve.spec.adopted);
+        let role = self.world.cluster.role.fresh().unwrap().as_ref();
+        let adopted = role.is_some_and(|role| role.says.adopted);
         let critical = node_critical(&view.template_facts).is_some();
         enforced && adopted && !critical && !self.approved(&view.uid, hash)
     }
@@ -446,9 +446,8 @@ impl Play {
                 self.refused += 1;
                 self.mind.valve_written(write, Err(&refusal()), now);
             } else {
-                let valve = Valve::new("cluster", write.desired.clone());
-                self.world.cluster.valve = Reading::Fresh(Some(valve));
-                self.mind.valve_written(write, Ok(()), now);
+                self.world.cluster.role = Reading::Fresh(Some(role(&write.desired)));
+                self.mind.valve_written(write, Ok(Effect::Changed), now);
             }
         }
         for (id, order) in &thought.orders.rollouts {
@@ -490,13 +489,12 @@ impl Play {
     }
 
     pub(super) fn approve(&mut self, revision: &str) {
-        let Reading::Fresh(Some(valve)) = &mut self.world.cluster.valve else {
-            panic!("there is no Valve to approve in");
+        let Reading::Fresh(Some(standing)) = &mut self.world.cluster.role else {
+            panic!("there is no Role to approve in");
         };
-        valve
-            .spec
-            .approved
-            .insert(revision.to_owned(), "by a test".to_owned());
+        let approved = &mut standing.says.approved;
+        approved.insert(revision.to_owned(), "by a test".to_owned());
+        *standing = role(&standing.says);
     }
 
     fn release(&mut self, workload: &WorkloadKey, name: &str) {
@@ -585,17 +583,24 @@ fn fast() -> (String, RolloutPolicy) {
     (policy.name_any(), policy)
 }
 
-pub(super) fn adopted(approved: &[&str]) -> Valve {
+/// The Role, in order, with these revisions approved.
+pub(super) fn adopted(approved: &[&str]) -> Standing {
     let approved = approved
         .iter()
         .map(|key| ((*key).to_owned(), "by a test".to_owned()));
-    Valve::new(
-        "cluster",
-        ValveSpec {
-            adopted: true,
-            approved: approved.collect(),
-        },
-    )
+    role(&Approvals {
+        adopted: true,
+        approved: approved.collect(),
+    })
+}
+
+/// The Role that says this, as Weir writes it.
+pub(super) fn role(approvals: &Approvals) -> Standing {
+    let meta = ObjectMeta {
+        annotations: Some(approvals.notes()),
+        ..ObjectMeta::default()
+    };
+    Standing::read(&meta, &approvals.rules())
 }
 
 pub(super) fn fresh<T>(rows: T) -> Reading<Arc<T>> {

@@ -93,7 +93,7 @@ fn an_approval_that_is_refused_is_told_with_its_reason() {
 #[test]
 fn a_valve_that_cannot_be_written_is_tried_ever_more_rarely_and_told_once() {
     let mut play = running(20);
-    play.world.cluster.valve = Reading::Fresh(None);
+    play.world.cluster.role = Reading::Fresh(None);
     play.refusal = Some(forbidden);
     play.steps(300);
     assert!((3..12).contains(&play.refused), "{} writes", play.refused);
@@ -151,7 +151,7 @@ fn pods_that_cannot_be_read_keep_no_others_from_being_counted_and_are_named() {
     }
     assert_eq!(followed.len(), 6, "{followed:?}");
     assert!(
-        matches!(play.world.cluster.valve, Reading::Fresh(None)),
+        matches!(play.world.cluster.role, Reading::Fresh(None)),
         "adopted blindly"
     );
     let told = play.notices("AdoptionWaits");
@@ -168,7 +168,14 @@ fn pods_that_cannot_be_read_keep_no_others_from_being_counted_and_are_named() {
         && play.approved("uid-5", "aaa")));
     assert!(play.mind.unadopted().is_empty());
     play.steps(2);
-    assert_eq!(play.notices("GateNotInForce").len(), 1);
+    let told = play.notices("GateNotInForce");
+    assert_eq!(told.len(), 1);
+    // What no object that is missing explains.
+    assert!(
+        told[0]
+            .note
+            .contains("every service account is a cluster-admin")
+    );
 }
 
 #[test]
