@@ -1,6 +1,7 @@
 //! Weir itself in a world: installed from the repository's manifests, run as a process under its
 //! own `ServiceAccount`, so that its RBAC is what is tested.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -257,7 +258,13 @@ pub fn weir_binary() -> Result<PathBuf> {
         None => bail!("{} is no profile's directory", profile.display()),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut build = Command::new(cargo);
+    for (name, _) in std::env::vars_os() {
+        if is_of_a_package(&name) {
+            build.env_remove(name);
+        }
+    }
+    let status = build
         .args(is_inside().then_some("--quiet"))
         // With this package beside it, so that both are built from the same dependencies, once.
         .args([
@@ -276,4 +283,14 @@ pub fn weir_binary() -> Result<PathBuf> {
         .context("starting cargo to build Weir: install it, or name a built program in WEIR_BIN")?;
     ensure!(status.success(), "building Weir failed ({status})");
     Ok(profile.join("weir"))
+}
+
+/// Whether `cargo run` sets this variable to say which package it runs. Some build scripts look at
+/// these, and would be run anew, with all that depends on them, because a cargo within a cargo sees
+/// others.
+fn is_of_a_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|of_package| name.starts_with(of_package))
 }
