@@ -2,6 +2,7 @@
 
 pub mod bystander;
 pub mod experiment;
+pub mod gates;
 pub mod lab;
 pub mod profile;
 pub mod proxy;

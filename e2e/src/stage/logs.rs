@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use weir::api::{GuardedRollout, GuardedRolloutStatus, State, marks};
+use weir::api::{GuardedRollout, GuardedRolloutStatus, State};
 
 use super::{Stage, eventually};
+use crate::gates::is_gated;
 
 /// The label by which the DaemonSet controller tells a pod's revision.
 const REVISION_HASH: &str = "controller-revision-hash";
@@ -158,12 +159,12 @@ impl Logs {
             if pod.metadata.deletion_timestamp.is_some() {
                 continue;
             }
+            let gated = is_gated(&pod);
             let labels = pod.metadata.labels.unwrap_or_default();
             let hash = labels.get(REVISION_HASH).cloned().unwrap_or_default();
             let count = counts.entry(hash).or_default();
-            let gates = pod.spec.and_then(|spec| spec.scheduling_gates);
             let phase = pod.status.and_then(|status| status.phase);
-            if gates.is_some_and(|gates| gates.iter().any(|gate| gate.name == marks::GATE)) {
+            if gated {
                 count.gated += 1;
             } else {
                 count.free += 1;

@@ -16,9 +16,7 @@ use kube::{
 use tokio::sync::watch;
 
 use super::{Pod, Swarm};
-
-/// The gate that Weir puts before new pods.
-const GATE: &str = "weir.dev/gate";
+use crate::gates::is_gated;
 
 /// Which pods to follow.
 #[derive(Debug, Clone)]
@@ -151,13 +149,6 @@ impl Roster {
     }
 }
 
-fn is_gated(pod: &core::Pod) -> bool {
-    pod.spec
-        .as_ref()
-        .and_then(|spec| spec.scheduling_gates.as_ref())
-        .is_some_and(|gates| gates.iter().any(|gate| gate.name == GATE))
-}
-
 fn is_running(pod: &core::Pod) -> bool {
     let phase = pod
         .status
@@ -178,7 +169,7 @@ mod tests {
 
     fn pod(name: &str, held: bool, phase: &str) -> core::Pod {
         let gates = if held {
-            json!([{"name": GATE}, {"name": "x"}])
+            json!([{"name": "weir.dev/gate"}, {"name": "x"}])
         } else {
             json!([])
         };

@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use weir::api::marks;
 
+use crate::gates::is_gated;
 use crate::world::World;
 
 const UID: &str = "11111111-2222-3333-4444-555555555555";
@@ -129,17 +130,6 @@ impl Probe {
 /// The key of the probe's revision among the approved.
 pub(super) fn key() -> String {
     format!("{UID}.{HASH}")
-}
-
-fn is_gated(pod: &Pod) -> bool {
-    let gates = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.scheduling_gates.as_ref());
-    gates
-        .into_iter()
-        .flatten()
-        .any(|gate| gate.name == marks::GATE)
 }
 
 /// Creates so many objects of so many bytes each, as others would.

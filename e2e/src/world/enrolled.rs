@@ -12,6 +12,7 @@ use weir::api::{Finding, GuardedRollout, GuardedRolloutStatus, RolloutPolicySpec
 
 use super::approvals::Approvals;
 use super::{WeirProcess, World, wait};
+use crate::gates::is_gated;
 
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -171,10 +172,6 @@ impl Enrolled {
     pub async fn let_through(&self) -> Result<usize> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let pods = pods.list(&ListParams::default()).await?;
-        let is_gated = |pod: &Pod| {
-            let gates = pod.spec.iter().flat_map(|spec| &spec.scheduling_gates);
-            gates.flatten().any(|gate| gate.name == marks::GATE)
-        };
         Ok(pods.iter().filter(|pod| !is_gated(pod)).count())
     }
 

@@ -18,7 +18,7 @@ const FOR_EVER_SECONDS: i32 = 30 * 24 * 60 * 60;
 
 impl World {
     /// The kubelet of this node reports that it is not ready; the node is tainted within a second or
-    /// two, and its pods are no longer ready.
+    /// two. Its pods stay Ready, as the controllers set back only those of nodes that fall silent.
     pub async fn fail_node(&self, name: &str) -> Result<()> {
         self.annotate_node(name, Value::from("container runtime is down"))
             .await

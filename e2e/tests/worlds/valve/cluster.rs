@@ -12,6 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use weir::api::marks;
+use weir_e2e::gates::is_gated;
 use weir_e2e::world::World;
 use weir_e2e::world::approvals::{ROLE, adopt, approval, role, roles, run};
 
@@ -330,22 +331,6 @@ impl<'a> Probe<'a> {
         }]);
         Ok(serde_json::from_value(pod)?)
     }
-}
-
-pub(crate) fn is_gated(pod: &Pod) -> bool {
-    gates_of(pod).contains(&marks::GATE)
-}
-
-pub(crate) fn gates_of(pod: &Pod) -> Vec<&str> {
-    let gates = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.scheduling_gates.as_ref());
-    gates
-        .into_iter()
-        .flatten()
-        .map(|gate| gate.name.as_str())
-        .collect()
 }
 
 fn daemon_set(name: &str, template_labels: &Value) -> DaemonSet {

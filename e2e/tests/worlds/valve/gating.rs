@@ -7,7 +7,9 @@ use weir::api::marks;
 use weir_e2e::world::approvals::approval;
 
 use super::NODES;
-use super::cluster::{A_WHILE, Cluster, Count, Probe, RELEASE, gates_of, is_gated};
+use weir_e2e::gates::{gates_of, is_gated};
+
+use super::cluster::{A_WHILE, Cluster, Count, Probe, RELEASE};
 
 const ALL: usize = NODES as usize;
 

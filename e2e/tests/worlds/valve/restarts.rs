@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::cluster::{Cluster, Probe, SOON, is_gated};
+use weir_e2e::gates::is_gated;
+
+use super::cluster::{Cluster, Probe, SOON};
 
 /// A policy that reads a custom resource would fail in half of the restarts, for half a minute.
 const RESTARTS: usize = 5;

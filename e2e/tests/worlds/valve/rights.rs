@@ -12,7 +12,9 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use weir_e2e::world::approvals::{ROLE, adopt, role, roles, run};
 
-use super::cluster::{Cluster, Probe, RELEASE, gates_of, is_gated};
+use weir_e2e::gates::{gates_of, is_gated};
+
+use super::cluster::{Cluster, Probe, RELEASE};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
