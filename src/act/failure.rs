@@ -5,7 +5,10 @@ use std::error::Error;
 use kube::core::Status;
 
 use super::permit::Unwritten;
-use crate::{client::OverBudget, valve::remote::ValveError};
+use crate::{
+    client::{OverBudget, causes},
+    valve::remote::ValveError,
+};
 
 /// A write that failed, as a person is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +83,7 @@ fn advice(status: &Status) -> &'static str {
 
 /// What an API server answered, if that is what the error is about.
 fn status<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
-    causes(error).into_iter().find_map(|cause| {
+    causes(error).find_map(|cause| {
         let boxed = || cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
         match cause.downcast_ref::<kube::Error>().or_else(boxed)? {
             kube::Error::Api(status) => Some(&**status),
@@ -91,17 +94,7 @@ fn status<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
 
 /// Whether the request was not sent, since Weir's own budget was spent.
 pub(super) fn is_over_budget(error: &(dyn Error + 'static)) -> bool {
-    causes(error).into_iter().any(<dyn Error>::is::<OverBudget>)
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut all = vec![error];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        all.push(cause);
-        next = cause.source();
-    }
-    all
+    causes(error).any(<dyn Error>::is::<OverBudget>)
 }
 
 #[cfg(test)]

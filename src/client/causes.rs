@@ -4,16 +4,21 @@ use std::error::Error;
 
 use kube::runtime::watcher;
 
+/// An error, what caused it, what caused that, and so on.
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
 /// An error with its causes, in one line, without the wrappers that only say whose error it is.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
+    for error in causes(error) {
         let cause = error.to_string();
         // Some errors repeat their cause in their own text. A wrapper around nothing is all there is.
-        if next.is_some() && is_wrapper(error) || text.contains(&cause) {
+        if error.source().is_some() && is_wrapper(error) || text.contains(&cause) {
             continue;
         }
         text = if text.is_empty() {

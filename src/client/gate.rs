@@ -26,6 +26,7 @@ use weir_core::time::Span;
 use super::{
     body::Metered,
     budget::{Bucket, Budget, OverBudget},
+    causes::causes,
     spent::{Meter, Spent},
 };
 use crate::clock::Clock;
@@ -263,8 +264,7 @@ fn wait_before_retry<B>(first: &Result<Response<B>, BoxError>) -> Option<Duratio
 
 /// Whether the connection was refused or cut, as opposed to slow or never tried.
 fn connection_broke(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut chain = std::iter::successors(Some(error), |error| error.source());
-    chain.any(|error| {
+    causes(error).any(|error| {
         let io = error.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| io.kind() != std::io::ErrorKind::TimedOut)
             || error

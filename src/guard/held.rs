@@ -87,19 +87,21 @@ impl Watch {
         let (Some(gated), Some(daemon_sets)) = (gated.last(), daemon_sets.last()) else {
             return Vec::new();
         };
-        let mut groups: BTreeMap<Group, Vec<&str>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for (key, pod) in gated.iter() {
-            let group = (key.namespace.clone(), pod.revision.clone());
+            let group = (key.namespace.as_str(), pod.revision.as_str());
             groups.entry(group).or_default().push(&key.name);
         }
-        self.since.retain(|group, _| groups.contains_key(group));
+        self.since
+            .retain(|(namespace, key), _| groups.contains_key(&(namespace.as_str(), key.as_str())));
         let by_uid: BTreeMap<&str, _> = daemon_sets
             .iter()
             .map(|(key, view)| (view.uid.as_str(), (key, view)))
             .collect();
-        let held = groups.into_iter().filter_map(|(group, pods)| {
-            let since = *self.since.entry(group.clone()).or_insert(world.now);
-            let (uid, hash) = group.1.split_once('.').unwrap_or_default();
+        let held = groups.into_iter().filter_map(|((namespace, key), pods)| {
+            let group = (namespace.to_owned(), key.to_owned());
+            let since = *self.since.entry(group).or_insert(world.now);
+            let (uid, hash) = key.split_once('.').unwrap_or_default();
             let workload = by_uid.get(uid).copied();
             let view: Option<&DaemonSetView> = workload.map(|(_, view)| view);
             if view.is_some_and(|view| view.deleting) {
@@ -109,7 +111,7 @@ impl Watch {
             let current =
                 |view: &DaemonSetView| view.revision.as_deref().is_none_or(|it| it == hash);
             Some(Held {
-                namespace: group.0,
+                namespace: namespace.to_owned(),
                 id: workload.map(|(key, _)| RolloutId {
                     workload: key.clone(),
                     uid: uid.to_owned(),

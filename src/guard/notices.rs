@@ -36,12 +36,6 @@ use crate::{
 const REASON: usize = 280;
 const CLEARS: usize = 100;
 
-/// The most severe of what holds it.
-fn worst(report: &Report) -> Option<&Finding> {
-    let mut findings = report.findings.iter();
-    findings.find(|finding| finding.severity == Severity::Hold)
-}
-
 fn started(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
     let how = match mandate {
         Mandate::Guard(Mode::Enforce) => "held at the valve, and let through in waves",
@@ -74,14 +68,7 @@ fn held_notice(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
         .findings
         .iter()
         .filter(|finding| finding.severity == Severity::Hold)
-        .map(
-            |Finding {
-                 rule,
-                 subject,
-                 evidence,
-                 ..
-             }| { format!("{} ({subject}): {evidence}", rule.name()) },
-        )
+        .map(Finding::sentence)
         .collect();
     let gates = match mandate {
         Mandate::Guard(Mode::Enforce) | Mandate::LetGo | Mandate::Remainder => true,
@@ -90,7 +77,7 @@ fn held_notice(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
     let held = if gates { "Held at" } else { "Would be held at" };
     let (width, full, reasons) = (report.width, report.full_width, reasons.join("; "));
     let mut note = short(format!("{held} {width} of {full} pods: {reasons}"), REASON);
-    if let Some(worst) = worst(report) {
+    if let Some(worst) = report.worst() {
         note.push_str(&short(format!(". Until {}", worst.clears_when), CLEARS));
     }
     if gates {
@@ -100,7 +87,7 @@ fn held_notice(id: &RolloutId, mandate: Mandate, report: &Report) -> Notice {
             note.push_str(&line);
         }
     }
-    let rule = worst(report).map_or("", |worst| worst.rule.name());
+    let rule = report.worst().map_or("", |worst| worst.rule.name());
     let action = format!("HoldAtWave{}For{rule}", report.wave);
     warning(about(id, "RolloutHeld", action, note))
 }

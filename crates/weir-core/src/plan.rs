@@ -110,6 +110,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What was found on what, and by which figures.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!("{} ({}): {}", self.rule.name(), self.subject, self.evidence)
+    }
+
     /// A finding that holds.
     pub(crate) fn hold(
         rule: Rule,
@@ -208,6 +214,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// The most severe of what holds it.
+    #[must_use]
+    pub fn worst(&self) -> Option<&Finding> {
+        let mut findings = self.findings.iter();
+        findings.find(|finding| finding.severity == Severity::Hold)
+    }
+
     /// Whether the rollout needs close watching: not once it is complete or let go, nor while no
     /// node wants a pod of it.
     #[must_use]

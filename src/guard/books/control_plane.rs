@@ -155,7 +155,7 @@ impl Survey {
             usual_latency_ms: latency
                 .and_then(|latency| latency.baseline_p50_ms)
                 .map(millis),
-            why: found.map(|finding| clip(&sentence(finding), bounds::TEXT)),
+            why: found.map(|finding| clip(&finding.sentence(), bounds::TEXT)),
         }
     }
 
@@ -178,7 +178,7 @@ impl Survey {
                 let (rule, message) = told(&unread);
                 (false, rule.name(), message)
             }
-            Some(worst) => (false, worst.rule.name(), sentence(worst)),
+            Some(worst) => (false, worst.rule.name(), worst.sentence()),
             None if seen < wanted => (
                 false,
                 "ServersMissing",
@@ -291,15 +291,6 @@ impl Known<'_> {
             Err(why) => (false, conditions::GATING_NOT_KNOWN, why.to_string()),
         })
     }
-}
-
-fn sentence(finding: &Finding) -> String {
-    format!(
-        "{} ({}): {}",
-        finding.rule.name(),
-        finding.subject,
-        finding.evidence
-    )
 }
 
 #[expect(

@@ -177,10 +177,7 @@ fn conditions(
 
 /// What keeps it from going on, in one word.
 fn held_by(report: &Report) -> Option<String> {
-    let worst = report
-        .findings
-        .iter()
-        .find(|finding| finding.severity == plan::Severity::Hold);
+    let worst = report.worst();
     match report.state {
         plan::State::Held => Some(worst.map_or("Held", |worst| worst.rule.name()).to_owned()),
         plan::State::Paused => Some("Paused".to_owned()),

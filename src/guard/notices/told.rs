@@ -8,7 +8,7 @@ use weir_core::{
 };
 
 use super::{
-    complete, held_notice, leaked, let_go, letting_go_notice, paused, resumed, started, wave, worst,
+    complete, held_notice, leaked, let_go, letting_go_notice, paused, resumed, started, wave,
 };
 use crate::{
     act::events::Notice,
@@ -93,7 +93,7 @@ impl Told {
         }
         match report.state {
             State::Held => {
-                let worst = worst(report).map_or("Held", |worst| worst.rule.name());
+                let worst = report.worst().map_or("Held", |worst| worst.rule.name());
                 let is_new = self.holds.insert(worst.to_owned());
                 is_new.then(|| held_notice(id, mandate, report))
             }
