@@ -212,7 +212,7 @@ pub struct HistoryStatus {
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum State {
-    /// Quiet evidence is being gathered before the first pod is let through.
+    /// Nothing is let through yet: evidence is being gathered, or calm is awaited.
     Pending,
     /// A wave is being let through, or its pods are becoming ready.
     Progressing,

@@ -34,6 +34,8 @@ pub(crate) enum Course {
     Pause,
     /// The first evidence, or the servers' quiet baseline, is not there yet.
     Gather,
+    /// The API servers suffer, or did a short while ago, and nothing of this rollout is out yet.
+    AwaitCalm,
     /// Findings forbid to go on.
     Hold,
     /// No node wants a pod.
@@ -59,7 +61,7 @@ impl Course {
             Self::Rest => State::Complete,
             Self::Left => State::LetGo,
             Self::Pause => State::Paused,
-            Self::Gather | Self::Idle => State::Pending,
+            Self::Gather | Self::AwaitCalm | Self::Idle => State::Pending,
             Self::Hold => State::Held,
             Self::Soak => State::Soaking,
             Self::Drain
@@ -80,6 +82,7 @@ impl Course {
             | Self::Left
             | Self::Pause
             | Self::Gather
+            | Self::AwaitCalm
             | Self::Hold
             | Self::Idle
             | Self::Approve => false,
@@ -180,7 +183,11 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Course 
 /// What keeps any rollout from going on, if something does.
 fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<Course> {
     if verdict.harmed() {
-        return Some(Course::Hold);
+        return Some(if history.hold.is_some() {
+            Course::Hold
+        } else {
+            Course::AwaitCalm
+        });
     }
     if verdict.blind {
         return Some(if begins(scene, history) {
@@ -207,6 +214,18 @@ fn drained(scene: &Scene<'_>, since: Moment, end: Course) -> Course {
 /// Whether sources may not have had the time to speak.
 fn begins(scene: &Scene<'_>, history: &History) -> bool {
     !history.informed && young(scene, history)
+}
+
+/// Whether harm only delays the beginning of a rollout, which is no hold of it.
+///
+/// The creation of a thousand gated pods is a burst by itself. While nothing of the rollout is out,
+/// nothing of it is held back by harm that passes as it has come; harm that stays is told as a hold,
+/// since somebody has to look at it.
+pub(crate) fn only_delayed(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> bool {
+    scene.stance == Stance::Guards
+        && history.first_out.is_none()
+        && history.hold.is_none()
+        && (young(scene, history) || !verdict.suffering(scene.now))
 }
 
 fn young(scene: &Scene<'_>, history: &History) -> bool {

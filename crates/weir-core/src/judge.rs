@@ -145,7 +145,7 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     if history.width > 0 {
         history.first_out.get_or_insert(now);
     }
-    count_hold(verdict, history, now);
+    count_hold(scene, verdict, history);
     let seen = seen(scene, verdict, history.progress.target);
     soak::count(history, seen, verdict.harmed(), scene.census.judged(), now);
     history.standing.clone_from(&verdict.standing);
@@ -155,12 +155,12 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
 }
 
 /// Begins a hold for harm, or ends it.
-fn count_hold(verdict: &Verdict, history: &mut History, now: Moment) {
+fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     if !verdict.harmed() {
         history.hold = None;
-    } else if history.hold.is_none() {
+    } else if history.hold.is_none() && !course::only_delayed(scene, verdict, history) {
         history.hold = Some(Hold {
-            since: now,
+            since: scene.now,
             width: history.width,
         });
         history.holds += 1;

@@ -146,7 +146,8 @@ impl Finding {
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Evidence is being gathered before anything is let through, or there is nothing to let through.
+    /// Evidence or calm is awaited before anything is let through, or there is nothing to let
+    /// through.
     Pending,
     /// A wave is being let through, or its pods are becoming ready.
     Progressing,

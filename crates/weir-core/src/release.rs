@@ -42,6 +42,7 @@ pub(crate) fn intents(
             [Intent::Approve].into_iter().chain(rest).collect()
         }
         Course::Gather
+        | Course::AwaitCalm
         | Course::Hold
         | Course::Idle
         | Course::Fill

@@ -33,6 +33,7 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
         Course::Drain => drained(scene, verdict),
         Course::Pause => paused(scene, width),
         Course::Gather => gathered(scene, verdict),
+        Course::AwaitCalm => delayed(scene, verdict),
         Course::Idle => {
             "No node wants a pod. The revision is not approved: the first pods will be \
                          a canary."
@@ -78,6 +79,7 @@ fn letting_go(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &Hi
         Course::Pause => paused(scene, width),
         Course::Gather => gathered(scene, verdict),
         Course::Hold
+        | Course::AwaitCalm
         | Course::Rest
         | Course::Idle
         | Course::Fill
@@ -126,6 +128,7 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
         | Course::Drain
         | Course::Left
         | Course::Pause
+        | Course::AwaitCalm
         | Course::AwaitNodes
         | Course::Widen(_)
         | Course::Approve => format!("{width} of {full} pods run; nothing would hold it now."),
@@ -178,6 +181,11 @@ fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
         format!("how fast {servers} answers in quiet times")
     };
     format!("Gathering evidence before anything is let through: {awaited}.")
+}
+
+fn delayed(scene: &Scene<'_>, verdict: &Verdict) -> String {
+    let why = verdict.worst().map(because).unwrap_or_default();
+    format!("Not begun yet{why}.{}", without_pod(scene))
 }
 
 fn held(scene: &Scene<'_>, verdict: &Verdict, width: u32) -> String {

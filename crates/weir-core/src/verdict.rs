@@ -99,6 +99,11 @@ impl Verdict {
         !self.standing.is_empty()
     }
 
+    /// Something was found to suffer at this moment.
+    pub(crate) fn suffering(&self, now: Moment) -> bool {
+        self.standing.iter().any(|harm| harm.seen == now)
+    }
+
     /// Something suffers that began to suffer once pods of this rollout were out.
     ///
     /// As long as blame is not known from dose and response, the order of events has to do: harm

@@ -114,6 +114,19 @@ fn when_held_or_paused() {
 }
 
 #[test]
+fn when_the_beginning_waits_for_calm() {
+    let mut play = fifty();
+    play.latency("api-a", 400.0);
+    told(
+        &after(1, play),
+        State::Pending,
+        "Not begun yet: LatencyRegressed (api-a). Goes on by itself when the median has been below \
+         100 ms, with fewer than 2 probes slower than a second, for 10 s; to see who asks so much: \
+         kubectl get --raw /debug/api_priority_and_fairness/dump_requests. 50 nodes wait without a pod.",
+    );
+}
+
+#[test]
 fn when_evidence_is_gathered() {
     let mut play = fifty();
     play.server("api-a").process = Reading::Absent {

@@ -76,6 +76,57 @@ fn harm_at_the_third_wave_holds_at_once_and_resumes_with_half_the_step() {
     );
 }
 
+/// The creation of a thousand gated pods is a burst by itself.
+#[test]
+fn a_burst_at_the_beginning_delays_the_first_wave_and_is_no_hold() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.latency("api-a", 138.0);
+    play.seconds(3);
+    assert_eq!(play.rules(), [Rule::LatencyRegressed]);
+    play.latency("api-a", 5.0);
+    play.until("the canary soaks", |report| report.state == State::Soaking);
+    play.expect(
+        "
+        1 s: Pending 0/0 of 200
+        13 s: Progressing 0/2 of 200, release 2
+        15 s: Soaking 2/2 of 200
+        ",
+    );
+    assert_eq!(play.history.holds, 0);
+}
+
+#[test]
+fn a_burst_that_ends_late_is_waited_for_without_a_hold() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.latency("api-a", 138.0);
+    play.seconds(28);
+    play.latency("api-a", 5.0);
+    play.until("the canary is let through", |report| report.target > 0);
+    play.expect(
+        "
+        1 s: Pending 0/0 of 200
+        38 s: Progressing 0/2 of 200, release 2
+        ",
+    );
+}
+
+#[test]
+fn harm_that_stays_is_told_as_a_hold_though_nothing_is_out() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.latency("api-a", 400.0);
+    play.seconds(40);
+    assert_eq!(play.history.holds, 1);
+    play.latency("api-a", 5.0);
+    play.until("the canary is let through", |report| report.target > 0);
+    play.expect(
+        "
+        1 s: Pending 0/0 of 200
+        30 s: Held 0/0 of 200
+        50 s: Progressing 0/2 of 200, release 2
+        ",
+    );
+}
+
 /// Agents that poll every 15 s: their harm is gone for 12 s, which is longer than `clearAfter`.
 #[test]
 fn harm_that_comes_back_must_be_gone_for_twice_as_long() {

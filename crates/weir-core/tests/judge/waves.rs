@@ -339,7 +339,8 @@ fn harm_that_stood_before_the_first_pod_was_out_does_not_stop_serving() {
     play.seconds(1300);
     play.expect(
         "
-        1 s: Held 0/0 of 103
+        1 s: Pending 0/0 of 103
+        30 s: Held 0/0 of 103
         583 s: Held 0/0 of 103, serve 1
         1166 s: Held 1/1 of 103, serve 1
         ",
