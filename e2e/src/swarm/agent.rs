@@ -4,6 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duratio
 
 use fastrand::Rng;
 use futures::{StreamExt, stream::FuturesUnordered};
+use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::{
@@ -84,13 +85,34 @@ struct Line<'a> {
     link: &'a Link,
 }
 
+/// What the watches that follow a list know of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Listed {
+    /// It is yet to be made, by its own call.
+    NotYet,
+    /// It was last made at this version.
+    At(String),
+    /// That version is too old to watch from. Its own call may never be made again, so that a watch
+    /// makes it.
+    TooOld,
+}
+
+impl Listed {
+    fn version(&self) -> Option<String> {
+        match self {
+            Self::At(version) => Some(version.clone()),
+            Self::NotYet | Self::TooOld => None,
+        }
+    }
+}
+
 struct Agent {
     cast: Rc<Cast>,
     pod: Pod,
     /// One for each call; with HTTP/2 all the same.
     links: Vec<Rc<Link>>,
-    /// The version of the last list, by resource; none before the first.
-    listed: BTreeMap<Resource, watch::Sender<Option<String>>>,
+    /// The last list of each resource.
+    listed: BTreeMap<Resource, watch::Sender<Listed>>,
     /// Where each watch goes on, by the number of its call.
     seen: RefCell<BTreeMap<usize, String>>,
 }
@@ -112,7 +134,7 @@ impl Agent {
             .profile
             .calls
             .iter()
-            .map(|call| (call.resource.clone(), watch::Sender::new(None)))
+            .map(|call| (call.resource.clone(), watch::Sender::new(Listed::NotYet)))
             .collect();
         Self {
             cast: Rc::clone(cast),
@@ -150,7 +172,7 @@ impl Agent {
             if let (Some(listed), Some(version)) =
                 (self.listed.get(&call.resource), meta.resource_version)
             {
-                listed.send_replace(Some(version));
+                listed.send_replace(Listed::At(version));
             }
             match meta.next {
                 Some(next) if call.query.pages == Pages::All => page.next = Some(next),
@@ -186,7 +208,12 @@ impl Agent {
             next: None,
         };
         let opened = Instant::now();
-        let answer = self.timed(call, self.send(line, made, &page)).await?;
+        let answer = self.timed(call, self.send(line, made, &page)).await;
+        let answer = answer.inspect_err(|trouble| {
+            if *trouble == Trouble::Status(StatusCode::GONE) {
+                self.forget(line);
+            }
+        })?;
         let _counted = self.cast.counters.watch();
         let mut events = false;
         let mut body = answer.into_body();
@@ -223,11 +250,14 @@ impl Agent {
             return Ok(Some(seen.clone()));
         }
         let call = line.call;
-        let follows_a_list = call.query.resource_version.as_deref() == Some(LISTED);
-        let Some(listed) = self.listed.get(&call.resource).filter(|_| follows_a_list) else {
+        let Some(listed) = self.followed(call) else {
             return Ok(call.query.resource_version.clone());
         };
-        if made > 0 && listed.borrow().is_none() {
+        // The sender lives as long as the agent, so the wait can only end with a list.
+        let mut news = listed.subscribe();
+        let made_once = news.wait_for(|listed| *listed != Listed::NotYet).await;
+        made_once.map(drop).map_err(|_| Trouble::Broken)?;
+        if *listed.borrow() == Listed::TooOld {
             let list = self
                 .cast
                 .profile
@@ -238,20 +268,20 @@ impl Agent {
                 self.list(&Line { call, ..*line }, made).await?;
             }
         }
-        let mut listed = listed.subscribe();
-        // The sender lives as long as the agent, so the wait can only end with a version.
-        let version = listed
-            .wait_for(Option::is_some)
-            .await
-            .map_err(|_| Trouble::Broken)?;
-        Ok(version.clone())
+        Ok(listed.borrow().version())
+    }
+
+    /// The list that a watch follows, if it follows one.
+    fn followed(&self, call: &Call) -> Option<&watch::Sender<Listed>> {
+        let follows = call.query.resource_version.as_deref() == Some(LISTED);
+        self.listed.get(&call.resource).filter(|_| follows)
     }
 
     /// Forgets where a watch was, so that it begins with a list again.
     fn forget(&self, line: &Line<'_>) {
         self.seen.borrow_mut().remove(&line.number);
-        if let Some(listed) = self.listed.get(&line.call.resource) {
-            listed.send_replace(None);
+        if let Some(listed) = self.followed(line.call) {
+            listed.send_replace(Listed::TooOld);
         }
     }
 
@@ -290,3 +320,6 @@ impl Agent {
         trouble
     }
 }
+
+#[cfg(test)]
+mod tests;

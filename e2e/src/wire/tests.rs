@@ -1,67 +1,16 @@
-use std::{convert::Infallible, sync::atomic::AtomicU32};
-
-use hyper::{server::conn, service::service_fn};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
-use super::*;
+use super::{
+    stand::{Authority, Stand, authority},
+    *,
+};
 
-/// A TLS server that answers as its paths say, and counts its connections.
-struct Stand {
-    address: SocketAddr,
-    connections: Arc<AtomicU32>,
-}
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
+/// A server that answers as its paths say.
 async fn stand(authority: &Authority, http: Http) -> Stand {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connections = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&connections);
-    tokio::spawn(async move {
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let Ok(tls) = acceptor.accept(tcp).await else {
-                continue;
-            };
-            counted.fetch_add(1, Ordering::Relaxed);
-            let (io, service) = (TokioIo::new(tls), service_fn(answer));
-            match http {
-                Http::H2 => drop(tokio::spawn(
-                    conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service),
-                )),
-                Http::Http1 => drop(tokio::spawn(
-                    conn::http1::Builder::new().serve_connection(io, service),
-                )),
-            }
-        }
-    });
-    Stand {
-        address,
-        connections,
-    }
+    Stand::open(authority, http, answer).await
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let headers = request.headers();
     let known = headers[header::AUTHORIZATION] == "Bearer secret"
         && headers[header::USER_AGENT] == "test/1"
@@ -74,7 +23,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         "/fine" if known => Response::builder(),
         _ => Response::builder().status(404),
     };
-    Ok(response.body(Full::from("answer")).unwrap())
+    response.body(Full::from("answer")).unwrap()
 }
 
 fn link(authority: &Authority, stands: &[&Stand], http: Http) -> Link {
