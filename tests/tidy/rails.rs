@@ -87,6 +87,31 @@ fn a_call_is_read_from_a_script() {
     );
 }
 
+/// A text's words, without what only breaks its lines: comment signs, and a literal's backslashes.
+fn unbroken(text: &str) -> String {
+    let breaks = |c: char| c.is_whitespace() || c == '#' || c == '\\';
+    let words = text.split(breaks).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_is_needed_is_said_in_the_same_words_everywhere() {
+    let needs = "Rust (rustup), Go 1.26, make, gcc and the programs of iproute2, util-linux, mount \
+                 and hostname (Debian's names";
+    for path in [
+        "README.md",
+        "CONTRIBUTING.md",
+        ".ci/run",
+        "e2e/src/world/guidance.rs",
+    ] {
+        assert!(
+            unbroken(&read(path)).contains(needs),
+            "{path} does not say: {needs}"
+        );
+    }
+    assert_eq!(unbroken("# a\n# b \\\n   c"), "a b c");
+}
+
 /// The lines of a clippy.toml that set something for all crates alike.
 fn shared(clippy: &str) -> Vec<&str> {
     clippy

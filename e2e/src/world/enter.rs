@@ -129,7 +129,7 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .with_context(|| {
-            format!("starting {program}: it must be installed (util-linux, iproute2)")
+            format!("starting {program}: it must be installed (iproute2, util-linux, mount)")
         })?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(

@@ -1,9 +1,10 @@
 //! Turns "the system does not allow namespaces" into what a person can do about it.
 
 /// Worlds need Linux namespaces.
-pub(super) const NOT_LINUX: &str = "a world needs Linux namespaces, and this is not Linux: run it in \
-    a Linux virtual machine or in a privileged Linux container \
-    (docker run --privileged -v \"$PWD:/weir\" -w /weir rust make demo)";
+pub(super) const NOT_LINUX: &str = "a world needs Linux namespaces, and this is not Linux: run it \
+    in a Linux virtual machine, or in a Linux container that is started with --privileged, with \
+    Rust (rustup), Go 1.26, make, gcc and the programs of iproute2, util-linux, mount and hostname \
+    (Debian's names) in it, such as the image golang:1.26 with rustup and iproute2 added";
 
 /// Switches that forbid user namespaces: where they are, the value that forbids, how to undo it.
 const SWITCHES: [(&str, &str, &str); 3] = [
