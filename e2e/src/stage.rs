@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, join_all};
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::{Event, Namespace, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use weir::api::{RolloutPolicy, marks};
+use weir::api::{ControlPlane, RolloutPolicy, SINGLETON, marks};
 
 use crate::world::approvals::Approvals;
 use crate::world::{Ceiling, WeirProcess, World};
@@ -114,17 +115,38 @@ impl<'a> Stage<'a> {
         reason: &str,
     ) -> Result<(String, String)> {
         let policies: Api<RolloutPolicy> = Api::all(self.admin.clone());
-        let what = format!("policy {policy} is {reason}");
-        let mut said = None;
-        eventually(&what, async || {
-            let status = policies.get(policy).await?.status.unwrap_or_default();
-            let mut conditions = status.conditions.into_iter();
-            said = conditions.find(|one| one.type_ == condition && one.reason == reason);
-            Ok(said.is_some())
+        said(&format!("policy {policy}"), condition, reason, async || {
+            let status = policies.get(policy).await?.status;
+            Ok(status.unwrap_or_default().conditions)
         })
-        .await?;
-        let said = said.context("it was said")?;
-        Ok((said.status, said.message))
+        .await
+    }
+
+    /// Waits until the ControlPlane's condition has this reason; returns its status and message.
+    pub async fn control_plane_says(
+        &self,
+        condition: &str,
+        reason: &str,
+    ) -> Result<(String, String)> {
+        let control_planes: Api<ControlPlane> = Api::all(self.admin.clone());
+        said("the ControlPlane", condition, reason, async || {
+            let status = control_planes.get(SINGLETON).await?.status;
+            Ok(status.unwrap_or_default().conditions)
+        })
+        .await
+    }
+
+    /// How often an event with this reason about an object of this name was told so far.
+    pub async fn times_told(&self, namespace: &str, name: &str, reason: &str) -> Result<i32> {
+        let events: Api<Event> = Api::namespaced(self.admin.clone(), namespace);
+        let fields = format!("reason={reason},involvedObject.name={name}");
+        let events = events.list(&ListParams::default().fields(&fields)).await?;
+        // What is told again soon is the same event, which counts itself.
+        let times = events.into_iter().map(|event| {
+            let series = event.series.and_then(|series| series.count);
+            series.unwrap_or(1)
+        });
+        Ok(times.sum())
     }
 
     /// Waits for an event with this reason about an object of this name; returns its note.
@@ -181,6 +203,24 @@ impl<'a> Stage<'a> {
             failed.join("\n")
         )
     }
+}
+
+/// Waits until a condition of an object has this reason; returns its status and message.
+async fn said(
+    whose: &str,
+    condition: &str,
+    reason: &str,
+    mut conditions: impl AsyncFnMut() -> Result<Vec<Condition>>,
+) -> Result<(String, String)> {
+    let mut said = None;
+    eventually(&format!("{whose} is {reason}"), async || {
+        let mut all = conditions().await?.into_iter();
+        said = all.find(|one| one.type_ == condition && one.reason == reason);
+        Ok(said.is_some())
+    })
+    .await?;
+    let said = said.context("it was said")?;
+    Ok((said.status, said.message))
 }
 
 /// A case, for [`Stage::run`].
@@ -243,15 +283,20 @@ pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) 
     }
 }
 
-/// Asks for a while; each answer must be yes.
+/// Asks for a while; each answer must be yes. One that an API server did not give is asked for
+/// again, and must then be had: a connection may break, but no more than that goes unseen.
 ///
 /// # Errors
-/// One was not, or could not be had.
+/// An answer was no, or could not be had twice in a row; or whatever else went wrong.
 pub async fn all_the_while(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
-    while started.elapsed() < A_WHILE {
-        if !ask().await? {
-            bail!("no longer: {what}");
+    let mut unseen = false;
+    while unseen || started.elapsed() < A_WHILE {
+        match ask().await {
+            Ok(true) => unseen = false,
+            Ok(false) => bail!("no longer: {what}"),
+            Err(error) if error.is::<kube::Error>() && !unseen => unseen = true,
+            Err(error) => return Err(error.context(what.to_owned())),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

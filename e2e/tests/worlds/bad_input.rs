@@ -38,6 +38,8 @@ fn bad_input_ends_in_a_clear_message_and_harms_nothing() -> Result<()> {
         // What is born while the valve is broken is gated by nobody: nothing else may roll.
         valve::one_that_is_emptied_deleted_or_approves_everything_is_rebuilt(&stage, &approved)
             .await?;
+        valve::one_that_approves_everything_is_told_of_until_it_is_rebuilt(&stage, &approved)
+            .await?;
         let last = async {
             let last = stage.logs("last", &Shape::default()).await?;
             last.completes(&stage).await

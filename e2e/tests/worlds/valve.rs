@@ -65,7 +65,7 @@ fn the_valve_holds_what_is_to_be_held_and_nothing_else() -> Result<()> {
             gating::what_nodes_depend_on_is_not_held_until_acknowledged,
             gating::others_gates_are_kept_and_left_alone,
             gating::a_pod_of_unusual_size_is_gated_like_any_other,
-            parameters::an_approval_takes_effect_within_two_seconds,
+            parameters::an_approval_takes_effect_within_a_hundred_looks,
             parameters::an_emptied_or_missing_role_gates_nothing,
             parameters::a_role_that_approves_everything_gates_nothing,
             parameters::where_every_account_may_do_everything_nothing_is_gated,

@@ -13,8 +13,13 @@ use weir_e2e::world::approvals::{ROLE, adopt, role, run};
 use super::cluster::{A_WHILE, Cluster, Probe, SOON};
 use super::eventually;
 
-/// Ten times what is measured on idle cores.
-const APPROVAL_LIMIT: Duration = Duration::from_secs(2);
+/// Looks within which an approval has effect. On idle cores the first or second sees it, and this
+/// many are two seconds. They are counted, not timed: where others use the cores too, a look takes
+/// longer in the same API server that is to notice, and as much longer.
+const LOOKS: u32 = 100;
+
+/// Between two of these looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const UID: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -41,7 +46,7 @@ pub(crate) async fn nothing_is_gated_before_anything_is_adopted(
     cluster.adopt().await
 }
 
-pub(crate) async fn an_approval_takes_effect_within_two_seconds(
+pub(crate) async fn an_approval_takes_effect_within_a_hundred_looks(
     cluster: &Cluster<'_>,
 ) -> Result<()> {
     cluster.namespace("effect", Some("enforce")).await?;
@@ -59,10 +64,15 @@ pub(crate) async fn an_approval_takes_effect_within_two_seconds(
         } else {
             cluster.allow(&key).await?;
         }
-        eventually("the approval has effect", APPROVAL_LIMIT, async || {
-            Ok(cluster.gates(&probe).await? == gates)
-        })
-        .await?;
+        let mut looks = 1;
+        while cluster.gates(&probe).await? != gates {
+            ensure!(
+                looks < LOOKS,
+                "{looks} looks, and not yet: gated is {gates}"
+            );
+            looks += 1;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         let said = cluster.world.kubectl(&MAY_DO).await?;
         let approved = said.lines().any(|line| {
             line.starts_with("revisions.weir.dev") && line.contains(&key) && line.contains("[run]")
