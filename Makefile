@@ -67,6 +67,7 @@ bench: ## How fast pages of metrics are read (a minute, once built)
 .PHONY: test-e2e
 test-e2e: ## Behaviour on real control planes, in namespaces of their own (Linux)
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) tools
 	$(CARGO) test $(LOCKED) --release -p weir-e2e --lib --bins
 	$(E2E) --test measured -- --test-threads=1
 	$(E2E) --test worlds -- --test-threads=3
@@ -88,13 +89,14 @@ proof-profiles: ## Every profile without and with Weir (45 minutes)
 
 .PHONY: proof-repeat
 proof-repeat: ## Ten holds of a harmful agent, five rollouts of a harmless one (35 minutes)
-	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 10 --proof docs/proof/hold.md
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 10 \
+		--hold-within 30s --proof docs/proof/hold.md
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 --proof docs/proof/harmless.md
 
 .PHONY: proof-wide
 proof-wide: ## A harmless agent on a thousand nodes (15 minutes)
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --nodes 1000 --runs 3 \
-		--proof docs/proof/wide.md
+		--idle 75s --complete-within 4m --proof docs/proof/wide.md
 
 .PHONY: proof-ways
 proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
@@ -102,7 +104,7 @@ proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
 	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --api-servers 2 --runs 2 \
 		--proof docs/proof/two-servers.md
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --pace Careful --runs 1 \
-		--proof docs/proof/careful.md
+		--idle 75s --proof docs/proof/careful.md
 
 .PHONY: proof-valve
 proof-valve: ## What the gate may read approvals from, measured; prints Markdown (30 minutes)

@@ -193,6 +193,23 @@ pub fn prepare() -> Result<()> {
     program(Tool::Kubernetes, "kube-controller-manager").map(drop)
 }
 
+/// Builds every pinned program, so that a pin that does not build is noticed before it is needed.
+///
+/// # Errors
+/// As [`Tool::ensure`].
+pub fn prepare_all() -> Result<()> {
+    for tool in [
+        Tool::Etcd,
+        Tool::Kwok,
+        Tool::Kubernetes,
+        Tool::Coredns,
+        Tool::Helm,
+    ] {
+        tool.ensure()?;
+    }
+    Ok(())
+}
+
 /// Where built tools and the mount point of worlds live: `$XDG_CACHE_HOME/weir-e2e`, else
 /// `~/.cache/weir-e2e`.
 ///

@@ -34,6 +34,8 @@ pub const OBJECT: &str = "settings";
 /// How many of them there are: a list of all is small.
 pub const OBJECTS: u32 = 10;
 
+/// Kinds of call: read, list, write.
+const KINDS: u32 = 3;
 /// Ten calls a second.
 const PERIOD: Duration = Duration::from_millis(100);
 /// How long it waits for an answer: what kubectl's users and controllers bear at most.
@@ -130,16 +132,21 @@ async fn call_until(
         gzip: true,
         http: Http::H2,
     };
-    let link = Arc::new(Link::new(servers, caller, 0));
+    // One for each API server: what only one of them suffers must be felt.
+    let links: Vec<_> = (0..servers.count())
+        .map(|index| Arc::new(Link::new(servers.only(index), caller.clone(), 0)))
+        .collect();
     let mut calls = JoinSet::new();
     let mut ticks = interval_at(Instant::now(), PERIOD);
     // Ticks that this thread slept through are still due, each at its own time.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut stopped = std::pin::pin!(stopped);
-    for number in 0.. {
+    for number in 0..u32::MAX {
+        // Each server meets all three kinds of call in turn.
+        let link = &links[(number / KINDS) as usize % links.len()];
         tokio::select! {
             due = ticks.tick() => {
-                let (link, log) = (Arc::clone(&link), Arc::clone(&log));
+                let (link, log) = (Arc::clone(link), Arc::clone(&log));
                 log.begin(due);
                 calls.spawn_local(async move {
                     log.end(measure(due, exchange(&link, number)).await);
@@ -182,7 +189,7 @@ async fn exchange(link: &Link, number: u32) -> bool {
 fn request(number: u32) -> http::Result<Request<Full<Bytes>>> {
     let collection = format!("/api/v1/namespaces/{NAMESPACE}/configmaps");
     let name = format!("{OBJECT}-{}", number % OBJECTS);
-    match number % 3 {
+    match number % KINDS {
         0 => Request::get(format!("{collection}/{name}")).body(Full::default()),
         1 => Request::get(format!("{collection}?limit=100")).body(Full::default()),
         _ => Request::builder()

@@ -12,9 +12,15 @@ use super::Sample;
 pub const HARM_FACTOR: f64 = 10.0;
 /// … if it is also above this many milliseconds: a tenth of the API latency objective of 1 s.
 pub const HARM_FLOOR_MS: f64 = 100.0;
-/// Seconds that must be harmful in a row before it counts: a rollout's own creation burst may make
-/// one second slow, as it does without any harmful agent.
-pub const HARM_SECONDS: usize = 2;
+/// … or if so many of a hundred of its calls failed: writes are a third of them, and no median shows
+/// that all of them do.
+pub const HARM_FAILED_PER_CENT: u64 = 20;
+/// So many seconds must be harmful within so long before it counts: two in a row, or three of a minute,
+/// since what comes in phase, once in many seconds, is no accident either.
+const HARM_SECONDS: [(usize, i64); 2] = [(2, 2), (3, 60)];
+
+/// How long a stretch of calls is looked at for the worst of them.
+pub const WORST: Duration = Duration::from_secs(10);
 
 /// Latency over a stretch of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,13 +122,17 @@ pub fn second_of(moment: Instant, zero: Instant) -> i64 {
 /// Whether and when others were harmed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Harm {
-    /// A second is harmful when its median is above this many milliseconds: ten times the idle
-    /// median, and at least 100 ms.
+    /// A second is harmful when its median is above this many milliseconds (ten times the idle
+    /// median, and at least 100 ms), or when a fifth of its calls failed.
     pub above_ms: f64,
-    /// The first harmful second, if at least two came in a row.
+    /// The first harmful second once an agent ran, if two came in a row or three within a minute.
     pub first_second: Option<i64>,
-    /// How many seconds were harmful, single ones included.
+    /// How many seconds were harmful once an agent ran, single ones included.
     pub seconds: u64,
+    /// The most of them in a row.
+    pub longest: u64,
+    /// How many seconds were harmful before any agent ran: the rollout's creation alone did that.
+    pub before_agents: u64,
 }
 
 /// The median, in milliseconds, above which a second is harmful.
@@ -131,20 +141,64 @@ pub fn harmful_above(idle: &Latency) -> f64 {
     (HARM_FACTOR * idle.p50_ms).max(HARM_FLOOR_MS)
 }
 
-/// Finds harm in the seconds from the rollout's start on.
+/// Whether a second is harmful, if its median may be `above_ms`.
 #[must_use]
-pub fn harm(idle: &Latency, series: &[LatencyAt]) -> Harm {
+pub const fn is_harmful(at: &LatencyAt, above_ms: f64) -> bool {
+    let failing = at.failed > 0 && 100 * at.failed >= HARM_FAILED_PER_CENT * at.calls;
+    at.p50_ms > above_ms || failing
+}
+
+/// Finds harm in the seconds from the rollout's start on; `agents_from` is when the first of its agents
+/// ran, if one did.
+#[must_use]
+pub fn harm(idle: &Latency, series: &[LatencyAt], agents_from: Option<f64>) -> Harm {
     let above_ms = harmful_above(idle);
-    let during: Vec<_> = series.iter().filter(|at| at.second >= 0).collect();
-    let is_harmful = |at: &&LatencyAt| at.p50_ms > above_ms;
+    let harmful: Vec<i64> = series
+        .iter()
+        .filter(|at| at.second >= 0 && is_harmful(at, above_ms))
+        .map(|at| at.second)
+        .collect();
+    let is_before = |second: &i64| agents_from.is_none_or(|from| (second + 1) as f64 <= from);
+    let (before, harmful) = harmful.split_at(harmful.partition_point(is_before));
+    let begins = HARM_SECONDS.map(|(many, within)| first_of(harmful, many, within));
     Harm {
         above_ms,
-        first_second: during
-            .windows(HARM_SECONDS)
-            .find(|seconds| seconds.iter().all(is_harmful))
-            .map(|seconds| seconds[0].second),
-        seconds: during.iter().filter(|at| is_harmful(at)).count() as u64,
+        first_second: begins.into_iter().flatten().min(),
+        seconds: harmful.len() as u64,
+        longest: longest(harmful),
+        before_agents: before.len() as u64,
     }
+}
+
+/// The first of so many of these seconds that lie within so long.
+fn first_of(seconds: &[i64], many: usize, within: i64) -> Option<i64> {
+    let mut windows = seconds.windows(many);
+    let found = windows.find(|some| some[many - 1] - some[0] < within)?;
+    found.first().copied()
+}
+
+/// The most seconds in a row.
+fn longest(seconds: &[i64]) -> u64 {
+    let rows = seconds.chunk_by(|one, next| *next == one + 1);
+    rows.map(|row| row.len() as u64).max().unwrap_or_default()
+}
+
+/// The 99th percentile, in milliseconds, of the worst ten seconds in a row: unlike that of the whole
+/// run, it does not become better by watching for longer.
+#[must_use]
+pub fn worst_p99_ms(samples: &[Sample]) -> f64 {
+    let mut sorted: Vec<&Sample> = samples.iter().collect();
+    sorted.sort_by_key(|sample| sample.due);
+    let stretch = |first: usize| {
+        let end = sorted.partition_point(|sample| sample.due < sorted[first].due + WORST);
+        let mut ms: Vec<f64> = sorted[first..end].iter().map(|sample| sample.ms).collect();
+        ms.sort_by(f64::total_cmp);
+        percentile(&ms, 99)
+    };
+    let whole = sorted.last().map(|last| last.due);
+    let begins = |first: &usize| *first == 0 || whole >= Some(sorted[*first].due + WORST);
+    let stretches = (0..sorted.len()).filter(begins).map(stretch);
+    round(stretches.fold(0.0, f64::max))
 }
 
 /// The nearest-rank percentile of sorted values; zero of none.
@@ -162,114 +216,4 @@ fn round(ms: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(zero: Instant, due: f64, ms: f64) -> Sample {
-        let offset = Duration::from_secs_f64(due.abs());
-        Sample {
-            due: if due < 0.0 {
-                zero - offset
-            } else {
-                zero + offset
-            },
-            ms,
-            late_ms: 0.1,
-            failed: ms >= 10_000.0,
-        }
-    }
-
-    fn zero() -> Instant {
-        Instant::now() + Duration::from_secs(1000)
-    }
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let zero = zero();
-        let samples: Vec<_> = (1..=1000)
-            .rev()
-            .map(|n| sample(zero, 0.0, f64::from(n)))
-            .collect();
-        let latency = Latency::of(&samples);
-        assert_eq!(
-            (latency.p50_ms, latency.p99_ms, latency.max_ms),
-            (500.0, 990.0, 1000.0)
-        );
-        assert_eq!((latency.calls, latency.failed), (1000, 0));
-        assert_eq!(Latency::of(&samples[..1]).calls, 1);
-        assert_eq!(Latency::of(&[]), Latency::default());
-    }
-
-    #[test]
-    fn calls_belong_to_the_second_in_which_they_were_due() {
-        let zero = zero();
-        let samples = [
-            sample(zero, 1.9, 5000.0),
-            sample(zero, 0.0, 4.0),
-            sample(zero, 0.9, 8.0),
-            sample(zero, -0.1, 2.0),
-            sample(zero, 1.0, 10_000.0),
-        ];
-        let seconds: Vec<_> = by_second(&samples, zero)
-            .into_iter()
-            .map(|at| (at.second, at.calls, at.failed, at.p50_ms, at.max_ms))
-            .collect();
-        assert_eq!(
-            seconds,
-            [
-                (-1, 1, 0, 2.0, 2.0),
-                (0, 2, 0, 4.0, 8.0),
-                (1, 2, 1, 5000.0, 10_000.0)
-            ]
-        );
-    }
-
-    fn series(medians: &[(i64, f64)]) -> Vec<LatencyAt> {
-        medians
-            .iter()
-            .map(|&(second, p50_ms)| LatencyAt {
-                second,
-                calls: 10,
-                failed: 0,
-                p50_ms,
-                max_ms: p50_ms,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn harm_begins_with_the_first_of_two_harmful_seconds() {
-        let idle = Latency {
-            p50_ms: 4.0,
-            ..Latency::default()
-        };
-        let medians = [
-            (-2, 900.0),
-            (-1, 900.0),
-            (0, 900.0),
-            (1, 4.0),
-            (2, 101.0),
-            (3, 102.0),
-            (4, 4.0),
-        ];
-        let harm = harm(&idle, &series(&medians));
-        assert_eq!(
-            (harm.above_ms, harm.first_second, harm.seconds),
-            (100.0, Some(2), 3)
-        );
-    }
-
-    #[test]
-    fn a_slow_idle_raises_the_bar_and_a_single_second_is_no_harm() {
-        let idle = Latency {
-            p50_ms: 20.0,
-            ..Latency::default()
-        };
-        let medians = [(0, 199.0), (1, 201.0), (2, 199.0), (3, 400.0)];
-        let harm = harm(&idle, &series(&medians));
-        assert_eq!(
-            (harm.above_ms, harm.first_second, harm.seconds),
-            (200.0, None, 2)
-        );
-    }
-}
+mod tests;

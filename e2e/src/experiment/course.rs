@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Patience,
-    guard::Guard,
+    guard::{Guard, Mark},
     guarded::{self, Guarded, Sighting},
     outcome::{Course, End},
     sampler::{Sampler, round},
@@ -55,6 +55,8 @@ pub(super) struct Watch<'a> {
     /// Ends with the watch.
     tasks: JoinSet<Result<()>>,
     told: Told,
+    /// When Weir had nothing more to do with it.
+    completed: Option<Mark>,
 }
 
 /// What has been told already.
@@ -71,6 +73,7 @@ pub(super) struct Seen {
     pub(super) findings: Vec<FoundAt>,
     pub(super) api_server: ApiServer,
     pub(super) swarm: SwarmUse,
+    pub(super) completed: Option<Mark>,
 }
 
 /// What is watched.
@@ -123,6 +126,7 @@ impl<'a> Watch<'a> {
             sightings,
             tasks,
             told: Told::default(),
+            completed: None,
         }
     }
 
@@ -163,6 +167,7 @@ impl<'a> Watch<'a> {
                     self.sample()?;
                     self.world.check()?;
                     guard.map_or(Ok(()), Guard::check)?;
+                    self.mark_completion(guard).await;
                     self.tell(story, idle);
                 }
                 Some(sighting) = self.sightings.recv() => self.sight(&sighting, story),
@@ -177,6 +182,13 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// From its completion on the rollout is not in flight any more.
+    async fn mark_completion(&mut self, guard: Option<&Guard>) {
+        if let (Some(guard), None, Some(_)) = (guard, self.completed, self.course.completed()) {
+            self.completed = Some(guard.mark().await);
+        }
+    }
+
     /// Ends the watch, and with it the agents.
     pub(super) fn end(self) -> Seen {
         Seen {
@@ -184,6 +196,7 @@ impl<'a> Watch<'a> {
             swarm: self.sampler.swarm(&self.swarm.counters()),
             course: self.course,
             findings: self.guarded.findings,
+            completed: self.completed,
         }
     }
 
@@ -220,7 +233,8 @@ impl<'a> Watch<'a> {
     fn tell(&mut self, story: Story, idle: &Latency) {
         let second = self.second();
         let recent = self.recent();
-        let is_harmful = |at: &LatencyAt| at.p50_ms > stats::harmful_above(idle);
+        let above_ms = stats::harmful_above(idle);
+        let is_harmful = |at: &LatencyAt| stats::is_harmful(at, above_ms);
         let changed =
             recent.len() >= RECENT && recent.iter().all(|at| is_harmful(at) != self.told.harmed);
         if changed {

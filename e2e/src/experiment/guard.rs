@@ -21,13 +21,19 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 /// How long a harmless revision may take to be approved once its namespace is enrolled.
 const ADOPTED_WITHIN: Duration = Duration::from_mins(1);
 
+/// A moment from or to which Weir's use is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    at: Timestamp,
+    /// What it had received by then, by its own metrics; none if it did not say.
+    bytes: Option<u64>,
+}
+
 /// A running Weir.
 pub(super) struct Guard {
     process: WeirProcess,
-    started: Timestamp,
-    ready: Timestamp,
-    /// What it had received by then.
-    bytes_when_ready: u64,
+    started: Mark,
+    ready: Mark,
 }
 
 impl Guard {
@@ -37,13 +43,15 @@ impl Guard {
         let policies: Api<RolloutPolicy> = Api::all(world.client());
         let policy = json!({"metadata": {"name": "lab"}, "spec": {"pace": pace}});
         setup::apply(&policies, setup::object::<RolloutPolicy>(policy)).await?;
-        let started = Timestamp::now();
+        let started = Mark {
+            at: Timestamp::now(),
+            bytes: Some(0),
+        };
         let process = world.start_weir(Ceiling::Enforce, &[]).await?;
         ready(&process, &world.client()).await?;
         Ok(Self {
             started,
-            ready: Timestamp::now(),
-            bytes_when_ready: process.received_bytes().await.unwrap_or_default(),
+            ready: mark(&process).await,
             process,
         })
     }
@@ -70,48 +78,37 @@ impl Guard {
         self.process.program.check()
     }
 
-    /// Bytes that Weir has received so far, by its own metrics; none while it does not say.
-    pub(super) async fn bytes(&self) -> Option<u64> {
-        self.process.received_bytes().await
+    /// Marks this moment.
+    pub(super) async fn mark(&self) -> Mark {
+        mark(&self.process).await
     }
 
-    /// What Weir used until `zero`, when the rollout began, and from there to now.
-    pub(super) async fn used(
-        &self,
-        world: &World,
-        zero: Timestamp,
-        bytes_at_zero: Option<u64>,
-    ) -> Result<WeirUse> {
+    /// What Weir used until `zero`, when the rollout began, and from there to `end`.
+    pub(super) fn used(&self, world: &World, zero: Mark, end: Mark) -> Result<WeirUse> {
         let requests = world.weir_requests().context("what Weir asked for")?;
-        let bytes = self.bytes().await.unwrap_or_default();
-        let before = bytes_at_zero.unwrap_or_default();
-        let within = |from: Timestamp, to: Timestamp, bytes: u64| {
-            let seconds = from.duration_until(to).as_secs_f64().max(0.001);
+        let within = |from: Mark, to: Mark| {
+            let seconds = from.at.duration_until(to.at).as_secs_f64().max(0.001);
             let made: Vec<_> = requests
                 .iter()
-                .filter(|request| (from..to).contains(&request.at))
+                .filter(|request| (from.at..to.at).contains(&request.at))
                 .collect();
+            let received = from.bytes.zip(to.bytes);
             Use {
                 seconds: round(seconds, 10.0),
                 requests_per_second: round(made.len() as f64 / seconds, 100.0),
                 writes: made.iter().filter(|request| request.is_write()).count() as u64,
-                bytes,
+                bytes: received.map(|(before, after)| after.saturating_sub(before)),
             }
         };
-        let now = Timestamp::now();
-        let all = within(self.started, now, bytes);
+        let all = within(self.started, end);
         let peak = self.process.program.peak_resident_bytes()? as f64;
         Ok(WeirUse {
             requests_per_second: all.requests_per_second,
             writes: all.writes,
             bytes: all.bytes,
             peak_rss_mib: round(peak / (1024.0 * 1024.0), 10.0),
-            idle: within(
-                self.ready,
-                zero,
-                before.saturating_sub(self.bytes_when_ready),
-            ),
-            in_flight: within(zero, now, bytes.saturating_sub(before)),
+            idle: within(self.ready, zero),
+            in_flight: within(zero, end),
         })
     }
 
@@ -122,6 +119,13 @@ impl Guard {
             .stop(Duration::from_secs(30))
             .await
             .map(drop)
+    }
+}
+
+async fn mark(process: &WeirProcess) -> Mark {
+    Mark {
+        at: Timestamp::now(),
+        bytes: process.received_bytes().await,
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 mod course;
+mod expected;
 mod guard;
 mod guarded;
 mod needs;
@@ -27,6 +28,7 @@ use weir::api::{Pace, marks};
 pub use self::outcome::Patience;
 use self::{
     course::{Watch, Watched},
+    expected::{Ran, expected},
     guard::Guard,
     outcome::End,
     story::{Story, heading},
@@ -48,8 +50,6 @@ use crate::{
     world::World,
 };
 
-/// How long the bystander is measured before the rollout.
-const IDLE: Duration = Duration::from_secs(15);
 /// Calm is a few seconds in which no call took longer than this …
 const CALM_MS: f64 = 100.0;
 const CALM: Duration = Duration::from_secs(4);
@@ -69,7 +69,7 @@ pub struct Plan {
 }
 
 /// A world made ready for experiments, one after the other.
-pub struct Stage {
+pub struct Bench {
     world: World,
     nodes: u32,
     pods: u32,
@@ -83,13 +83,14 @@ pub struct Stage {
 struct Measured {
     started: jiff::Timestamp,
     zero: Instant,
+    calm: bool,
     idle: Latency,
     samples: Vec<Sample>,
     weir: Option<WeirUse>,
     end: End,
 }
 
-impl Stage {
+impl Bench {
     /// Makes a world of this size ready.
     pub async fn set(world: World, nodes: u32, pods: u32) -> Result<Self> {
         setup::bystander(&world.client()).await?;
@@ -188,7 +189,7 @@ impl Stage {
         story: Story,
     ) -> Result<Report> {
         let bystander = Bystander::start(self.servers.clone(), Arc::clone(&self.bystander_token))?;
-        calm(&bystander, story).await;
+        let calm = calm(&bystander, story).await;
         let token = self
             .world
             .token(&workload.namespace, setup::ACCOUNT)
@@ -204,23 +205,33 @@ impl Stage {
             guarded: guard.is_some(),
             full_width: self.nodes,
         };
-        let zero = Instant::now() + IDLE;
+        let lasts = Duration::from_secs_f64(plan.patience.idle);
+        let zero = Instant::now() + lasts;
         let mut watch = Watch::begin(watched, zero);
         watch.idle().await?;
-        let idle = Latency::of(&bystander.since(zero - IDLE));
+        let idle = Latency::of(&bystander.since(zero - lasts));
         story.tell(&format!(
             "idle: a quiet client's median is {}, its slowest hundredth takes {}",
             millis(idle.p50_ms),
             millis(idle.p99_ms)
         ));
-        let bytes_before = bytes(guard).await;
+        let before = match guard {
+            Some(guard) => Some(guard.mark().await),
+            None => None,
+        };
         let started = jiff::Timestamp::now();
         let end = watch.roll(workload, guard, &idle, plan.patience).await?;
-        let weir = match guard {
-            Some(guard) => Some(guard.used(&self.world, started, bytes_before).await?),
+        let now = match guard {
+            Some(guard) => Some(guard.mark().await),
             None => None,
         };
         let watch = watch.end();
+        let weir = match (guard, before, watch.completed.or(now)) {
+            (Some(guard), Some(before), Some(after)) => {
+                Some(guard.used(&self.world, before, after)?)
+            }
+            _ => None,
+        };
         let samples = tokio::task::spawn_blocking(move || bystander.stop()).await?;
         Ok(self.report(
             plan,
@@ -228,6 +239,7 @@ impl Stage {
             Measured {
                 started,
                 zero,
+                calm,
                 idle,
                 samples,
                 weir,
@@ -249,17 +261,27 @@ impl Stage {
         let Measured {
             started,
             zero,
+            calm,
             idle,
             samples,
             weir,
             end,
         } = measured;
         let series = stats::by_second(&samples, zero);
-        let harm = stats::harm(&idle, &series);
+        let harm = stats::harm(&idle, &series, seen.course.agents_from());
         let during: Vec<_> = samples
             .into_iter()
             .filter(|sample| sample.due >= zero)
             .collect();
+        let course = &seen.course;
+        let ran = Ran {
+            course,
+            harm: &harm,
+            findings: &seen.findings,
+            swarm: &seen.swarm,
+            calm,
+        };
+        let expected = expected(&plan.profile, &ran);
         let course = seen.course;
         Report {
             started,
@@ -279,14 +301,16 @@ impl Stage {
             held_at_width: course.held_at_width(),
             seconds_to_hold: course.seconds_to_hold(&harm),
             seconds_to_complete: course.completed(),
-            expected: course.expected(&plan.profile, &harm),
+            expected,
             width: course.widths,
             states: course.states,
             findings: seen.findings,
             harm,
             bystander: report::Bystander {
                 idle,
+                calm,
                 during: Latency::of(&during),
+                worst_p99_ms: stats::worst_p99_ms(&during),
                 series,
             },
             api_server: seen.api_server,
@@ -296,25 +320,21 @@ impl Stage {
     }
 }
 
-async fn bytes(guard: Option<&Guard>) -> Option<u64> {
-    guard?.bytes().await
-}
-
-/// Waits until the API server has calmed down from what was before.
-async fn calm(bystander: &Bystander, story: Story) {
+/// Waits until the API servers have calmed down from what was before; says whether they have.
+async fn calm(bystander: &Bystander, story: Story) -> bool {
     let began = Instant::now();
     sleep(CALM).await;
     loop {
         let recent = bystander.since(Instant::now() - CALM);
         if recent.len() > 20 && recent.iter().all(|sample| sample.ms < CALM_MS) {
-            return;
+            return true;
         }
         if began.elapsed() > CALM_WITHIN {
             let felt = millis(Latency::of(&recent).p50_ms);
             story.tell(&format!(
                 "still no calm (median {felt}); measuring all the same"
             ));
-            return;
+            return false;
         }
         sleep(Duration::from_millis(500)).await;
     }

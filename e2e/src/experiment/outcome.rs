@@ -3,13 +3,14 @@
 
 use crate::{
     bystander::stats::Harm,
-    profile::{Ending, Profile},
-    report::{Expected, State, StateAt, WidthAt},
+    report::{State, StateAt, WidthAt},
 };
 
 /// How long what must last is watched before it counts, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patience {
+    /// Before the rollout a quiet client is measured, and Weir watched, for this long.
+    pub idle: f64,
     /// A hold must last this long to be how the rollout ends: holds clear by themselves after ten
     /// quiet seconds.
     pub steady: f64,
@@ -100,52 +101,18 @@ impl Course {
         Some(((held.second - harmed) * 10.0).round() / 10.0)
     }
 
-    /// Whether it ended as its profile expects; none where it expects nothing.
-    pub(super) fn expected(&self, profile: &Profile, harm: &Harm) -> Option<Expected> {
-        let ends = profile.expect.as_ref()?.ends;
-        let why = if self.guarded {
-            self.unlike(ends)
-        } else {
-            unlike_unguarded(ends, harm)
-        };
-        Some(Expected {
-            ends,
-            met: why.is_none(),
-            why,
-        })
+    /// How often it was held.
+    pub(super) fn holds(&self) -> usize {
+        let states = self.states.iter();
+        states.filter(|at| at.state == State::Held).count()
     }
 
-    /// Why a guarded rollout is not what it must be.
-    fn unlike(&self, ends: Ending) -> Option<String> {
-        let (wanted, state) = match ends {
-            Ending::Held => (State::Held, self.state()),
-            Ending::Paced | Ending::Harmless => (State::Complete, self.state()),
-        };
-        if state != wanted {
-            return Some(format!("it must end {wanted:?} and ended {state:?}"));
-        }
-        let holds = self
-            .states
-            .iter()
-            .filter(|at| at.state == State::Held)
-            .count();
-        (ends == Ending::Harmless && holds > 0)
-            .then(|| format!("it must never be held and was held {holds} times"))
-    }
-}
-
-/// Why an unguarded rollout is not what it must be.
-fn unlike_unguarded(ends: Ending, harm: &Harm) -> Option<String> {
-    match (ends, harm.first_second) {
-        (Ending::Held | Ending::Paced, None) => {
-            Some("it must harm others when nobody guards it, and did not".to_owned())
-        }
-        (Ending::Harmless, Some(second)) => Some(format!(
-            "it must harm nobody and did from second {second} on"
-        )),
-        (Ending::Held | Ending::Paced, Some(_)) | (Ending::Harmless, None) => None,
+    /// When the first agent ran.
+    pub(super) fn agents_from(&self) -> Option<f64> {
+        let first = self.widths.iter().find(|at| at.running > 0)?;
+        Some(first.second)
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,7 @@ use weir::api::Pace;
 use super::{WorldArgs, inside, proof, shipped_profiles};
 use crate::{
     experiment::{
-        Patience, Plan, Stage,
+        Bench, Patience, Plan,
         story::{heading, line},
     },
     profile::Profile,
@@ -21,16 +21,19 @@ use crate::{
 
 /// How long each run is watched: the demo must not take longer than a person listens.
 const UNGUARDED: Patience = Patience {
+    idle: 15.0,
     steady: 0.0,
     observe: 25.0,
     timeout: 90.0,
 };
 const GUARDED: Patience = Patience {
+    idle: 15.0,
     steady: 20.0,
     observe: 5.0,
     timeout: 120.0,
 };
 const HARMLESS: Patience = Patience {
+    idle: 15.0,
     steady: 60.0,
     observe: 5.0,
     timeout: 240.0,
@@ -67,11 +70,11 @@ impl DemoRun {
         let harmful = read(&self.harmful, "pod-lister.yaml")?;
         let harmless = read(&self.harmless, "node-exporter.yaml")?;
         inside(true, async {
-            let mut stage = self.world.start().await?;
+            let mut bench = self.world.start().await?;
             let demo = Demo {
-                unguarded: run(&mut stage, harmful.clone(), None, UNGUARDED).await?,
-                guarded: run(&mut stage, harmful, Some(Pace::Fast), GUARDED).await?,
-                harmless: run(&mut stage, harmless, Some(Pace::Fast), HARMLESS).await?,
+                unguarded: run(&mut bench, harmful.clone(), None, UNGUARDED).await?,
+                guarded: run(&mut bench, harmful, Some(Pace::Fast), GUARDED).await?,
+                harmless: run(&mut bench, harmless, Some(Pace::Fast), HARMLESS).await?,
             };
             self.conclude(&demo)
         })
@@ -117,12 +120,12 @@ impl DemoRun {
 }
 
 async fn run(
-    stage: &mut Stage,
+    bench: &mut Bench,
     profile: Profile,
     guard: Option<Pace>,
     patience: Patience,
 ) -> Result<Report> {
-    stage
+    bench
         .run(&Plan {
             profile,
             update: false,

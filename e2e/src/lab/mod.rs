@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir::api;
 
 use crate::{
-    experiment::{Patience, Stage, story::line},
-    report,
+    experiment::{Bench, Patience, story::line},
+    report, tools,
     world::{self, World, WorldSpec},
 };
 
@@ -39,6 +39,8 @@ enum Command {
     Demo(demo::DemoRun),
     /// A control plane with nodes and pods to try things in, until it is told to end
     World(live::Live),
+    /// Builds Kubernetes and whatever else the tests need from source, unless it is there
+    Tools,
     /// The JSON schema of a report
     Schema,
 }
@@ -62,8 +64,8 @@ struct WorldArgs {
 
 impl WorldArgs {
     /// Starts the world and whatever an experiment needs in it.
-    async fn start(&self) -> Result<Stage> {
-        Stage::set(self.world().await?, self.nodes, self.pods).await
+    async fn start(&self) -> Result<Bench> {
+        Bench::set(self.world().await?, self.nodes, self.pods).await
     }
 
     /// Starts the world, telling a person how long it takes.
@@ -108,6 +110,9 @@ struct WatchArgs {
     /// [default: 10m at pace Fast, 60m at pace Careful]
     #[arg(long, value_parser = duration)]
     timeout: Option<Duration>,
+    /// How long a quiet client is measured, and Weir watched, before the rollout
+    #[arg(long, value_parser = duration, default_value = "15s")]
+    idle: Duration,
     /// How long a hold must last to be how the rollout ends
     #[arg(long, value_parser = duration, default_value = "30s")]
     steady: Duration,
@@ -123,6 +128,7 @@ impl WatchArgs {
             Pace::Careful => Duration::from_hours(1),
         };
         Patience {
+            idle: self.idle.as_secs_f64(),
             steady: self.steady.as_secs_f64(),
             observe: self.observe.as_secs_f64(),
             timeout: self.timeout.unwrap_or(usual).as_secs_f64(),
@@ -182,6 +188,7 @@ impl Command {
                 line(report::schema().trim_end());
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Tools => tools::prepare_all().map(|()| ExitCode::SUCCESS),
             Self::Rollout(rollout) => rollout.run(),
             Self::Table(table) => table.run(),
             Self::Repeat(repeat) => repeat.run(),

@@ -7,6 +7,9 @@ use anyhow::Result;
 
 use crate::report::{self, Report, Use, WeirUse};
 
+/// Seconds after which Weir has written what it writes once.
+const IDLE_AFTER: u32 = 60;
+
 /// Writes a proof: a title, where and when, and its parts.
 pub(super) fn write(path: &Path, title: &str, first: &Report, parts: &[String]) -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +59,7 @@ pub(super) fn weir_use(reports: &[&Report]) -> String {
     let head = [
         "profile",
         "nodes",
+        "idle for s",
         "idle requests/s",
         "idle writes/10 s",
         "requests/s in flight",
@@ -75,15 +79,23 @@ pub(super) fn weir_use(reports: &[&Report]) -> String {
         Some(vec![
             report.profile.clone(),
             report.nodes.to_string(),
+            format!("{:.0}", idle.seconds),
             format!("{:.2}", idle.requests_per_second),
             format!("{:.2}", 10.0 * per_second(idle.writes, &idle)),
             format!("{:.2}", in_flight.requests_per_second),
             format!("{:.2}", per_second(in_flight.writes, &in_flight)),
-            format!("{:.0}", per_second(in_flight.bytes, &in_flight) / 1e3),
+            in_flight.bytes.map_or_else(
+                || "–".to_owned(),
+                |bytes| format!("{:.0}", per_second(bytes, &in_flight) / 1e3),
+            ),
             format!("{peak_rss_mib:.0}"),
         ])
     }));
-    format!("What Weir used:\n\n{}", markdown(&table))
+    format!(
+        "What Weir used (within {IDLE_AFTER} s of its start some of its records are written for the first \
+         time: only a longer idle time says what idling costs):\n\n{}",
+        markdown(&table)
+    )
 }
 
 /// A table for a terminal, its columns aligned.

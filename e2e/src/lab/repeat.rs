@@ -1,11 +1,11 @@
 //! `lab repeat`: the same rollout several times, for the spread of its figures.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, inside, proof};
+use super::{WatchArgs, WorldArgs, duration, inside, proof};
 use crate::{
     experiment::{
         Plan,
@@ -33,6 +33,12 @@ pub(super) struct Repeat {
     /// Update a harmless revision that runs everywhere, instead of creating a new DaemonSet
     #[arg(long)]
     update: bool,
+    /// Fail if a run takes longer than this from the first harm to the hold, such as 30s
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    hold_within: Option<Duration>,
+    /// Fail if a run takes longer than this to be complete, such as 4m
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    complete_within: Option<Duration>,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -52,8 +58,8 @@ impl Repeat {
             for run in 1..=self.runs {
                 // A world of its own for each run: none inherits another's memory.
                 heading(&format!("── run {run} of {}", self.runs));
-                let mut stage = self.world.start().await?;
-                let report = stage.run(&plan).await?;
+                let mut bench = self.world.start().await?;
+                let report = bench.run(&plan).await?;
                 report.write(&self.reports.join(format!("{}-{run}.json", report.profile)))?;
                 line(&super::rollout::ending(&report));
                 reports.push(report);
@@ -79,14 +85,39 @@ impl Repeat {
             )?;
             line(&format!("table: {}", path.display()));
         }
-        let met = reports
+        let mut met = reports
             .iter()
             .all(|report| report.expected.as_ref().is_none_or(|expected| expected.met));
+        for late in self.late(reports) {
+            line(&late);
+            met = false;
+        }
         Ok(if met {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
+    }
+}
+
+impl Repeat {
+    /// The runs that took longer than they may.
+    fn late(&self, reports: &[Report]) -> Vec<String> {
+        let is_late = |took: Option<f64>, within: Option<Duration>| {
+            within.is_some_and(|within| took.is_none_or(|took| took > within.as_secs_f64()))
+        };
+        let mut late = vec![];
+        for (run, report) in (1..).zip(reports) {
+            // What was held before any harm was not late.
+            let to_hold = report.harm.first_second.is_some() && !held_before_harm(report);
+            if to_hold && is_late(report.seconds_to_hold, self.hold_within) {
+                late.push(format!("run {run} was held too late after the first harm"));
+            }
+            if is_late(report.seconds_to_complete, self.complete_within) {
+                late.push(format!("run {run} was not complete in time"));
+            }
+        }
+        late
     }
 }
 
@@ -101,6 +132,7 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
         "complete",
         "idle p99",
         "p99 during",
+        "harmed",
         "as expected",
     ];
     let none = || "–".to_owned();
@@ -122,6 +154,7 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
             report.seconds_to_complete.map_or_else(none, seconds),
             millis(report.bystander.idle.p99_ms),
             millis(report.bystander.during.p99_ms),
+            format!("{} s", report.harm.seconds),
             report.expected.as_ref().map_or_else(none, |expected| {
                 if expected.met { "yes" } else { "NO" }.to_owned()
             }),
@@ -130,6 +163,16 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
     let mut table = vec![head.map(str::to_owned).to_vec()];
     table.extend(reports.iter().enumerate().map(cells));
     table
+}
+
+/// Whether it was held when harm began.
+fn held_before_harm(report: &Report) -> bool {
+    let Some(harmed) = report.harm.first_second else {
+        return false;
+    };
+    let mut before = report.states.iter();
+    let before = before.rfind(|at| at.second <= harmed as f64);
+    before.is_some_and(|at| at.state == State::Held)
 }
 
 fn holds(report: &Report) -> usize {
@@ -156,15 +199,25 @@ fn summary(reports: &[Report]) -> String {
         .iter()
         .filter(|report| report.state == State::Complete)
         .count();
+    let harmed = reports
+        .iter()
+        .filter(|report| report.harm.first_second.is_some())
+        .count();
+    let before = reports
+        .iter()
+        .filter(|report| held_before_harm(report))
+        .count();
     let counts = format!(
-        "Of {} runs {held} ended held and {complete} complete; {paused} were held at any time.",
-        reports.len()
+        "Of {} runs {held} ended held and {complete} complete; {paused} were held at any time. Others \
+         were harmed in {harmed}, of which {before} were held already when harm began and {} were not \
+         held after it.",
+        reports.len(),
+        harmed - before - to_hold.len()
     );
     let median = to_hold.get(to_hold.len().saturating_sub(1) / 2);
     match (median, to_hold.last()) {
         (Some(p50), Some(max)) => format!(
-            "{counts} From the first harm to the hold: p50 {}, max {} over {} runs; in the others it was \
-             held before any harm.",
+            "{counts} From the first harm to the hold: p50 {}, max {} over {} runs.",
             seconds(*p50),
             seconds(*max),
             to_hold.len()
@@ -179,28 +232,65 @@ mod tests {
     use crate::report::tests::report;
 
     fn held_after(seconds: Option<f64>) -> Report {
-        Report {
-            seconds_to_hold: seconds,
-            ..report("pod-lister", true, State::Held)
-        }
+        let mut report = report("pod-lister", true, State::Held);
+        report.harm.first_second = Some(5);
+        report.seconds_to_hold = seconds;
+        report
+    }
+
+    fn held_at(second: f64) -> Report {
+        let mut report = held_after(None);
+        report.states[0].second = second;
+        report
     }
 
     #[test]
     fn the_spread_is_that_of_the_runs_with_harm() {
-        let runs = [Some(9.0), None, Some(2.0), Some(4.0)].map(held_after);
+        let mut runs = [Some(9.0), None, Some(2.0), Some(4.0)]
+            .map(held_after)
+            .to_vec();
+        runs.push(held_at(4.0));
         assert_eq!(
             summary(&runs),
-            "Of 4 runs 4 ended held and 0 complete; 4 were held at any time. From the first harm to the \
-             hold: p50 4.0 s, max 9.0 s over 3 runs; in the others it was held before any harm."
+            "Of 5 runs 5 ended held and 0 complete; 5 were held at any time. Others were harmed in 5, of \
+             which 1 were held already when harm began and 1 were not held after it. From the first \
+             harm to the hold: p50 4.0 s, max 9.0 s over 3 runs."
         );
     }
 
     #[test]
+    fn a_run_that_harmed_and_was_never_held_is_late_and_one_held_before_harm_is_not() {
+        let repeat = |arguments: &[&str]| {
+            use clap::Parser;
+            let given = ["lab", "repeat", "--profile", "x.yaml"];
+            let lab = super::super::Lab::try_parse_from(given.iter().chain(arguments));
+            match lab.expect("good arguments").command {
+                super::super::Command::Repeat(repeat) => repeat,
+                other => panic!("{other:?} is not repeat"),
+            }
+        };
+        let runs = [
+            held_after(Some(9.0)),
+            held_after(Some(31.0)),
+            held_after(None),
+            held_at(4.0),
+        ];
+        let late = repeat(&["--hold-within", "30s"]).late(&runs);
+        assert_eq!(late.len(), 2, "{late:?}");
+        assert!(late[0].starts_with("run 2 ") && late[1].starts_with("run 3 "));
+        assert_eq!(repeat(&[]).late(&runs), Vec::<String>::new());
+        assert_eq!(repeat(&["--complete-within", "4m"]).late(&runs).len(), 4);
+    }
+
+    #[test]
     fn runs_without_harm_have_no_spread() {
-        let runs = [report("node-exporter", true, State::Complete)];
+        let mut run = report("node-exporter", true, State::Complete);
+        run.harm.first_second = None;
+        let runs = [run];
         assert_eq!(
             summary(&runs),
-            "Of 1 runs 0 ended held and 1 complete; 0 were held at any time."
+            "Of 1 runs 0 ended held and 1 complete; 0 were held at any time. Others were harmed in 0, of \
+             which 0 were held already when harm began and 0 were not held after it."
         );
         assert_eq!(table(&runs)[1][1], "Complete");
     }

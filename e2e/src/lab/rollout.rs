@@ -45,8 +45,8 @@ impl Rollout {
             patience: self.watch.patience(),
         };
         inside(!self.no_guard, async {
-            let mut stage = self.world.start().await?;
-            let report = stage.run(&plan).await?;
+            let mut bench = self.world.start().await?;
+            let report = bench.run(&plan).await?;
             report.write(&self.report)?;
             conclude(&report);
             line(&format!("report: {}", self.report.display()));
@@ -68,7 +68,7 @@ fn conclude(report: &Report) {
             weir.in_flight.requests_per_second,
             weir.idle.requests_per_second,
             weir.writes,
-            weir.bytes as f64 / 1e6,
+            weir.bytes.unwrap_or_default() as f64 / 1e6,
             weir.peak_rss_mib
         ));
     }
@@ -125,7 +125,7 @@ fn feeling(report: &Report) -> String {
     let (idle, during) = (report.bystander.idle, report.bystander.during);
     format!(
         "a quiet client: median {} (idle {}), slowest hundredth {} (idle {}, × {:.1}), {} of {} calls \
-         without an answer",
+         failed",
         millis(during.p50_ms),
         millis(idle.p50_ms),
         millis(during.p99_ms),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Report, State, html::seconds, plot::escape};
+use crate::bystander;
 
 /// Three runs in one world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,14 +51,14 @@ fn without(report: &Report) -> String {
     let (idle, during) = (report.bystander.idle, report.bystander.during);
     format!(
         "Without Weir all {} pods started{}. A quiet client's calls, of which one in a hundred took \
-         {} before, then took {}: {:.0} times as long{}.",
+         {} before, then took {}: {} times as long{}.",
         report.full_width,
         report
             .seconds_to_complete
             .map_or_else(String::new, |after| format!(" within {}", seconds(after))),
         millis(idle.p99_ms),
         millis(during.p99_ms),
-        report.bystander.p99_factor(),
+        factor(report),
         failures(during.failed, during.calls),
     )
 }
@@ -103,7 +104,17 @@ fn failures(failed: u64, calls: u64) -> String {
     if failed == 0 {
         return String::new();
     }
-    format!("; {failed} of {calls} got no answer within 10 s")
+    format!("; {failed} of {calls} failed, and count as 10 s")
+}
+
+/// How many times as long: no more than that is known of calls that count as their time-out.
+fn factor(report: &Report) -> String {
+    let times = report.bystander.p99_factor();
+    if report.bystander.during.p99_ms < bystander::TIMEOUT.as_secs_f64() * 1000.0 {
+        format!("{times:.0}")
+    } else {
+        format!("at least {times:.0}")
+    }
 }
 
 /// Milliseconds as people say them.

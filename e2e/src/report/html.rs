@@ -274,7 +274,7 @@ fn figures(runs: &[&Cast<'_>; 3]) -> String {
     add("slowest 1 % compared with idle", &|report| {
         format!("× {:.1}", report.bystander.p99_factor())
     });
-    add("calls without an answer", &|report| {
+    add("calls that failed", &|report| {
         report.bystander.during.failed.to_string()
     });
     add("from harm to hold", &|report| {

@@ -56,22 +56,27 @@ fn field(text: &str, key: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The repository's commit, with `-dirty` if files were changed; none where git does not say.
+/// The repository's commit, with `-dirty` if files were changed, other than proofs: one is written
+/// after the other. None where git does not say.
 #[must_use]
 pub fn commit(repository: &Path) -> Option<String> {
-    let output = Command::new("git")
-        .args([
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=12",
-            "--exclude=*",
-        ])
-        .current_dir(repository)
-        .output()
-        .ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !commit.is_empty()).then_some(commit)
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let output = git.args(arguments).current_dir(repository).output().ok()?;
+        let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        output.status.success().then_some(said)
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&[
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":/",
+        ":(top,exclude)docs/proof",
+    ])?;
+    let mark = if changed.is_empty() { "" } else { "-dirty" };
+    Some(format!("{commit}{mark}"))
 }
 
 #[cfg(test)]

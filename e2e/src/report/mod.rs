@@ -62,8 +62,8 @@ pub struct Report {
     pub findings: Vec<FoundAt>,
     /// Whether others were harmed.
     pub harm: Harm,
-    /// From the first harm to the hold; null where nothing was harmed, where the rollout was already
-    /// held when harm began, and where it was never held.
+    /// From the first harm to the hold; null where nobody was harmed, where the rollout was already
+    /// held when harm began, and where it was not held after that.
     pub seconds_to_hold: Option<f64>,
     /// Until all pods ran and, if guarded, the rollout was Complete; null if it did not come to that.
     pub seconds_to_complete: Option<f64>,
@@ -149,8 +149,12 @@ pub struct FoundAt {
 pub struct Bystander {
     /// Before the rollout.
     pub idle: Latency,
+    /// Whether it was calm before that: else nothing that follows says anything.
+    pub calm: bool,
     /// From its start to the experiment's end.
     pub during: Latency,
+    /// The 99th percentile of the worst ten seconds in a row of that, in milliseconds.
+    pub worst_p99_ms: f64,
     /// By the second.
     pub series: Vec<LatencyAt>,
 }
@@ -230,17 +234,17 @@ pub struct SwarmAt {
 /// What Weir used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WeirUse {
-    /// Requests to the API servers per second, from its start on: idle time and rollout together.
+    /// Requests to the API servers per second, from its start to the end of `in_flight`.
     pub requests_per_second: f64,
     /// Of its requests, writes.
     pub writes: u64,
-    /// Bytes of answers.
-    pub bytes: u64,
+    /// Bytes of answers; null if Weir did not say.
+    pub bytes: Option<u64>,
     /// The most memory, resident, in MiB.
     pub peak_rss_mib: f64,
     /// Before the rollout, once it was ready: its start is not idle time.
     pub idle: Use,
-    /// During the rollout.
+    /// From the rollout's start until it was complete, else to the experiment's end.
     pub in_flight: Use,
 }
 
@@ -253,8 +257,8 @@ pub struct Use {
     pub requests_per_second: f64,
     /// Writes.
     pub writes: u64,
-    /// Bytes of answers.
-    pub bytes: u64,
+    /// Bytes of answers; null if Weir did not say.
+    pub bytes: Option<u64>,
 }
 
 /// Whether it ended as the profile expects.
@@ -262,8 +266,8 @@ pub struct Use {
 pub struct Expected {
     /// How it must end under the guard.
     pub ends: Ending,
-    /// Whether this run is as it must be: guarded, it ended so; unguarded, it harmed, unless the
-    /// profile is harmless.
+    /// Whether this run is as it must be: guarded, it ended so, by harm to the API servers where it
+    /// must be held; unguarded, it harmed, unless the profile is harmless.
     pub met: bool,
     /// Why not, if it is not.
     pub why: Option<String>,

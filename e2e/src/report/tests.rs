@@ -39,11 +39,13 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         states: guarded.then(|| state_at(state)).into_iter().collect(),
         held_at_width: held.then_some(13),
         findings: guarded.then(finding).into_iter().collect(),
-        harm: stats::harm(&idle, &series),
+        harm: stats::harm(&idle, &series, Some(0.0)),
         seconds_to_hold: held.then_some(3.25),
         seconds_to_complete: (state == State::Complete).then_some(94.6),
         bystander: Bystander {
             idle,
+            calm: true,
+            worst_p99_ms: 9000.0,
             during: Latency {
                 calls: 600,
                 failed: 7,
@@ -119,8 +121,8 @@ fn the_summary_says_what_was_shown() {
     assert_eq!(
         without,
         "Without Weir all 200 pods started within 1 min 35 s. A quiet client's calls, of which one in a \
-         hundred took 8.0 ms before, then took 3.4 s: 425 times as long; 7 of 600 got no answer within \
-         10 s."
+         hundred took 8.0 ms before, then took 3.4 s: 425 times as long; 7 of 600 failed, and \
+         count as 10 s."
     );
     assert_eq!(
         with,

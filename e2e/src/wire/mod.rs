@@ -66,6 +66,15 @@ impl Servers {
         })
     }
 
+    /// One of them alone.
+    #[must_use]
+    pub fn only(&self, index: usize) -> Self {
+        Self {
+            addresses: vec![self.addresses[index % self.addresses.len()]],
+            roots: Arc::clone(&self.roots),
+        }
+    }
+
     /// How many API servers there are.
     #[must_use]
     pub const fn count(&self) -> usize {
@@ -262,5 +271,7 @@ fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     Some(Duration::from_secs(value.parse().ok()?))
 }
 
+#[cfg(test)]
+pub(crate) mod stand;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! The lab itself: small experiments from preparation to report.
 
 use anyhow::{Context, Result, ensure};
+use weir::api::Pace;
 use weir_e2e::{
-    experiment::{Patience, Plan, Stage},
+    experiment::{Bench, Patience, Plan},
     inside,
     profile::Profile,
     report::{Report, State},
@@ -55,35 +56,46 @@ calls:
 /// create, update and delete.
 const ONCE: u64 = 5 + 2 + 2 + 3;
 
-async fn stage() -> Result<Stage> {
+/// Lists all pods ten times a second: forty of them are more than one core can answer.
+const LISTER: &str = r#"
+name: lister
+about: lists all pods ten times a second
+expect: {ends: held, because: hundreds of lists a second are more than one core can answer}
+agent: {userAgent: lister/1.0}
+calls:
+  - {verb: list, resource: v1/pods, query: {resourceVersion: "0"}, when: {every: 100ms}, onError: give-up}
+"#;
+
+async fn bench(nodes: u32, pods: u32) -> Result<Bench> {
     let spec = WorldSpec {
-        nodes: NODES,
-        pods: PODS,
+        nodes,
+        pods,
         audit: true,
         ..WorldSpec::bare()
     };
-    Stage::set(World::start(&spec).await?, NODES, PODS).await
+    Bench::set(World::start(&spec).await?, nodes, pods).await
 }
 
-async fn unguarded(stage: &mut Stage, profile: &str) -> Result<Report> {
+async fn run(bench: &mut Bench, profile: &str, guard: Option<Pace>) -> Result<Report> {
     let plan = Plan {
         profile: Profile::parse(profile, "test")?,
         update: false,
-        guard: None,
+        guard,
         patience: Patience {
+            idle: 15.0,
             steady: 5.0,
             observe: 12.0,
             timeout: 120.0,
         },
     };
-    stage.run(&plan).await
+    bench.run(&plan).await
 }
 
 #[test]
 fn a_profile_from_anywhere_is_played_call_by_call() -> Result<()> {
     inside!(Beside::Nobody, async {
-        let mut stage = stage().await?;
-        let report = unguarded(&mut stage, EVERYTHING).await?;
+        let mut bench = bench(NODES, PODS).await?;
+        let report = run(&mut bench, EVERYTHING, None).await?;
         let text = serde_json::to_string_pretty(&report)?;
         assert_eq!(
             (report.state, report.timed_out),
@@ -112,12 +124,35 @@ fn a_profile_from_anywhere_is_played_call_by_call() -> Result<()> {
         );
 
         // A second experiment in the same world finds it as the first did.
-        let report = unguarded(&mut stage, "name: silent").await?;
+        let report = run(&mut bench, "name: silent", None).await?;
         assert_eq!((report.state, report.swarm.requests), (State::Complete, 0));
         assert_eq!(report.width.last().context("a width")?.running, NODES);
         assert!(report.bystander.idle.calls > 100 && report.bystander.during.calls > 100);
         assert_eq!(report.bystander.during.failed, 0);
         assert!(report.api_server.peak_rss_mib > 50.0 && report.weir.is_none());
+        Ok(())
+    })
+}
+
+/// The main job, from the harm that is done without Weir to the hold that keeps it from being done.
+#[test]
+fn a_rollout_that_drowns_the_api_server_is_held_by_what_the_server_suffers() -> Result<()> {
+    inside!(Beside::Nobody, async {
+        let mut bench = bench(40, 800).await?;
+        let unguarded = run(&mut bench, LISTER, None).await?;
+        let guarded = run(&mut bench, LISTER, Some(Pace::Fast)).await?;
+        for report in [&unguarded, &guarded] {
+            let text = serde_json::to_string_pretty(report)?;
+            let expected = report.expected.as_ref().context("it expects")?;
+            ensure!(expected.met, "{:?}\n{text}", expected.why);
+        }
+        let width = guarded.held_at_width.context("it was held")?;
+        ensure!(0 < width && width < 40, "held at {width} of 40");
+        let weir = guarded.weir.context("what Weir used")?;
+        ensure!(
+            weir.bytes.is_some_and(|bytes| bytes > 0) && weir.writes > 0,
+            "{weir:?}"
+        );
         Ok(())
     })
 }

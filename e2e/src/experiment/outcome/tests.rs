@@ -3,12 +3,13 @@
 use super::*;
 
 const PATIENCE: Patience = Patience {
+    idle: 15.0,
     steady: 30.0,
     observe: 20.0,
     timeout: 600.0,
 };
 
-fn guarded(states: &[(f64, State)]) -> Course {
+pub(in crate::experiment) fn guarded(states: &[(f64, State)]) -> Course {
     Course {
         guarded: true,
         full_width: 200,
@@ -25,7 +26,7 @@ fn guarded(states: &[(f64, State)]) -> Course {
     }
 }
 
-fn unguarded(running: &[(f64, u32)]) -> Course {
+pub(in crate::experiment) fn unguarded(running: &[(f64, u32)]) -> Course {
     Course {
         guarded: false,
         full_width: 200,
@@ -41,16 +42,11 @@ fn unguarded(running: &[(f64, u32)]) -> Course {
     }
 }
 
-fn harm_at(first_second: Option<i64>) -> Harm {
+pub(in crate::experiment) fn harm_at(first_second: Option<i64>) -> Harm {
     Harm {
         first_second,
         ..Harm::default()
     }
-}
-
-fn expecting(ends: &str) -> Profile {
-    let text = format!("expect: {{ends: {ends}, because: x}}");
-    Profile::parse(&text, "test").expect("a good profile")
 }
 
 #[test]
@@ -125,46 +121,10 @@ fn the_time_to_hold_runs_from_the_first_harm() {
 }
 
 #[test]
-fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
-    let held = guarded(&[(10.0, State::Held)]);
-    let complete = guarded(&[(10.0, State::Complete)]);
-    let detour = guarded(&[(5.0, State::Held), (20.0, State::Complete)]);
-    let table = [
-        (&held, "held", true),
-        (&held, "paced", false),
-        (&complete, "held", false),
-        (&complete, "paced", true),
-        (&complete, "harmless", true),
-        (&detour, "paced", true),
-        (&detour, "harmless", false),
-    ];
-    for (course, ends, met) in table {
-        let expected = course
-            .expected(&expecting(ends), &harm_at(None))
-            .expect("it expects");
-        assert_eq!(
-            (expected.met, expected.why.is_none()),
-            (met, met),
-            "{course:?} {ends}"
-        );
-    }
-}
-
-#[test]
-fn unguarded_what_is_not_harmless_must_harm() {
-    let course = unguarded(&[(3.0, 200)]);
-    for (ends, harmed, met) in [
-        ("held", Some(4), true),
-        ("held", None, false),
-        ("paced", None, false),
-        ("harmless", None, true),
-        ("harmless", Some(4), false),
-    ] {
-        let expected = course
-            .expected(&expecting(ends), &harm_at(harmed))
-            .expect("it expects");
-        assert_eq!(expected.met, met, "{ends} {harmed:?}");
-    }
-    let silent = Profile::parse("calls: []", "test").expect("a good profile");
-    assert_eq!(course.expected(&silent, &harm_at(None)), None);
+fn agents_begin_with_the_first_that_runs() {
+    assert_eq!(
+        unguarded(&[(1.2, 0), (2.7, 1), (3.7, 9)]).agents_from(),
+        Some(2.7)
+    );
+    assert_eq!(unguarded(&[(1.2, 0)]).agents_from(), None);
 }

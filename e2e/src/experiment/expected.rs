@@ -1,0 +1,118 @@
+//! Whether a run is as its profile expects it: what ends as it must because Weir, or its agents, did
+//! nothing passes for no proof.
+
+use super::outcome::Course;
+use crate::{
+    bystander::stats::Harm,
+    profile::{Ending, Profile},
+    report::{Expected, FoundAt, State, SwarmUse},
+};
+
+/// What Weir finds on API servers that suffer: only that proves that the agents were held for what
+/// they do, and not for want of evidence or for pods that are not ready.
+const LOAD: [&str; 5] = [
+    "LatencyRegressed",
+    "QueueSaturated",
+    "Rejecting",
+    "MemoryClimbing",
+    "ServerRestarted",
+];
+
+/// Of a hundred requests of harmless agents so many may fail: the world's own churn takes objects away.
+const FAILED_PER_CENT: u64 = 5;
+
+/// A run, as far as expectations care.
+pub(super) struct Ran<'a> {
+    pub(super) course: &'a Course,
+    pub(super) harm: &'a Harm,
+    pub(super) findings: &'a [FoundAt],
+    pub(super) swarm: &'a SwarmUse,
+    /// Whether the API servers were calm before it.
+    pub(super) calm: bool,
+}
+
+/// Whether it ended as its profile expects; none where it expects nothing.
+pub(super) fn expected(profile: &Profile, ran: &Ran<'_>) -> Option<Expected> {
+    let ends = profile.expect.as_ref()?.ends;
+    let restless = || {
+        let why = "the API servers were not calm before it began";
+        (!ran.calm).then(|| why.to_owned())
+    };
+    let why = restless()
+        .or_else(|| unlike(ends, ran))
+        .or_else(|| idle(ends, profile, ran.swarm));
+    Some(Expected {
+        ends,
+        met: why.is_none(),
+        why,
+    })
+}
+
+/// Why it did not end as it must.
+fn unlike(ends: Ending, ran: &Ran<'_>) -> Option<String> {
+    match (ran.course.guarded, ends) {
+        (true, Ending::Held) => ended(State::Held, ran).or_else(|| not_held_by_load(ran)),
+        (true, Ending::Paced) => ended(State::Complete, ran),
+        (true, Ending::Harmless) => ended(State::Complete, ran)
+            .or_else(|| was_held(ran))
+            .or_else(|| harmed(ran.harm)),
+        (false, Ending::Held | Ending::Paced) => ran
+            .harm
+            .first_second
+            .is_none()
+            .then(|| "it must harm others when nobody guards it, and did not".to_owned()),
+        (false, Ending::Harmless) => ended(State::Complete, ran).or_else(|| harmed(ran.harm)),
+    }
+}
+
+fn ended(wanted: State, ran: &Ran<'_>) -> Option<String> {
+    let state = ran.course.state();
+    (state != wanted).then(|| format!("it must end {wanted:?} and ended {state:?}"))
+}
+
+fn not_held_by_load(ran: &Ran<'_>) -> Option<String> {
+    let full = ran.course.full_width;
+    if ran
+        .course
+        .held_at_width()
+        .is_some_and(|width| width >= full)
+    {
+        return Some(format!(
+            "it was held only once all {full} pods were let through"
+        ));
+    }
+    let is_load =
+        |found: &FoundAt| found.severity == "Hold" && LOAD.contains(&found.reason.as_str());
+    (!ran.findings.iter().any(is_load))
+        .then(|| "it was held, but not for what the API servers suffered".to_owned())
+}
+
+fn was_held(ran: &Ran<'_>) -> Option<String> {
+    let holds = ran.course.holds();
+    (holds > 0).then(|| format!("it must never be held and was held {holds} times"))
+}
+
+fn harmed(harm: &Harm) -> Option<String> {
+    let second = harm.first_second?;
+    Some(format!(
+        "it must harm nobody and did from second {second} on"
+    ))
+}
+
+/// Why its agents proved nothing.
+fn idle(ends: Ending, profile: &Profile, swarm: &SwarmUse) -> Option<String> {
+    let SwarmUse {
+        requests, errors, ..
+    } = *swarm;
+    if profile.calls.is_empty() {
+        return None;
+    }
+    if requests == 0 {
+        return Some("its agents made no call".to_owned());
+    }
+    (ends == Ending::Harmless && 100 * errors > FAILED_PER_CENT * requests)
+        .then(|| format!("{errors} of its agents' {requests} calls failed"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A run that proves nothing is never as expected.
+
+use super::*;
+use crate::experiment::outcome::tests::{guarded, harm_at, unguarded};
+
+const CALLS: &str = "calls: [{verb: list, resource: v1/pods}]";
+
+fn profile(ends: &str) -> Profile {
+    let text = format!("expect: {{ends: {ends}, because: x}}\n{CALLS}");
+    Profile::parse(&text, "test").expect("a good profile")
+}
+
+fn found(reason: &str) -> FoundAt {
+    FoundAt {
+        second: 1.0,
+        reason: reason.to_owned(),
+        severity: "Hold".to_owned(),
+        subject: String::new(),
+        evidence: String::new(),
+        clears_when: String::new(),
+    }
+}
+
+fn at_work() -> SwarmUse {
+    SwarmUse {
+        requests: 1000,
+        ..SwarmUse::default()
+    }
+}
+
+/// Whether a run with agents at work, after calm, is as expected.
+fn met(course: &Course, ends: &str, harm: Option<i64>, reason: &str) -> bool {
+    let ran = Ran {
+        course,
+        harm: &harm_at(harm),
+        findings: &[found(reason)],
+        swarm: &at_work(),
+        calm: true,
+    };
+    let expected = expected(&profile(ends), &ran).expect("it expects");
+    assert_eq!(expected.met, expected.why.is_none(), "{expected:?}");
+    expected.met
+}
+
+#[test]
+fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
+    let held = guarded(&[(10.0, State::Held)]);
+    let complete = guarded(&[(10.0, State::Complete)]);
+    let detour = guarded(&[(5.0, State::Held), (20.0, State::Complete)]);
+    for (course, ends, as_expected) in [
+        (&held, "held", true),
+        (&held, "paced", false),
+        (&complete, "held", false),
+        (&complete, "paced", true),
+        (&complete, "harmless", true),
+        (&detour, "paced", true),
+        (&detour, "harmless", false),
+    ] {
+        let met = met(course, ends, None, "LatencyRegressed");
+        assert_eq!(met, as_expected, "{course:?} {ends}");
+    }
+    assert!(!met(&complete, "harmless", Some(4), "LatencyRegressed"));
+}
+
+#[test]
+fn what_must_be_held_must_be_held_by_load_and_before_full_width() {
+    let held = guarded(&[(10.0, State::Held)]);
+    assert!(met(&held, "held", Some(4), "QueueSaturated"));
+    assert!(!met(&held, "held", Some(4), "EvidenceAbsent"));
+    assert!(!met(&held, "held", Some(4), "PodsUnhealthy"));
+    let mut everywhere = held;
+    everywhere.states[0].width = everywhere.full_width;
+    assert!(!met(&everywhere, "held", Some(4), "QueueSaturated"));
+}
+
+#[test]
+fn unguarded_what_is_not_harmless_must_harm() {
+    let complete = unguarded(&[(3.0, 200)]);
+    let stuck = unguarded(&[(3.0, 0)]);
+    for (course, ends, harmed, as_expected) in [
+        (&complete, "held", Some(4), true),
+        (&complete, "held", None, false),
+        (&complete, "paced", None, false),
+        (&complete, "harmless", None, true),
+        (&complete, "harmless", Some(4), false),
+        (&stuck, "harmless", None, false),
+    ] {
+        let met = met(course, ends, harmed, "");
+        assert_eq!(met, as_expected, "{course:?} {ends} {harmed:?}");
+    }
+}
+
+#[test]
+fn agents_whose_calls_fail_prove_nothing() {
+    let complete = guarded(&[(10.0, State::Complete)]);
+    for (ends, requests, errors, as_expected) in [
+        ("harmless", 1000, 50, true),
+        ("harmless", 1000, 51, false),
+        ("harmless", 0, 0, false),
+        ("paced", 1000, 900, true),
+        ("paced", 0, 0, false),
+    ] {
+        let ran = Ran {
+            course: &complete,
+            harm: &harm_at(None),
+            findings: &[],
+            swarm: &SwarmUse {
+                requests,
+                errors,
+                ..SwarmUse::default()
+            },
+            calm: true,
+        };
+        let expected = expected(&profile(ends), &ran).expect("it expects");
+        assert_eq!(expected.met, as_expected, "{ends} {requests} {errors}");
+    }
+}
+
+#[test]
+fn a_run_that_began_in_unrest_proves_nothing_and_some_profiles_expect_nothing() {
+    let complete = guarded(&[(10.0, State::Complete)]);
+    let ran = Ran {
+        course: &complete,
+        harm: &harm_at(None),
+        findings: &[],
+        swarm: &at_work(),
+        calm: false,
+    };
+    let restless = expected(&profile("harmless"), &ran).expect("it expects");
+    assert!(!restless.met, "{restless:?}");
+    let silent = Profile::parse("calls: []", "test").expect("a good profile");
+    assert_eq!(expected(&silent, &ran), None);
+}
