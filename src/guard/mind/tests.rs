@@ -298,6 +298,20 @@ fn approvals_go_with_their_revisions_but_not_at_once() {
 }
 
 #[test]
+fn the_last_approval_s_end_is_no_loss_and_what_comes_later_is_let_through() {
+    let mut play = new_daemon_set(5);
+    assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
+    play.delete(&logs());
+    play.steps(70);
+    assert!(!play.approved("uid-1", "aaa"));
+    play.create(&logs(), "uid-2", "bbb");
+    assert_eq!(play.gated(), 5);
+    assert!(play.until(300, |play| play.state("logs-bbb") == Some(State::Complete)));
+    assert!(play.approved("uid-2", "bbb"));
+    assert!(!play.reasons().contains(&"ValveRebuilt"));
+}
+
+#[test]
 fn a_workload_that_is_enrolled_later_is_approved_as_it_runs() {
     let mut play = Play::new(20, Mode::Enforce);
     play.labels().clear();
