@@ -554,6 +554,27 @@ fn an_invalid_policy_is_told_once() {
 }
 
 #[test]
+fn whom_a_policy_is_for_is_not_told_while_it_is_not_known_who_is_enrolled() {
+    let mut play = new_daemon_set(4);
+    play.steps(3);
+    let told = |play: &mut Play| entry(&play.step(), "RolloutPolicy", "fast").is_some();
+    assert!(told(&mut play));
+    let absent = || Reading::Absent {
+        why: "it is forbidden".to_owned(),
+    };
+    let namespaces = std::mem::replace(&mut play.world.cluster.namespaces, absent());
+    let thought = play.mind.think(&play.world, false);
+    assert!(entry(&thought, "RolloutPolicy", "fast").is_none());
+    play.world.cluster.namespaces = namespaces;
+    assert!(told(&mut play));
+    play.world.cluster.daemon_sets = Reading::Garbled {
+        why: "one makes no sense".to_owned(),
+    };
+    let thought = play.mind.think(&play.world, false);
+    assert!(entry(&thought, "RolloutPolicy", "fast").is_none());
+}
+
+#[test]
 fn a_revision_that_the_controller_has_not_looked_at_is_waited_for() {
     let mut play = new_daemon_set(30);
     assert!(play.until(60, |play| play.out("aaa") == 2));
