@@ -80,6 +80,8 @@ pub(super) struct Thought {
     pub(super) notices: Vec<Notice>,
     /// Decisions that changed something, for the log.
     pub(super) decisions: Vec<Decision>,
+    /// How many API servers there are, as policies state it.
+    pub(super) servers_stated: u32,
     /// How many workloads are enrolled.
     pub(super) enrolled: usize,
     /// Whether the lease is to be asked for.
@@ -166,6 +168,7 @@ impl Mind {
             books,
             notices,
             decisions,
+            servers_stated: policies.most_servers_stated(),
             enrolled: enrolled.len(),
             lease_wanted: self.wants_lease(world),
             unsettled: known.is_none() || self.adoption.is_unsettled(world),
