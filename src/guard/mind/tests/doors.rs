@@ -307,13 +307,11 @@ fn what_was_refused_is_judged_once_it_is_only_shadowed() {
 fn another_reason_for_the_same_hold_is_told_once_with_what_clears_it() {
     let mut play = new_daemon_set(50);
     assert!(play.until(30, |play| play.out("aaa") == 2));
-    let daemon_sets = play.world.cluster.daemon_sets.clone();
     let absent = || Reading::Absent {
         why: "policies is forbidden".to_owned(),
     };
     let policies = std::mem::replace(&mut play.world.cluster.policies, absent());
     assert!(play.until(5, |play| play.state("logs-aaa") == Some(State::Held)));
-    drop(daemon_sets);
     play.latency(900.0);
     play.steps(10);
     play.world.cluster.policies = policies;
