@@ -108,7 +108,7 @@ fn valve(page: &mut Page, snapshot: &Snapshot) {
     if let Some(in_order) = snapshot.valve_in_order {
         page.gauge(
             "valve_in_order",
-            "Whether the gate's parameters are adopted",
+            "Whether the Role of the approvals is in order, and says that the gate is adopted",
             truth(in_order),
         );
     }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future};
 
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{Id, JoinSet};
 
 /// What a background task may fail with; printed once, where the process ends.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,34 +35,27 @@ enum Ending {
 
 impl Tasks {
     /// Starts a task that is to run as long as the process does.
-    ///
-    /// The handle stops it; a task stopped by its handle does not count as ended.
     pub fn start(
         &mut self,
         name: &'static str,
         task: impl Future<Output = Result<(), TaskError>> + Send + 'static,
-    ) -> AbortHandle {
+    ) {
         let handle = self.running.spawn(task);
         self.names.insert(handle.id(), name);
-        handle
     }
 
-    /// Waits until any task ends that was not stopped by its handle. Pending for ever if none does.
+    /// Waits until any task ends. Pending for ever if there is none.
     pub async fn first_end(&mut self) -> TaskEnded {
-        loop {
-            let Some(end) = self.running.join_next_with_id().await else {
-                return std::future::pending().await;
-            };
-            let (id, how) = match end {
-                Ok((id, Ok(()))) => (id, Ending::Returned),
-                Ok((id, Err(error))) => (id, Ending::Failed(error)),
-                Err(error) => (error.id(), Ending::Died(error)),
-            };
-            let name = self.names.remove(&id).unwrap_or("unnamed");
-            if !matches!(&how, Ending::Died(error) if error.is_cancelled()) {
-                return TaskEnded { name, how };
-            }
-        }
+        let Some(end) = self.running.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (id, how) = match end {
+            Ok((id, Ok(()))) => (id, Ending::Returned),
+            Ok((id, Err(error))) => (id, Ending::Failed(error)),
+            Err(error) => (error.id(), Ending::Died(error)),
+        };
+        let name = self.names.remove(&id).unwrap_or("unnamed");
+        TaskEnded { name, how }
     }
 }
 
@@ -104,14 +97,5 @@ mod tests {
                 .to_string()
                 .contains("`panics` ended")
         );
-    }
-
-    #[tokio::test]
-    async fn a_task_stopped_by_its_handle_has_not_ended() {
-        let mut tasks = Tasks::default();
-        let stopped = tasks.start("stopped", std::future::pending());
-        stopped.abort();
-        tasks.start("fails", async { Err("after it".into()) });
-        assert!(tasks.first_end().await.to_string().contains("`fails`"));
     }
 }

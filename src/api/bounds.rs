@@ -3,7 +3,7 @@
 //! The API server refuses an object that breaks a bound, as a whole: whoever fills a list cuts it
 //! here and counts what was cut.
 
-/// Findings listed in a status; there are ten rules, and more subjects than this read as one crowd.
+/// Findings listed in a status; there are eleven rules, and more subjects than this read as one crowd.
 pub const FINDINGS: usize = 16;
 /// Policies named in a status.
 pub const POLICIES: usize = 16;

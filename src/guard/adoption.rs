@@ -235,8 +235,10 @@ impl Adoption {
         let untidy = current.as_ref().is_some_and(|role| !role.tidy);
         let to_be_merged = untidy && world.ceiling == Mode::Enforce;
         if desired == fresh.says().cloned().unwrap_or_default() && !to_be_merged {
-            // What was counted is approved, or need not be.
+            // What was counted is approved, or need not be. If nothing is approved that once was, so
+            // it should be: nothing is lost.
             self.pending.forget_counted();
+            self.remember(fresh.says());
             self.asked = None;
             self.backoff = Backoff::default();
             return None;

@@ -5,7 +5,7 @@
 //! | enforced | the current one, unapproved | its rollout's, which lets them through in waves |
 //! | enforced | approved | let through: they were born while the approval was on its way |
 //! | enforced | superseded, unapproved | told: whoever updates by hand deletes them, or releases them |
-//! | no longer enforced | any | let go: nobody asks for their being held |
+//! | no longer enforced | any | let go, once that has lasted: nobody asks for their being held |
 //! | gone | | told |
 //!
 //! Where Weir may only read, all of them are told. No pod that carries our gate is forgotten.
@@ -29,7 +29,9 @@ use crate::{
 
 /// How long pods must have been seen gated before anything but a rollout of theirs deals with them:
 /// longer than watches lag behind each other, and than a controller takes to delete what it replaces.
-const SETTLED_AFTER: Span = Span::from_secs(15);
+/// So long must a label have asked for less, too, before what is held is let go: what deletes and
+/// applies anew does so within seconds.
+pub(super) const SETTLED_AFTER: Span = Span::from_secs(15);
 
 /// Since when pods of which revisions have been gated.
 #[derive(Debug, Default)]

@@ -24,9 +24,10 @@ use super::{
     books::{self, Ledger, Survey},
     evidence::{Subject, gather},
     held::{self, Held, Stranded},
+    modes::Modes,
     notices::{Once, Told},
     rollout::{Mandate, Rollout},
-    roster::{self, Enrolled, Modes, RolloutId, Settled, record},
+    roster::{self, Enrolled, RolloutId, Settled, record},
     world::World,
 };
 use crate::{
@@ -79,6 +80,8 @@ pub(super) struct Thought {
     pub(super) notices: Vec<Notice>,
     /// Decisions that changed something, for the log.
     pub(super) decisions: Vec<Decision>,
+    /// How many API servers there are, as policies state it.
+    pub(super) servers_stated: u32,
     /// How many workloads are enrolled.
     pub(super) enrolled: usize,
     /// Whether the lease is to be asked for.
@@ -111,10 +114,9 @@ pub(super) struct Decision {
 impl Mind {
     /// Takes in one look at the world. While `hands_busy`, nothing new is ordered.
     pub(super) fn think(&mut self, world: &World, hands_busy: bool) -> Thought {
-        let mut known = roster::enrolled(world);
         self.held = self.gated.look(world);
-        let unclear = known.as_deref_mut().unwrap_or_default();
-        self.modes.settle(world, unclear, &self.held);
+        let members = roster::members(world);
+        let known = self.modes.settle(world, members, &self.held);
         let enrolled = known.as_deref().unwrap_or_default();
         self.settled.look(world, enrolled);
         self.survey.look(world);
@@ -166,6 +168,7 @@ impl Mind {
             books,
             notices,
             decisions,
+            servers_stated: policies.most_servers_stated(),
             enrolled: enrolled.len(),
             lease_wanted: self.wants_lease(world),
             unsettled: known.is_none() || self.adoption.is_unsettled(world),

@@ -3,6 +3,7 @@
 //! - [`world`]: what a tick begins with.
 //! - [`roster`]: who is enrolled, and which revisions are rollouts.
 //! - [`held`]: what becomes of pods that our gate holds.
+//! - [`modes`]: how far Weir goes with each workload, while its labels change.
 //! - [`adoption`]: what the Role of the approvals should say.
 //! - [`evidence`]: what one rollout is judged by.
 //! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
@@ -22,6 +23,7 @@ mod held;
 mod inspection;
 mod lease;
 mod mind;
+mod modes;
 mod notices;
 mod rollout;
 mod roster;

@@ -13,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::policy::Mode;
 
-use super::{held::Held, world::World};
+use super::world::World;
 use crate::{
-    api::{self, GuardedRollout, State},
+    api::{GuardedRollout, State},
     observe::{DaemonSetView, WorkloadKey},
     valve::{self, Enrolment, Membership},
 };
+
+/// No labels at all.
+pub(super) static NONE: BTreeMap<String, String> = BTreeMap::new();
 
 /// One revision of one workload. A workload made again has another UID.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,76 +78,33 @@ impl Enrolled<'_> {
     }
 }
 
-/// All workloads that somebody asked Weir to look at, also where what was asked for cannot be.
-/// `None` while DaemonSets or Namespaces have never been read.
-pub(super) fn enrolled(world: &World) -> Option<Vec<Enrolled<'_>>> {
+/// All workloads, by what their labels ask for now, also where that cannot be. `None` while
+/// DaemonSets or Namespaces are not known.
+pub(super) fn members(world: &World) -> Option<Vec<Enrolled<'_>>> {
     let daemon_sets = world.cluster.daemon_sets.last()?;
     let namespaces = world.cluster.namespaces.last()?;
-    let enrolled = daemon_sets.iter().filter(|(_, view)| !view.deleting);
-    let enrolled = enrolled.filter_map(|(key, view)| {
-        let namespace_labels = namespaces.get(&key.namespace)?;
+    let living = daemon_sets.iter().filter(|(_, view)| !view.deleting);
+    let members = living.map(|(key, view)| {
+        let labels = namespaces.get(&key.namespace);
         let critical = valve::node_critical(&view.template_facts);
-        let membership = Membership {
+        let membership = |namespace_labels| Membership {
             namespace: &key.namespace,
             namespace_labels,
             template_labels: &view.template_labels,
             node_critical: critical.as_deref(),
         };
-        let enrolment = valve::enrolment(&membership, world.ceiling);
-        (enrolment != Enrolment::Not { why: None }).then_some(Enrolled {
+        Enrolled {
             key,
             view,
-            namespace_labels,
-            enrolment,
+            namespace_labels: labels.unwrap_or(&NONE),
+            // Nobody asks for anything in a namespace that is not there.
+            enrolment: labels.map_or(Enrolment::Not { why: None }, |labels| {
+                valve::enrolment(&membership(labels), world.ceiling)
+            }),
             doubt: None,
-        })
-    });
-    Some(enrolled.collect())
-}
-
-/// How far Weir went with each workload, by UID, when its label last said so.
-#[derive(Debug, Default)]
-pub(super) struct Modes {
-    by_uid: BTreeMap<String, Mode>,
-}
-
-impl Modes {
-    /// Leaves those whose label is unclear as they were: as remembered or, after a restart, as their
-    /// record or their gated pods say.
-    pub(super) fn settle(&mut self, world: &World, enrolled: &mut [Enrolled<'_>], held: &[Held]) {
-        let uids: BTreeSet<&str> = enrolled.iter().map(|one| one.view.uid.as_str()).collect();
-        self.by_uid.retain(|uid, _| uids.contains(uid.as_str()));
-        for one in enrolled {
-            let uid = &one.view.uid;
-            match &one.enrolment {
-                Enrolment::Mode(mode) => drop(self.by_uid.insert(uid.clone(), *mode)),
-                Enrolment::Not { .. } | Enrolment::Refused { .. } => drop(self.by_uid.remove(uid)),
-                Enrolment::Unclear { why } => {
-                    let known = self.by_uid.get(uid).copied();
-                    let mode = known.or_else(|| mode_before(one, world, held));
-                    if let Some(mode) = mode {
-                        self.by_uid.insert(uid.clone(), mode);
-                        one.doubt = Some(format!("{why}; until then it stays in {}", mode.name()));
-                        one.enrolment = Enrolment::Mode(mode.min(world.ceiling));
-                    }
-                }
-            }
         }
-    }
-}
-
-/// How far Weir went with a workload before this process can remember.
-fn mode_before(one: &Enrolled<'_>, world: &World, held: &[Held]) -> Option<Mode> {
-    let gated = held.iter().filter_map(|held| held.id.as_ref());
-    if gated.into_iter().any(|id| id.uid == one.view.uid) {
-        return Some(Mode::Enforce);
-    }
-    let record = record(&one.current()?, world)?;
-    record.status.as_ref()?.mode.map(|mode| match mode {
-        api::Mode::Observe => Mode::Observe,
-        api::Mode::Shadow => Mode::Shadow,
-        api::Mode::Enforce => Mode::Enforce,
-    })
+    });
+    Some(members.collect())
 }
 
 /// What is remembered of workloads that are not behind the valve: the revision that was current

@@ -161,6 +161,7 @@ impl Guard {
     /// Tells the observers what to look at and how often; says how long to wait.
     fn pace(&mut self, mind: &Mind, thought: &Thought, now: Moment) -> Duration {
         self.observers.follow(thought.follow.clone());
+        self.observers.stated(thought.servers_stated);
         let in_flight = mind.in_flight();
         self.observers.quiet(mind.quiet());
         self.observers.pace(if in_flight {

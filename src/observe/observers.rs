@@ -96,6 +96,11 @@ impl Observers {
         self.servers.set_leading(leading);
     }
 
+    /// How many API servers people say there are, in any policy; 0 if none says.
+    pub fn stated(&self, servers: u32) {
+        self.servers.set_stated(servers);
+    }
+
     /// Whether no rollout has any width: then what is measured is what other times are compared
     /// with.
     pub fn quiet(&self, quiet: bool) {

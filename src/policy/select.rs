@@ -7,7 +7,7 @@ use kube::{
     ResourceExt,
     core::{Selector, SelectorExt},
 };
-use weir_core::policy::Policy;
+use weir_core::policy::{Policy, Servers};
 
 use super::{
     conditions::{self, Conditions},
@@ -62,6 +62,16 @@ impl Policies {
     /// What all policies mean, in the order of their names.
     pub fn all(&self) -> impl Iterator<Item = &Policy> {
         self.all.values().map(|entry| &entry.policy)
+    }
+
+    /// The most API servers that any policy says there are; 0 if none says.
+    #[must_use]
+    pub fn most_servers_stated(&self) -> u32 {
+        let stated = self.all().map(|policy| match policy.required.servers {
+            Servers::Stated(servers) => servers,
+            Servers::AsFound { .. } => 0,
+        });
+        stated.max().unwrap_or(0)
     }
 
     /// What a workload is judged by, from its namespace's labels and its pod template's labels.

@@ -380,3 +380,13 @@ fn fewer_required_api_servers_are_only_enough_if_every_policy_says_so() {
         Servers::Stated(2)
     );
 }
+
+#[test]
+fn the_most_api_servers_that_any_policy_states_count() {
+    let required = |servers: u32| json!({ "required": { "apiServers": servers } });
+    let stated = |all: Policies| all.most_servers_stated();
+    assert_eq!(stated(policies([])), 0);
+    assert_eq!(stated(policies([("a", json!({}))])), 0);
+    let three = policies([("a", required(1)), ("b", required(3)), ("c", json!({}))]);
+    assert_eq!(stated(three), 3);
+}

@@ -255,9 +255,14 @@ fn created(record: &GuardedRollout) -> Option<i64> {
 }
 
 fn policies(ledger: &Ledger<'_>) -> Vec<Entry> {
-    let Some(records) = ledger.world.cluster.policies.fresh() else {
+    let cluster = &ledger.world.cluster;
+    let Some(records) = cluster.policies.fresh() else {
         return Vec::new();
     };
+    if cluster.daemon_sets.last().is_none() || cluster.namespaces.last().is_none() {
+        // Nobody knows whom they are for.
+        return Vec::new();
+    }
     let choices = || {
         ledger
             .choices

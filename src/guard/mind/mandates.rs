@@ -10,15 +10,12 @@ use crate::{
         held::Fate,
         notices::Told,
         rollout::{Mandate, Rollout},
-        roster::{self, Enrolled, RolloutId, record},
+        roster::{self, Enrolled, NONE, RolloutId, record},
         world::World,
     },
     policy::{Choice, Policies},
     valve::Enrolment,
 };
-
-/// No labels at all.
-const NONE: BTreeMap<String, String> = BTreeMap::new();
 
 impl Mind {
     /// Begins with rollouts that are new, and leaves those that have ended.
@@ -99,17 +96,26 @@ impl Mind {
             }
         }
         for id in left_behind(world, enrolled) {
-            mandates.insert(id, Mandate::LetGo);
+            if self.may_let_go(&id, world) {
+                mandates.insert(id, Mandate::LetGo);
+            }
         }
         self.free_the_held(world, enrolled, &mut mandates);
         mandates
+    }
+
+    /// Whether it is certain, or was when Weir began to, that nobody asks for its being held.
+    fn may_let_go(&self, id: &RolloutId, world: &World) -> bool {
+        let mandate = self.rollouts.get(id).map(|one| one.mandate);
+        mandate == Some(Mandate::LetGo) || self.modes.are_settled(&id.uid, world.now)
     }
 
     /// How far Weir goes with the current revision of an enrolled workload, if it is a rollout.
     fn mandate(&self, id: &RolloutId, mode: Mode, world: &World) -> Option<Mandate> {
         let record = record(id, world);
         let begun = record.is_some_and(roster::is_begun);
-        if begun && mode == Mode::Observe && world.ceiling > Mode::Observe {
+        let lowered = mode == Mode::Observe && world.ceiling > Mode::Observe;
+        if begun && lowered && self.may_let_go(id, world) {
             // Nothing more is written of it: its record must not say for ever what it says now.
             return Some(Mandate::LetGo);
         }
@@ -145,6 +151,7 @@ impl Mind {
                 self.rollouts.contains_key(id) || record(id, world).is_some_and(roster::is_begun)
             });
             match (held.fate(mode.copied(), begun, world), &held.id) {
+                (Fate::Freed(Mandate::LetGo), Some(id)) if !self.may_let_go(id, world) => {}
                 (Fate::Freed(mandate), Some(id)) => match mandates.get(id) {
                     // Its rollout lets them through.
                     Some(Mandate::Guard(Mode::Enforce)) => {}

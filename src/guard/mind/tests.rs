@@ -298,6 +298,20 @@ fn approvals_go_with_their_revisions_but_not_at_once() {
 }
 
 #[test]
+fn the_last_approval_s_end_is_no_loss_and_what_comes_later_is_let_through() {
+    let mut play = new_daemon_set(5);
+    assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
+    play.delete(&logs());
+    play.steps(70);
+    assert!(!play.approved("uid-1", "aaa"));
+    play.create(&logs(), "uid-2", "bbb");
+    assert_eq!(play.gated(), 5);
+    assert!(play.until(300, |play| play.state("logs-bbb") == Some(State::Complete)));
+    assert!(play.approved("uid-2", "bbb"));
+    assert!(!play.reasons().contains(&"ValveRebuilt"));
+}
+
+#[test]
 fn a_workload_that_is_enrolled_later_is_approved_as_it_runs() {
     let mut play = Play::new(20, Mode::Enforce);
     play.labels().clear();
@@ -537,6 +551,27 @@ fn an_invalid_policy_is_told_once() {
     play.restart();
     play.steps(5);
     assert_eq!(play.reasons(), ["PolicyInvalid"]);
+}
+
+#[test]
+fn whom_a_policy_is_for_is_not_told_while_it_is_not_known_who_is_enrolled() {
+    let mut play = new_daemon_set(4);
+    play.steps(3);
+    let told = |play: &mut Play| entry(&play.step(), "RolloutPolicy", "fast").is_some();
+    assert!(told(&mut play));
+    let absent = || Reading::Absent {
+        why: "it is forbidden".to_owned(),
+    };
+    let namespaces = std::mem::replace(&mut play.world.cluster.namespaces, absent());
+    let thought = play.mind.think(&play.world, false);
+    assert!(entry(&thought, "RolloutPolicy", "fast").is_none());
+    play.world.cluster.namespaces = namespaces;
+    assert!(told(&mut play));
+    play.world.cluster.daemon_sets = Reading::Garbled {
+        why: "one makes no sense".to_owned(),
+    };
+    let thought = play.mind.think(&play.world, false);
+    assert!(entry(&thought, "RolloutPolicy", "fast").is_none());
 }
 
 #[test]

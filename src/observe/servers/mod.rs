@@ -3,6 +3,7 @@
 //! ```text
 //!  EndpointSlice default/kubernetes ──▶ addresses ──▶ a prober and a scraper each ──▶ Fleet
 //!  identity Leases in kube-system   ──▶ how many there should be
+//!  the most that a policy states    ──▶ whether a balancer stands before them
 //! ```
 //!
 //! - [`tempo`]: how often.
@@ -130,6 +131,11 @@ impl Servers {
         self.set_tempo(|tempo| tempo.leading = leading);
     }
 
+    /// How many servers a policy says there are; 0 if none says.
+    pub(super) fn set_stated(&self, stated: u32) {
+        self.set_tempo(|tempo| tempo.stated = stated);
+    }
+
     fn set_tempo(&self, change: impl FnOnce(&mut Tempo)) {
         self.tempo.send_if_modified(|tempo| {
             let before = *tempo;
@@ -148,12 +154,8 @@ impl Servers {
         let addresses = map(self.instances.reading(now), |slices| flat(&slices));
         let expected = self.identities.reading(now);
         if let Some(known) = addresses.last() {
-            let servers = known.len();
-            let most = expected.last().map_or(0, |expected| *expected as usize);
-            self.set_tempo(|tempo| {
-                tempo.servers = servers;
-                tempo.balanced = most > servers;
-            });
+            let (known, leases) = (known.len(), expected.last().copied());
+            self.set_tempo(|tempo| tempo.found(known, leases));
         }
         let mut fleet = self.fleet();
         fleet.pace(self.tempo.borrow().cadence());

@@ -50,11 +50,21 @@ pub(super) struct Tempo {
     /// measure.
     pub(super) leading: bool,
     pub(super) servers: usize,
+    /// The most servers that a policy says there are; 0 if none says.
+    pub(super) stated: u32,
     /// There are more servers than addresses: a balancer chooses which one answers.
     pub(super) balanced: bool,
 }
 
 impl Tempo {
+    /// Takes in how many addresses there are, and how many servers renew a Lease. Where there are no
+    /// Leases, or none that may be read, what a policy states is all there is to go by: over one
+    /// connection all but one of the servers would never be met.
+    pub(super) fn found(&mut self, addresses: usize, leases: Option<u32>) {
+        self.servers = addresses;
+        self.balanced = leases.unwrap_or(0).max(self.stated) as usize > addresses;
+    }
+
     pub(super) fn cadence(self) -> Cadence {
         let probe_every = match self.pace {
             Pace::Idle => {
@@ -124,6 +134,7 @@ mod tests {
             pace,
             leading: true,
             servers,
+            stated: 0,
             balanced: false,
         }
     }
@@ -138,6 +149,31 @@ mod tests {
             assert!(
                 every >= 10.0 && servers as f64 / every <= 0.5,
                 "{servers}: {every}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_servers_than_addresses_are_behind_a_balancer_whoever_counts_them() {
+        let cases = [
+            // addresses, Leases, stated
+            (1, None, 0, false),
+            (1, Some(1), 0, false),
+            (1, Some(3), 0, true),
+            (1, None, 3, true),
+            (1, Some(0), 3, true),
+            (3, Some(3), 2, false),
+            (3, None, 3, false),
+        ];
+        for (addresses, leases, stated, balanced) in cases {
+            let mut tempo = Tempo {
+                stated,
+                ..tempo(Pace::InFlight, 0)
+            };
+            tempo.found(addresses, leases);
+            assert_eq!(
+                tempo.balanced, balanced,
+                "{addresses}, {leases:?}, {stated}"
             );
         }
     }

@@ -1,8 +1,11 @@
 //! How rollouts leave the guard otherwise than by completing, and pods that nobody may forget.
 
+use std::sync::Arc;
+
 use weir_core::{
     evidence::{PodState, Reading},
     policy::Mode,
+    time::Span,
 };
 
 use super::{
@@ -30,6 +33,65 @@ fn a_label_lowered_to_observe_lets_go_of_what_is_held_and_ends_the_record() {
     let told = play.told.len();
     play.steps(60);
     assert_eq!(play.told.len(), told, "{:?}", play.reasons());
+}
+
+/// A rollout that is held for what letting go does not wait for: its own pods fail.
+fn failing() -> Play {
+    let mut play = new_daemon_set(100);
+    assert!(play.until(60, |play| play.out("aaa") == 4));
+    for pod in play.pods.get_mut(&logs()).unwrap().values_mut() {
+        if pod.row.state != PodState::Gated {
+            pod.row.state = PodState::Failing;
+        }
+    }
+    assert!(play.until(5, |play| play.state("logs-aaa") == Some(State::Held)));
+    play
+}
+
+#[test]
+fn a_label_that_is_gone_for_seconds_lets_go_of_nothing() {
+    let mut play = failing();
+    for _ in 0..5 {
+        play.labels().clear();
+        play.steps(12);
+        label(&mut play, "enforce");
+        play.steps(3);
+    }
+    assert_eq!(play.out("aaa"), 4);
+    assert_eq!(play.state("logs-aaa"), Some(State::Held));
+    assert_eq!(play.notices("RolloutNoLongerGuarded").len(), 0);
+
+    play.labels().clear();
+    play.steps(12);
+    play.restart();
+    play.steps(12);
+    assert_eq!(play.out("aaa"), 4);
+    assert!(play.until(90, |play| play.state("logs-aaa") == Some(State::LetGo)));
+    assert_eq!(play.gated(), 0);
+}
+
+#[test]
+fn nothing_is_let_go_by_labels_that_are_not_fresh() {
+    let stale = |namespaces: &Reading<_>| Reading::Stale {
+        value: Arc::clone(namespaces.last().unwrap()),
+        age: Span::from_secs(100),
+    };
+    for restart in [false, true] {
+        let mut play = failing();
+        play.labels().clear();
+        play.steps(5);
+        let namespaces = play.world.cluster.namespaces.clone();
+        play.world.cluster.namespaces = stale(&namespaces);
+        if restart {
+            play.restart();
+        }
+        play.steps(120);
+        assert_eq!(play.out("aaa"), 4);
+        play.world.cluster.namespaces = namespaces;
+        play.steps(10);
+        assert_eq!(play.out("aaa"), 4);
+        assert!(play.until(90, |play| play.gated() == 0));
+    }
 }
 
 #[test]
@@ -245,13 +307,11 @@ fn what_was_refused_is_judged_once_it_is_only_shadowed() {
 fn another_reason_for_the_same_hold_is_told_once_with_what_clears_it() {
     let mut play = new_daemon_set(50);
     assert!(play.until(30, |play| play.out("aaa") == 2));
-    let daemon_sets = play.world.cluster.daemon_sets.clone();
     let absent = || Reading::Absent {
         why: "policies is forbidden".to_owned(),
     };
     let policies = std::mem::replace(&mut play.world.cluster.policies, absent());
     assert!(play.until(5, |play| play.state("logs-aaa") == Some(State::Held)));
-    drop(daemon_sets);
     play.latency(900.0);
     play.steps(10);
     play.world.cluster.policies = policies;
