@@ -179,9 +179,14 @@ impl Rollout {
     }
 
     /// Why nothing can be written for it, once that has lasted.
+    ///
+    /// That API servers shed load is told by the rule that holds the rollout for it, if one does.
     pub(super) fn stuck(&self) -> Option<&Failure> {
         let lasts = self.writes.backoff.is_stuck() || !self.writes.refused.is_empty();
-        self.writes.failure.as_ref().filter(|_| lasts)
+        let mut last = self.last.iter();
+        let held = last.any(|last| last.report.state == State::Held);
+        let told = |failure: &&Failure| lasts && !(failure.passing && held);
+        self.writes.failure.as_ref().filter(told)
     }
 
     /// What of the last plan may be enacted now. Nothing is done before it is on record: of a wave
@@ -262,7 +267,8 @@ impl Rollout {
         for (pod, fate) in &outcome.pods {
             match fate {
                 Fate::Released | Fate::Unknown => {}
-                Fate::NotBegun => drop(self.asked.remove(pod)),
+                // As it was: it is asked for again by the next plan, once the back-off is over.
+                Fate::NotBegun | Fate::TurnedAway => drop(self.asked.remove(pod)),
                 Fate::Failed => {
                     let alone = released || self.writes.refused.contains_key(pod);
                     if let Some(asked) = self.asked.remove(pod).filter(|_| alone) {
@@ -272,7 +278,7 @@ impl Rollout {
                 }
             }
         }
-        let of_pods = is(Fate::Failed) || is(Fate::Unknown);
+        let of_pods = is(Fate::Failed) || is(Fate::TurnedAway) || is(Fate::Unknown);
         let failure = outcome.error.as_ref().and_then(|error| {
             let what = if of_pods {
                 "a pod's gate could not be removed"
@@ -333,8 +339,10 @@ impl Writes {
         } else {
             self.backoff = Backoff::default();
         }
-        // As long as one pod is refused, the success of others mends nothing.
-        if failure.is_some() || self.refused.is_empty() {
+        // As long as one pod is refused, the success of others mends nothing, and that they were
+        // turned away explains nothing.
+        let explains = failure.as_ref().is_some_and(|failure| !failure.passing);
+        if explains || self.refused.is_empty() {
             self.failure = failure;
         }
     }
