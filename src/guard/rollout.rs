@@ -6,6 +6,8 @@
 //!    └── a second later ─┘
 //! ```
 
+mod recall;
+
 use std::collections::BTreeMap;
 
 use weir_core::{
@@ -17,6 +19,7 @@ use weir_core::{
     time::{Moment, Span},
 };
 
+use self::recall::{history, progress};
 use super::world::World;
 use crate::{
     act::{
@@ -126,9 +129,11 @@ impl Rollout {
         }
     }
 
-    /// Begins anew from the record, as after a restart: another replica may have led since.
+    /// Goes on from the record, as after a restart: another replica may have led since. What this
+    /// one saw suffer meanwhile stands all the same.
     pub(super) fn resume(&mut self, record: Option<&GuardedRollout>, now: Moment) {
-        self.history = history(record, now);
+        let before = self.history.clone();
+        self.history = history(record, now).remembering(before);
         self.asked.clear();
         self.writes = Writes::default();
     }
@@ -346,26 +351,4 @@ impl Writes {
             self.failure = failure;
         }
     }
-}
-
-fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
-    let begun = record.map_or(now, |record| begun(record, now));
-    match record.and_then(progress) {
-        Some(progress) => History::resumed(begun, progress, now),
-        None => History::begin(begun, now),
-    }
-}
-
-/// How far the waves had come, if the record's rollout is still the same run of them.
-fn progress(record: &GuardedRollout) -> Option<Progress> {
-    let status = record.status.as_ref()?;
-    let HistoryStatus { target, wave, pace } = status.history?;
-    Some(Progress { target, wave, pace })
-}
-
-/// When the record was created; `now` if it does not say.
-fn begun(record: &GuardedRollout, now: Moment) -> Moment {
-    let created = record.metadata.creation_timestamp.as_ref();
-    let millis = created.and_then(|time| u64::try_from(time.0.as_millisecond()).ok());
-    millis.map_or(now, Moment::from_millis)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{Scene, nodes, pods};
 use crate::{
     history::Standing,
-    plan::{Finding, Kind, Rule, Severity},
+    plan::{Finding, Rule},
     time::Span,
 };
 
@@ -18,9 +18,9 @@ pub(super) fn found(scene: &Scene<'_>, last: &[Standing], findings: &[Finding]) 
     let none = BTreeSet::new();
     findings
         .iter()
-        .filter(|finding| holds_for_harm(finding))
+        .filter(|finding| finding.holds_for_harm())
         .map(|finding| {
-            let before = last.iter().find(|old| same(&old.finding, finding));
+            let before = last.iter().find(|old| old.finding.is_of(finding));
             let pods = before.map_or(&none, |before| &before.pods);
             Standing {
                 finding: finding.clone(),
@@ -45,7 +45,7 @@ pub(super) fn lingering(
     let found = |old: &Finding| {
         findings
             .iter()
-            .any(|new| holds_for_harm(new) && same(old, new))
+            .any(|new| new.holds_for_harm() && old.is_of(new))
     };
     last.iter()
         .filter(|old| !found(&old.finding))
@@ -77,14 +77,8 @@ pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
             pods::some_of(harm.pods.iter().map(String::as_str))
         )
     };
-    Finding {
-        evidence: format!(
-            "not seen for {}; before: {}",
-            harm.quiet, harm.finding.evidence
-        ),
-        clears_when: format!("{first}it has not been seen for {wait}, on fresh evidence"),
-        ..harm.finding.clone()
-    }
+    let clears_when = format!("{first}it has not been seen for {wait}, on fresh evidence");
+    harm.finding.clone().not_seen_for(harm.quiet, clears_when)
 }
 
 /// A restart's rule has a quiet time of its own, and nodes take longer than servers.
@@ -102,12 +96,4 @@ fn needed(rule: Rule, clear_after: Span) -> Span {
         | Rule::EvidenceAbsent
         | Rule::PodsLeaked => clear_after,
     }
-}
-
-fn holds_for_harm(finding: &Finding) -> bool {
-    finding.rule.kind() == Kind::Harm && finding.severity == Severity::Hold
-}
-
-fn same(a: &Finding, b: &Finding) -> bool {
-    (a.rule, &a.subject) == (b.rule, &b.subject)
 }

@@ -263,7 +263,7 @@ fn history() -> impl Strategy<Value = History> {
                 standing,
                 starving_tokens,
                 serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
-                ..History::resumed(BEGIN, progress, BEGIN)
+                ..History::resumed(BEGIN, progress, Vec::new(), BEGIN)
             }
         },
     )

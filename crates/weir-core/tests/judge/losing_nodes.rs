@@ -55,6 +55,20 @@ fn a_restart_of_weir_forgives_nothing() {
     play.restart_weir(Span::from_secs(60));
     play.seconds(3600);
     assert_eq!((play.report().state, play.dead()), (State::Held, 10));
+
+    // Nor when the nodes were replaced while nobody looked.
+    play.kills_after = None;
+    let nodes = play.nodes().iter().filter(|(_, node)| !node.ready);
+    let dead: Vec<String> = nodes.map(|(name, _)| name.clone()).collect();
+    for name in dead {
+        play.leave(&name);
+        play.join(1);
+    }
+    play.restart_weir(Span::from_secs(60));
+    play.seconds(600);
+    assert_eq!((play.report().state, play.report().width), (State::Held, 0));
+    assert_eq!(play.rules(), [Rule::NodesLost]);
+    play.until_complete();
 }
 
 #[test]

@@ -273,7 +273,9 @@ impl Play {
     /// Weir dies and comes back, `gap` later, with nothing but what the status kept.
     pub(crate) fn restart_weir(&mut self, gap: Span) {
         self.now = self.now + gap;
-        self.history = History::resumed(self.history.begun, self.history.progress, self.now);
+        let findings = self.last.as_ref().map(|last| last.report.findings.clone());
+        let (begun, progress) = (self.history.begun, self.history.progress);
+        self.history = History::resumed(begun, progress, findings.unwrap_or_default(), self.now);
     }
 
     /// The rules that found something at the last judgement.

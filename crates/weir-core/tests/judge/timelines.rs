@@ -277,6 +277,45 @@ fn weir_restarts_in_mid_rollout_and_repeats_its_soak() {
 }
 
 #[test]
+fn weir_restarts_during_a_hold_and_harm_must_have_been_gone_for_as_long() {
+    let story = |restarts: bool| {
+        let mut play = Play::first_rollout(Policy::fast(), 200);
+        for _ in 0..2 {
+            play.until("it soaks", |report| {
+                report.wave >= 4 && report.state == State::Soaking
+            });
+            play.latency("api-a", 400.0);
+            play.seconds(2);
+            play.latency("api-a", 5.0);
+            play.seconds(1);
+        }
+        let pace = play.history.progress.pace;
+        if restarts {
+            play.restart_weir(Span::from_secs(1));
+        }
+        play.story();
+        play.until("wave 5", |report| report.wave == 5);
+        assert_eq!(play.history.holds, if restarts { 1 } else { 2 });
+        assert!((play.history.progress.pace - pace - 0.25).abs() < 1e-9);
+        play
+    };
+    // A second hold wants 20 s of quiet, and a soak of 10 s follows.
+    story(false).expect(
+        "
+        73 s: Soaking 16/16 of 200
+        83 s: Progressing 16/20 of 200, release 4
+        ",
+    );
+    // Nothing was seen in the second of the restart, nor of the one before.
+    story(true).expect(
+        "
+        76 s: Soaking 16/16 of 200
+        86 s: Progressing 16/20 of 200, release 4
+        ",
+    );
+}
+
+#[test]
 fn nodes_that_join_during_a_hold_of_a_first_rollout_wait() {
     let mut play = Play::first_rollout(Policy::fast(), 20);
     play.until("wave 2 is out", |report| {
