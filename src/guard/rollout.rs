@@ -8,7 +8,7 @@
 
 mod recall;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::{Evidence, PodState},
@@ -217,26 +217,15 @@ impl Rollout {
                 Because::Approved | Because::LetGo => true,
             },
         };
-        let intents = judged.plan.intents.iter().filter(allowed);
-        intents
-            .filter_map(|intent| self.without_refused(intent, now))
-            .collect()
+        let intents = judged.plan.intents.iter();
+        intents.filter(allowed).cloned().collect()
     }
 
-    /// An intent without the pods whose release was refused a short while ago.
-    fn without_refused(&self, intent: &Intent, now: Moment) -> Option<Intent> {
-        let Intent::Release { pods, because } = intent else {
-            return Some(intent.clone());
-        };
-        let refused = |pod: &&String| {
-            let refused = self.writes.refused.get(*pod);
-            refused.is_some_and(|refused| now.since(refused.at) < REFUSED_FOR)
-        };
-        let pods: Vec<String> = pods.iter().filter(|pod| !refused(pod)).cloned().collect();
-        (!pods.is_empty()).then_some(Intent::Release {
-            pods,
-            because: *because,
-        })
+    /// Pods whose release was refused a short while ago: others go in their place.
+    pub(super) fn refused(&self, now: Moment) -> BTreeSet<String> {
+        let refused = self.writes.refused.iter();
+        let lately = refused.filter(|(_, refused)| now.since(refused.at) < REFUSED_FOR);
+        lately.map(|(pod, _)| pod.clone()).collect()
     }
 
     /// An order is about to be enacted: until its outcome is known its pods count as let through.

@@ -135,7 +135,8 @@ fn enough_judged(policy: &Policy, census: &Census<'_>, width: u32) -> bool {
     unseen <= (width / 2).min(largest_step(policy, census.full))
 }
 
-/// Up to `room` pods; those in `taken` are out already, as it were.
+/// Up to `room` pods; those in `taken` are out already, as it were. Those whose release was refused
+/// are passed over: the wave fills from the others.
 ///
 /// Pods that were born after the rollout's first one was let through come last: else the successor
 /// of a pod that was deleted because it fails, or finds no place, would be taken again before any
@@ -152,7 +153,8 @@ pub(crate) fn pick<'a>(
         *out.entry(zone(member)).or_default() += 1;
     }
     let waiting = census.members.iter();
-    let waiting = waiting.filter(|member| !is_out(member) && member.case == Case::Waiting);
+    let waiting =
+        waiting.filter(|member| !is_out(member) && !member.refused && member.case == Case::Waiting);
     let (late, early): (Vec<_>, Vec<_>) =
         waiting.partition(|member| first_out.is_some_and(|first| member.row.since > first));
     let mut picked = Vec::new();

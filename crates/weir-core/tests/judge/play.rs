@@ -130,6 +130,7 @@ impl Play {
             pods: Reading::Fresh(BTreeMap::new()),
             nodes: Reading::Fresh(BTreeMap::new()),
             served_by_others: BTreeSet::new(),
+            refused: BTreeSet::new(),
             earlier_approved: false,
             approved: false,
             paused: false,

@@ -69,11 +69,14 @@ fn a_pod_that_alone_is_refused_is_tried_once_a_minute_while_others_go_on() {
     };
     let stubborn = gated(&play).unwrap();
     play.stubborn.insert(stubborn.clone());
-    play.steps(240);
+    assert!(play.until(240, |play| play.out("aaa") == 49), "others wait");
+    play.steps(120);
     assert!((2..8).contains(&play.refused), "{} writes", play.refused);
     assert_eq!(gated(&play).as_deref(), Some(stubborn.as_str()));
-    assert!(play.out("aaa") > 4, "others wait for it");
+    assert!(!play.approved("uid-1", "aaa"));
     assert_eq!(play.notices("WriteFailed").len(), 1);
+    play.stubborn.clear();
+    assert!(play.until(120, |play| play.state("logs-aaa") == Some(State::Complete)));
 }
 
 #[test]
