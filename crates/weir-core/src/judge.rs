@@ -106,6 +106,7 @@ fn scene<'a>(
     history: &History,
     now: Moment,
 ) -> Scene<'a> {
+    let repeated = waves::repeated(history.progress);
     Scene {
         policy,
         evidence,
@@ -114,7 +115,8 @@ fn scene<'a>(
         stance: Stance::Guards,
         target: history.progress.target,
         begun: history.begun,
-        clear_after: waves::clear_after(policy, history.progress),
+        clear_after: policy.harm.clear_after.times(repeated),
+        repeated,
         now,
     }
 }

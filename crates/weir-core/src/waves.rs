@@ -17,7 +17,7 @@ use crate::{
     census::{self, Case, Census, Member, share, whole},
     history::Progress,
     policy::Policy,
-    time::{Moment, Span},
+    time::Moment,
 };
 
 /// Below this a halved pace changes nothing more in any cluster.
@@ -75,13 +75,12 @@ pub(crate) fn held(progress: Progress, width: u32) -> Progress {
     }
 }
 
-/// How long a harm must have been gone before the rollout goes on.
+/// How many times as long as at the first hold a harm must have been gone before the rollout goes on.
 ///
-/// It doubles with each hold that follows another without clean waves in between: agents that act
+/// That doubles with each hold that follows another without clean waves in between: agents that act
 /// on a period harm, rest and harm again, and a quiet shorter than their period shows nothing.
-pub(crate) fn clear_after(policy: &Policy, progress: Progress) -> Span {
-    let repeated = (PACE_OF_FIRST_HOLD / progress.pace).max(1.0);
-    policy.harm.clear_after.times(repeated)
+pub(crate) fn repeated(progress: Progress) -> f64 {
+    (PACE_OF_FIRST_HOLD / progress.pace).max(1.0)
 }
 
 /// How many pods may be let through now.

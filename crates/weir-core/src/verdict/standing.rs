@@ -62,13 +62,13 @@ pub(super) fn lingering(
                 ..old.clone()
             }
         })
-        .filter(|old| old.quiet < needed(old.finding.rule, scene.clear_after))
+        .filter(|old| old.quiet < needed(scene, old.finding.rule))
         .collect()
 }
 
 /// What is told of lingering harm.
 pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
-    let wait = needed(harm.finding.rule, scene.clear_after);
+    let wait = needed(scene, harm.finding.rule);
     let first = if pods::are_tolerated(scene, &harm.pods) {
         String::new()
     } else {
@@ -82,10 +82,10 @@ pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
 }
 
 /// A restart's rule has a quiet time of its own, and nodes take longer than servers.
-fn needed(rule: Rule, clear_after: Span) -> Span {
+fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
     match rule {
         Rule::ServerRestarted => Span::ZERO,
-        Rule::NodesLost => nodes::quiet(clear_after),
+        Rule::NodesLost => nodes::quiet(scene),
         Rule::LatencyRegressed
         | Rule::QueueSaturated
         | Rule::Rejecting
@@ -94,6 +94,6 @@ fn needed(rule: Rule, clear_after: Span) -> Span {
         | Rule::ReleasedUnschedulable
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
-        | Rule::PodsLeaked => clear_after,
+        | Rule::PodsLeaked => scene.clear_after,
     }
 }

@@ -88,6 +88,27 @@ fn it_goes_on_once_the_nodes_are_back() {
 }
 
 #[test]
+fn nodes_that_are_back_hold_for_ten_minutes_or_for_a_longer_clear_after() {
+    for (clear_after, quiet) in [(1, 600), (10, 600), (300, 600), (1200, 1200)] {
+        let mut policy = with_canary(0.1);
+        policy.harm.clear_after = Span::from_secs(clear_after);
+        let mut play = Play::first_rollout(policy, 100);
+        play.until("the canary is out", |report| report.width == 10);
+        play.seconds(3);
+        for ready in [false, true] {
+            play.node_ready("node-000", ready);
+            play.node_ready("node-001", ready);
+            play.seconds(1);
+        }
+        let back = play.now;
+        assert_eq!(play.report().state, State::Held);
+        play.until("it goes on", |report| report.state != State::Held);
+        let held = play.now.since(back) + Span::from_secs(1);
+        assert_eq!(held, Span::from_secs(quiet), "clearAfter {clear_after} s");
+    }
+}
+
+#[test]
 fn where_dead_nodes_are_replaced_a_rollout_that_kills_them_goes_on_ever_more_slowly() {
     let mut play = Play::first_rollout(with_canary(0.05), 100);
     play.kills_after = Some(Span::from_secs(30));
