@@ -87,6 +87,9 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let scene = Scene {
         stance: Stance::LooksOn,
         target,
+        // No wave of its own ever makes up for a hold.
+        clear_after: policy.harm.clear_after,
+        repeated: 1.0,
         ..scene(policy, evidence, &census, &history, now)
     };
     let verdict = verdict::examine(&scene, &history);
@@ -166,7 +169,11 @@ fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
             width: history.width,
         });
         history.holds += 1;
-        history.progress = waves::held(history.progress, history.width);
+        // What rolls at its own pace is not slowed down, nor does it begin clean waves that would
+        // make up for it: should it be guarded later, it is so at the policy's pace.
+        if scene.stance != Stance::LooksOn {
+            history.progress = waves::held(history.progress, history.width);
+        }
     }
 }
 

@@ -405,6 +405,24 @@ fn two_servers_of_which_one_hangs_hold_and_say_which() {
 }
 
 #[test]
+fn in_shadow_the_seventh_hold_lasts_as_long_as_the_first_and_no_pace_is_lost() {
+    let mut play = Play::in_shadow(Policy::fast());
+    play.join(50);
+    play.seconds(10);
+    for _ in 0..7 {
+        play.latency("api-a", 400.0);
+        play.seconds(2);
+        play.latency("api-a", 5.0);
+        let gone = play.now;
+        play.until("it would go on", |report| report.state != State::Held);
+        // The first second says nothing: the judgement before it saw the harm.
+        assert!(play.now.since(gone) <= Span::from_secs(11));
+    }
+    assert_eq!(play.history.holds, 7);
+    assert!((play.history.progress.pace - 1.0).abs() < 1e-9);
+}
+
+#[test]
 fn in_shadow_nothing_is_done_and_everything_is_said() {
     let mut play = Play::in_shadow(Policy::fast());
     play.join(4);
