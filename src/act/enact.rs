@@ -12,7 +12,7 @@ use kube::{
 use weir_core::plan::Intent;
 
 use super::{
-    failure::is_over_budget,
+    failure::{is_over_budget, is_turned_away},
     permit::{Permit, Unwritten, WRITES_AT_ONCE, Warrant},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub approved: bool,
     /// What became of each pod that was to be released.
     pub pods: Vec<(String, Fate)>,
-    /// The first error of each kind that is worth a line in the log.
+    /// The first error; a refusal goes before one that says nothing of what was asked for.
     pub error: Option<Unwritten>,
 }
 
@@ -61,6 +61,9 @@ pub enum Fate {
     Unknown,
     /// The API server refused.
     Failed,
+    /// It was not done, and nothing was said against it: the API server sheds load, or somebody else
+    /// was faster.
+    TurnedAway,
     /// It was never asked for.
     NotBegun,
 }
@@ -109,8 +112,9 @@ async fn release(hands: &Hands, order: &Order, pods: &[String], outcome: &mut Ou
         .buffered(RELEASES_AT_ONCE);
     while let Some((pod, fate, error)) = fates.next().await {
         outcome.pods.push((pod, fate));
-        if outcome.error.is_none() {
-            outcome.error = error;
+        let says_less = outcome.error.as_ref().is_none_or(is_turned_away);
+        if says_less && (fate != Fate::TurnedAway || outcome.error.is_none()) {
+            outcome.error = error.or(outcome.error.take());
         }
     }
 }
@@ -137,6 +141,9 @@ async fn release_one(
 }
 
 fn fate_after(error: &Unwritten) -> Fate {
+    if is_turned_away(error) {
+        return Fate::TurnedAway;
+    }
     match error {
         Unwritten::NotLeading | Unwritten::Revoked => Fate::NotBegun,
         Unwritten::Unanswered => Fate::Unknown,

@@ -19,10 +19,13 @@ pub struct Failure {
     pub error: String,
     /// What to grant or to mend.
     pub advice: &'static str,
+    /// The API server only had no time for it.
+    pub passing: bool,
 }
 
 impl Failure {
-    /// What is to be told of an error; nothing if it is only that this process was not to write now.
+    /// What is to be told of an error; nothing if it is only that this process was not to write now,
+    /// or that somebody else was faster.
     #[must_use]
     pub fn of(what: &'static str, error: &Unwritten) -> Option<Self> {
         let advice = match error {
@@ -33,12 +36,17 @@ impl Failure {
             Unwritten::Failed(cause) if matches!(cause.downcast_ref(), Some(ValveError::Lost)) => {
                 return None;
             }
-            Unwritten::Failed(cause) => status(cause.as_ref()).map_or(UNREACHED, advice),
+            Unwritten::Failed(cause) => match status(cause.as_ref()) {
+                Some(status) if is_conflict(status) => return None,
+                Some(status) => advice(status),
+                None => UNREACHED,
+            },
         };
         Some(Self {
             what,
             error: error.to_string(),
             advice,
+            passing: is_turned_away(error),
         })
     }
 
@@ -49,12 +57,15 @@ impl Failure {
             what,
             error,
             advice,
+            passing: _,
         } = self;
         format!("{what}: {error}. To mend it, {advice}; it is tried again by itself.")
     }
 }
 
 const SLOW: &str = "see that the API servers, etcd and their admission webhooks answer";
+const BUSY: &str = "see who asks so much of the API servers (kubectl get --raw \
+                    /debug/api_priority_and_fairness/dump_requests)";
 const UNREACHED: &str = "see that Weir's pod can reach the API server";
 
 /// What helps against what an API server answered. Webhooks choose their codes, so that what they
@@ -63,7 +74,7 @@ fn advice(status: &Status) -> &'static str {
     let said = status.message.as_str();
     if said.contains("ValidatingAdmissionPolicy") {
         "exempt the account system:serviceaccount:weir-system:weir from the policy that it names"
-    } else if said.contains("webhook") {
+    } else if is_of_webhook(status) {
         "mend the webhook that it names, or exempt the account \
          system:serviceaccount:weir-system:weir from it"
     } else if said.contains("metadata.annotations: Too long") {
@@ -75,6 +86,7 @@ fn advice(status: &Status) -> &'static str {
                 "grant it to the account system:serviceaccount:weir-system:weir: apply deploy/rbac.yaml"
             }
             404 => "apply Weir's CRDs and manifests (crds/, deploy/)",
+            429 => BUSY,
             code if code >= 500 => SLOW,
             _ => "see what the API server says",
         }
@@ -90,6 +102,28 @@ fn status<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
             _ => None,
         }
     })
+}
+
+/// Whether an API server did not do it, and said nothing against it: it had no time (429), or somebody
+/// else was faster (409). Of what was asked for that says nothing; it is tried again as it is.
+pub(super) fn is_turned_away(error: &Unwritten) -> bool {
+    let Unwritten::Failed(cause) = error else {
+        return false;
+    };
+    status(cause.as_ref()).is_some_and(|status| is_conflict(status) || is_shed(status))
+}
+
+fn is_conflict(status: &Status) -> bool {
+    status.code == 409 && !is_of_webhook(status)
+}
+
+fn is_shed(status: &Status) -> bool {
+    status.code == 429 && !is_of_webhook(status)
+}
+
+/// Whether the code is a webhook's, which chooses it as it likes.
+fn is_of_webhook(status: &Status) -> bool {
+    status.message.contains("webhook")
 }
 
 /// Whether the request was not sent, since Weir's own budget was spent.
@@ -147,6 +181,11 @@ mod tests {
                 "crds/",
             ),
             (503, "etcd has no leader", "etcd"),
+            (
+                429,
+                "too many requests, please try again later",
+                "dump_requests",
+            ),
         ] {
             let sentence = told(api(code, said));
             assert!(
@@ -171,9 +210,29 @@ mod tests {
     #[test]
     fn what_was_not_to_be_written_is_no_failure() {
         let lost = Unwritten::Failed(ValveError::Lost.into());
-        for error in [Unwritten::NotLeading, Unwritten::Revoked, lost] {
+        let outrun = Unwritten::Failed(api(409, "the object has been modified").into());
+        for error in [Unwritten::NotLeading, Unwritten::Revoked, lost, outrun] {
             assert_eq!(Failure::of("it could not be written", &error), None);
         }
         assert!(Failure::of("it could not be written", &Unwritten::Unanswered).is_some());
+    }
+
+    #[test]
+    fn a_server_that_has_no_time_refuses_nothing_but_a_webhook_may() {
+        for (code, said, turned_away) in [
+            (429, "too many requests, please try again later", true),
+            (409, "the object has been modified", true),
+            (429, "admission webhook \"a.b\" denied the request", false),
+            (409, "admission webhook \"a.b\" denied the request", false),
+            (403, "pods \"x\" is forbidden", false),
+            (503, "etcd has no leader", false),
+        ] {
+            let error = Unwritten::Failed(api(code, said).into());
+            assert_eq!(is_turned_away(&error), turned_away, "{code} {said}");
+            if let Some(failure) = Failure::of("it could not be written", &error) {
+                assert_eq!(failure.passing, turned_away, "{code} {said}");
+            }
+        }
+        assert!(!is_turned_away(&Unwritten::Unanswered));
     }
 }

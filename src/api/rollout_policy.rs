@@ -218,7 +218,8 @@ pub struct Harm {
     )]
     pub restart_quiet: Option<Duration>,
     /// How long a harm must have been gone before the rollout goes on. It doubles each time that
-    /// harm comes back, up to 32 times, until clean waves have made up for it.
+    /// harm comes back, up to 32 times, until clean waves have made up for it. For lost nodes it is
+    /// never less than ten minutes, which double likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')")

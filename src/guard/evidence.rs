@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// One revision of a workload, as evidence about it is gathered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Subject<'a> {
     /// The workload.
     pub(super) workload: &'a WorkloadKey,
@@ -34,6 +34,8 @@ pub(super) struct Subject<'a> {
     pub(super) spread_by: &'a str,
     /// Pods that were asked to be let through, by name.
     pub(super) asked: &'a BTreeMap<String, Asked>,
+    /// Pods whose release was refused a short while ago.
+    pub(super) refused: BTreeSet<String>,
     /// A person has paused it.
     pub(super) paused: bool,
 }
@@ -61,6 +63,7 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
                 .last()
                 .map(|pods| served_by_others(pods, subject.hash))
                 .unwrap_or_default(),
+            refused: subject.refused.clone(),
             earlier_approved,
             approved,
             paused: subject.paused,

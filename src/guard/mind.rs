@@ -277,6 +277,7 @@ impl Mind {
                 mode: rollout.mandate.mode().unwrap_or(Mode::Shadow),
                 spread_by: &rollout.choice.policy.spread_by,
                 asked: &rollout.asked,
+                refused: rollout.refused(world.now),
                 paused: record.is_some_and(|record| record.spec.paused),
             },
             world,

@@ -6,7 +6,9 @@
 //!    └── a second later ─┘
 //! ```
 
-use std::collections::BTreeMap;
+mod recall;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::{Evidence, PodState},
@@ -17,6 +19,7 @@ use weir_core::{
     time::{Moment, Span},
 };
 
+use self::recall::{history, progress};
 use super::world::World;
 use crate::{
     act::{
@@ -126,9 +129,11 @@ impl Rollout {
         }
     }
 
-    /// Begins anew from the record, as after a restart: another replica may have led since.
+    /// Goes on from the record, as after a restart: another replica may have led since. What this
+    /// one saw suffer meanwhile stands all the same.
     pub(super) fn resume(&mut self, record: Option<&GuardedRollout>, now: Moment) {
-        self.history = history(record, now);
+        let before = self.history.clone();
+        self.history = history(record, now).remembering(before);
         self.asked.clear();
         self.writes = Writes::default();
     }
@@ -179,9 +184,14 @@ impl Rollout {
     }
 
     /// Why nothing can be written for it, once that has lasted.
+    ///
+    /// That API servers shed load is told by the rule that holds the rollout for it, if one does.
     pub(super) fn stuck(&self) -> Option<&Failure> {
         let lasts = self.writes.backoff.is_stuck() || !self.writes.refused.is_empty();
-        self.writes.failure.as_ref().filter(|_| lasts)
+        let mut last = self.last.iter();
+        let held = last.any(|last| last.report.state == State::Held);
+        let told = |failure: &&Failure| lasts && !(failure.passing && held);
+        self.writes.failure.as_ref().filter(told)
     }
 
     /// What of the last plan may be enacted now. Nothing is done before it is on record: of a wave
@@ -207,26 +217,15 @@ impl Rollout {
                 Because::Approved | Because::LetGo => true,
             },
         };
-        let intents = judged.plan.intents.iter().filter(allowed);
-        intents
-            .filter_map(|intent| self.without_refused(intent, now))
-            .collect()
+        let intents = judged.plan.intents.iter();
+        intents.filter(allowed).cloned().collect()
     }
 
-    /// An intent without the pods whose release was refused a short while ago.
-    fn without_refused(&self, intent: &Intent, now: Moment) -> Option<Intent> {
-        let Intent::Release { pods, because } = intent else {
-            return Some(intent.clone());
-        };
-        let refused = |pod: &&String| {
-            let refused = self.writes.refused.get(*pod);
-            refused.is_some_and(|refused| now.since(refused.at) < REFUSED_FOR)
-        };
-        let pods: Vec<String> = pods.iter().filter(|pod| !refused(pod)).cloned().collect();
-        (!pods.is_empty()).then_some(Intent::Release {
-            pods,
-            because: *because,
-        })
+    /// Pods whose release was refused a short while ago: others go in their place.
+    pub(super) fn refused(&self, now: Moment) -> BTreeSet<String> {
+        let refused = self.writes.refused.iter();
+        let lately = refused.filter(|(_, refused)| now.since(refused.at) < REFUSED_FOR);
+        lately.map(|(pod, _)| pod.clone()).collect()
     }
 
     /// An order is about to be enacted: until its outcome is known its pods count as let through.
@@ -262,7 +261,8 @@ impl Rollout {
         for (pod, fate) in &outcome.pods {
             match fate {
                 Fate::Released | Fate::Unknown => {}
-                Fate::NotBegun => drop(self.asked.remove(pod)),
+                // As it was: it is asked for again by the next plan, once the back-off is over.
+                Fate::NotBegun | Fate::TurnedAway => drop(self.asked.remove(pod)),
                 Fate::Failed => {
                     let alone = released || self.writes.refused.contains_key(pod);
                     if let Some(asked) = self.asked.remove(pod).filter(|_| alone) {
@@ -272,7 +272,7 @@ impl Rollout {
                 }
             }
         }
-        let of_pods = is(Fate::Failed) || is(Fate::Unknown);
+        let of_pods = is(Fate::Failed) || is(Fate::TurnedAway) || is(Fate::Unknown);
         let failure = outcome.error.as_ref().and_then(|error| {
             let what = if of_pods {
                 "a pod's gate could not be removed"
@@ -333,31 +333,11 @@ impl Writes {
         } else {
             self.backoff = Backoff::default();
         }
-        // As long as one pod is refused, the success of others mends nothing.
-        if failure.is_some() || self.refused.is_empty() {
+        // As long as one pod is refused, the success of others mends nothing, and that they were
+        // turned away explains nothing.
+        let explains = failure.as_ref().is_some_and(|failure| !failure.passing);
+        if explains || self.refused.is_empty() {
             self.failure = failure;
         }
     }
-}
-
-fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
-    let begun = record.map_or(now, |record| begun(record, now));
-    match record.and_then(progress) {
-        Some(progress) => History::resumed(begun, progress, now),
-        None => History::begin(begun, now),
-    }
-}
-
-/// How far the waves had come, if the record's rollout is still the same run of them.
-fn progress(record: &GuardedRollout) -> Option<Progress> {
-    let status = record.status.as_ref()?;
-    let HistoryStatus { target, wave, pace } = status.history?;
-    Some(Progress { target, wave, pace })
-}
-
-/// When the record was created; `now` if it does not say.
-fn begun(record: &GuardedRollout, now: Moment) -> Moment {
-    let created = record.metadata.creation_timestamp.as_ref();
-    let millis = created.and_then(|time| u64::try_from(time.0.as_millisecond()).ok());
-    millis.map_or(now, Moment::from_millis)
 }

@@ -231,7 +231,8 @@ impl Guard {
             self.tally
                 .released
                 .add(number(|fate| matches!(fate, Fate::Released)));
-            let failed = number(|fate| matches!(fate, Fate::Failed | Fate::Unknown));
+            let failed =
+                number(|fate| matches!(fate, Fate::Failed | Fate::TurnedAway | Fate::Unknown));
             self.tally.release_failures.add(failed);
             if let Some(error) = &outcome.error {
                 let workload = id.workload.to_string();

@@ -45,6 +45,8 @@ pub(crate) struct Member<'a> {
     pub(crate) case: Case,
     /// No pod of another revision runs on its node.
     pub(crate) alone: bool,
+    /// Its release was refused a short while ago.
+    pub(crate) refused: bool,
 }
 
 impl Member<'_> {
@@ -91,6 +93,7 @@ impl<'a> Census<'a> {
                     node,
                     case,
                     alone,
+                    refused: rollout.refused.contains(name),
                 }
             })
             .collect();

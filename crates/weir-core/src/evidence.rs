@@ -234,6 +234,9 @@ pub struct RolloutEvidence {
     /// Nodes on which a pod of another revision of the workload runs; from the watch that `pods` is
     /// from, and as fresh.
     pub served_by_others: BTreeSet<String>,
+    /// Pods of this revision whose release was refused a short while ago: they are left alone, and
+    /// others go in their place.
+    pub refused: BTreeSet<String>,
     /// Whether an earlier revision of the same workload is approved: then nodes must not starve.
     pub earlier_approved: bool,
     /// Whether this revision is approved: the valve is open for it.
@@ -252,6 +255,7 @@ impl RolloutEvidence {
             pods: Reading::Fresh(BTreeMap::new()),
             nodes: Reading::Fresh(BTreeMap::new()),
             served_by_others: BTreeSet::new(),
+            refused: BTreeSet::new(),
             earlier_approved: false,
             approved: false,
             paused: false,

@@ -1,12 +1,14 @@
 //! What a rollout's next judgement needs of its last ones: a value, returned anew by each judgement.
 //!
-//! The shell keeps it in memory, and [`Progress`] in the status, so that it survives a restart:
+//! The shell keeps it in memory, and [`Progress`] and the findings in the status, so that how far the
+//! waves have come and what harm stands survive a restart:
 //!
 //! ```text
-//!  created ── begin ──▶ judge ──▶ judge ──✗ Weir dies
-//!                                   │ Progress, in the status
+//!  created ── begin ──▶ judge ──▶ judge ──✗ Weir dies, or loses the lease
+//!                                   │ Progress and findings, in the status
 //!                                   ▼
-//!                                resumed ──▶ judge ──▶ …   (soak begins anew, buckets are empty)
+//!                                resumed ──▶ judge ──▶ …   (soak begins anew, buckets are empty,
+//!                                                           harm stands as if it was just found)
 //! ```
 
 use std::collections::BTreeSet;
@@ -92,22 +94,31 @@ pub struct History {
 impl History {
     /// Before the first judgement of a rollout whose record was created at `begun`.
     #[must_use]
-    pub const fn begin(begun: Moment, now: Moment) -> Self {
-        Self::resumed(
-            begun,
-            Progress {
-                target: 0,
-                wave: 0,
-                pace: 1.0,
-            },
-            now,
-        )
+    pub fn begin(begun: Moment, now: Moment) -> Self {
+        let progress = Progress {
+            target: 0,
+            wave: 0,
+            pace: 1.0,
+        };
+        Self::resumed(begun, progress, Vec::new(), now)
     }
 
-    /// After a restart: the waves go on from `progress`. Soak is repeated, and the bucket for
+    /// After a restart: the waves go on from `progress`, and the harm among the last `findings` stands
+    /// as if it had just been found, since nobody watched. Soak is repeated, and the bucket for
     /// starving nodes begins empty, so that restarting often lets nothing more through.
     #[must_use]
-    pub const fn resumed(begun: Moment, progress: Progress, now: Moment) -> Self {
+    pub fn resumed(begun: Moment, progress: Progress, findings: Vec<Finding>, now: Moment) -> Self {
+        let standing: Vec<Standing> = in_order(findings.into_iter().filter_map(|finding| {
+            let holds = finding.holds_for_harm();
+            holds.then(|| Standing::recalled(finding, now))
+        }));
+        // The hold that `progress` has already paid for with its pace: it must not pay twice. Where
+        // nothing was out there was none, or one that cost nothing.
+        let is_held = progress.target > 0 && !standing.is_empty();
+        let hold = is_held.then_some(Hold {
+            since: now,
+            width: progress.target,
+        });
         Self {
             begun,
             watched: now,
@@ -117,9 +128,9 @@ impl History {
             progress,
             soaked: Span::ZERO,
             soaked_width: 0,
-            standing: Vec::new(),
-            hold: None,
-            holds: 0,
+            standing,
+            holds: u32::from(hold.is_some()),
+            hold,
             width: 0,
             first_out: if progress.target > 0 { Some(now) } else { None },
             approved: None,
@@ -129,4 +140,46 @@ impl History {
             serving: BTreeSet::new(),
         }
     }
+
+    /// The same, by a process that went on looking meanwhile: what it saw suffer `before` stands, with
+    /// the quiet that it saw since. Whatever only the record knows stands too.
+    #[must_use]
+    pub fn remembering(self, before: Self) -> Self {
+        let mut standing = before.standing;
+        let unknown = |harm: &Standing| !standing.iter().any(|own| own.is_of(harm));
+        let recalled: Vec<_> = self.standing.into_iter().filter(unknown).collect();
+        standing.extend(recalled);
+        Self {
+            standing: in_order(standing),
+            hold: before.hold.or(self.hold),
+            holds: before.holds.max(self.holds),
+            // Whether harm is this rollout's goes by which of the two came first.
+            first_out: before.first_out.or(self.first_out),
+            ..self
+        }
+    }
+}
+
+impl Standing {
+    /// Harm that was found by a process that is gone: how long it was quiet, and on which pods it was
+    /// found, went with it.
+    fn recalled(finding: Finding, now: Moment) -> Self {
+        Self {
+            finding: finding.last_found(),
+            since: now,
+            seen: now,
+            quiet: Span::ZERO,
+            pods: BTreeSet::new(),
+        }
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        self.finding.is_of(&other.finding)
+    }
+}
+
+fn in_order(standing: impl IntoIterator<Item = Standing>) -> Vec<Standing> {
+    let mut standing: Vec<Standing> = standing.into_iter().collect();
+    standing.sort_by_cached_key(|harm| (harm.finding.rule, harm.finding.subject.clone()));
+    standing
 }

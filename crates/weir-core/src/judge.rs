@@ -87,6 +87,9 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
     let scene = Scene {
         stance: Stance::LooksOn,
         target,
+        // No wave of its own ever makes up for a hold.
+        clear_after: policy.harm.clear_after,
+        repeated: 1.0,
         ..scene(policy, evidence, &census, &history, now)
     };
     let verdict = verdict::examine(&scene, &history);
@@ -106,6 +109,7 @@ fn scene<'a>(
     history: &History,
     now: Moment,
 ) -> Scene<'a> {
+    let repeated = waves::repeated(history.progress);
     Scene {
         policy,
         evidence,
@@ -114,7 +118,8 @@ fn scene<'a>(
         stance: Stance::Guards,
         target: history.progress.target,
         begun: history.begun,
-        clear_after: waves::clear_after(policy, history.progress),
+        clear_after: policy.harm.clear_after.times(repeated),
+        repeated,
         now,
     }
 }
@@ -164,7 +169,11 @@ fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
             width: history.width,
         });
         history.holds += 1;
-        history.progress = waves::held(history.progress, history.width);
+        // What rolls at its own pace is not slowed down, nor does it begin clean waves that would
+        // make up for it: should it be guarded later, it is so at the policy's pace.
+        if scene.stance != Stance::LooksOn {
+            history.progress = waves::held(history.progress, history.width);
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is reported and what is to be done now, leaving no choice to whoever does it.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer, value::Error},
+};
 
 use crate::time::{Moment, Span};
 
@@ -61,6 +64,13 @@ impl Rule {
         }
     }
 
+    /// The rule of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = IntoDeserializer::<Error>::into_deserializer(name);
+        Self::deserialize(name).ok()
+    }
+
     /// Whether it is found on the rollout's own pods, and harms no one else.
     pub(crate) const fn is_of_own_pods(self) -> bool {
         matches!(self, Self::PodsUnhealthy | Self::ReleasedUnschedulable)
@@ -92,6 +102,9 @@ pub enum Severity {
     /// Nothing more is let through while it stands.
     Hold,
 }
+
+/// What stands between how long harm was not seen, and what was seen before.
+const BEFORE: &str = "; before: ";
 
 /// One rule's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +144,34 @@ impl Finding {
             subject,
             evidence,
             clears_when,
+        }
+    }
+
+    /// Whether it is harm that stands until it was gone for long enough.
+    pub(crate) fn holds_for_harm(&self) -> bool {
+        self.rule.kind() == Kind::Harm && self.severity == Severity::Hold
+    }
+
+    /// Whether it is the same fault of the same thing.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        (self.rule, &self.subject) == (other.rule, &other.subject)
+    }
+
+    /// The same finding, as told when it was not found again for some time.
+    pub(crate) fn not_seen_for(self, quiet: Span, clears_when: String) -> Self {
+        Self {
+            evidence: format!("not seen for {quiet}{BEFORE}{}", self.evidence),
+            clears_when,
+            ..self
+        }
+    }
+
+    /// The same finding, as it was last found.
+    pub(crate) fn last_found(self) -> Self {
+        let evidence = self.evidence.rsplit(BEFORE).next();
+        Self {
+            evidence: evidence.unwrap_or_default().to_owned(),
+            ..self
         }
     }
 
@@ -264,4 +305,41 @@ pub struct Plan {
     pub intents: Vec<Intent>,
     /// Judge again no later than this.
     pub look_again: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_known_by_the_name_that_records_carry() {
+        for rule in [
+            Rule::LatencyRegressed,
+            Rule::QueueSaturated,
+            Rule::Rejecting,
+            Rule::MemoryClimbing,
+            Rule::ServerRestarted,
+            Rule::PodsUnhealthy,
+            Rule::ReleasedUnschedulable,
+            Rule::NodesLost,
+            Rule::EvidenceStale,
+            Rule::EvidenceAbsent,
+            Rule::PodsLeaked,
+        ] {
+            assert_eq!(Rule::named(rule.name()), Some(rule));
+        }
+        assert_eq!(Rule::named("WriteFailed"), None);
+    }
+
+    #[test]
+    fn what_was_last_found_is_told_once_however_often_weir_restarts() {
+        let found = Finding::hold(Rule::Rejecting, "api-a", "9 a second", "fewer");
+        let mut finding = found.clone();
+        for seconds in [3, 5] {
+            let told = finding.not_seen_for(Span::from_secs(seconds), String::new());
+            finding = told.last_found();
+            assert_eq!(finding.evidence, found.evidence);
+        }
+        assert_eq!(found.clone().last_found(), found);
+    }
 }

@@ -71,7 +71,8 @@ pub struct HarmLimits {
     /// How long after an API server's restart nothing is let through.
     pub restart_quiet: Span,
     /// How long a harm must have been gone before it counts as cleared, at the first hold; twice as
-    /// long at each further one, up to 32 times, until clean waves have made up for it.
+    /// long at each further one, up to 32 times, until clean waves have made up for it. Lost nodes
+    /// want ten minutes where this is less, and as many times longer.
     pub clear_after: Span,
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    census::{self, Census, whole},
+    census::{self, Census, Member, whole},
     course::Course,
     history::History,
     plan::{Because, Intent},
@@ -77,16 +77,18 @@ fn chunk(policy: &Policy, elapsed: Span, history: &mut History) -> usize {
     whole(allowed) as usize
 }
 
-/// All gated pods up to `chunk`, in the order of their names.
+/// All gated pods up to `chunk`, in the order of their names, without those that are left alone.
 fn gated<'a>(census: &Census<'a>, chunk: usize) -> Vec<&'a str> {
-    let gated = census.members.iter().filter(|member| member.gated());
+    let members = census.members.iter();
+    let gated = members.filter(|member| member.gated() && !member.refused);
     gated.map(|member| member.name).take(chunk).collect()
 }
 
 /// Pods of starving nodes, each for a token.
 ///
 /// A plan may come to nothing (another is still being carried out, the lease is lost): what was paid
-/// for is planned again until it is seen let through, and no longer counts against the bucket.
+/// for is planned again until it is seen let through, and no longer counts against the bucket. One
+/// that is refused stays paid for, and is left alone meanwhile.
 fn starved<'a>(
     scene: &Scene<'a>,
     verdict: &Verdict,
@@ -97,19 +99,24 @@ fn starved<'a>(
         return Vec::new();
     }
     let starved = starving::starved(scene.census, &scene.evidence.rollout, history.begun);
-    let (paid, unpaid): (Vec<&str>, Vec<&str>) = starved
+    let (paid, unpaid): (Vec<&Member<'a>>, Vec<&Member<'a>>) = starved
         .into_iter()
-        .map(|member| member.name)
-        .partition(|name| history.serving.contains(*name));
+        .partition(|member| history.serving.contains(member.name));
+    let willing = |members: &[&Member<'a>]| -> Vec<&'a str> {
+        let willing = members.iter().filter(|member| !member.refused);
+        willing.map(|member| member.name).collect()
+    };
+    let unpaid = willing(&unpaid);
     let tokens = whole(history.starving_tokens) as usize;
     let bought = &unpaid[..tokens.min(unpaid.len())];
     history.starving_tokens -= bought.len() as f64;
     history.soaked_width += census::count(bought.len());
-    history.serving = paid
-        .iter()
-        .chain(bought)
-        .map(|name| (*name).to_owned())
+    let names = paid.iter().map(|member| member.name);
+    history.serving = names
+        .chain(bought.iter().copied())
+        .map(ToOwned::to_owned)
         .collect();
+    let paid = willing(&paid);
     paid.iter().chain(bought).copied().take(chunk).collect()
 }
 

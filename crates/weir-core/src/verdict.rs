@@ -79,6 +79,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) begun: Moment,
     /// How long a harm must have been gone before it counts as cleared, after the holds so far.
     pub(crate) clear_after: Span,
+    /// How many times as long as at the first hold that is.
+    pub(crate) repeated: f64,
     pub(crate) now: Moment,
 }
 
@@ -190,6 +192,7 @@ pub fn survey<'a>(
         target: 0,
         begun: now,
         clear_after: policy.harm.clear_after,
+        repeated: 1.0,
         now,
     };
     let found = |server: &Server<'_>| {

@@ -17,7 +17,7 @@ use crate::{
     census::{self, Case, Census, Member, share, whole},
     history::Progress,
     policy::Policy,
-    time::{Moment, Span},
+    time::Moment,
 };
 
 /// Below this a halved pace changes nothing more in any cluster.
@@ -75,13 +75,12 @@ pub(crate) fn held(progress: Progress, width: u32) -> Progress {
     }
 }
 
-/// How long a harm must have been gone before the rollout goes on.
+/// How many times as long as at the first hold a harm must have been gone before the rollout goes on.
 ///
-/// It doubles with each hold that follows another without clean waves in between: agents that act
+/// That doubles with each hold that follows another without clean waves in between: agents that act
 /// on a period harm, rest and harm again, and a quiet shorter than their period shows nothing.
-pub(crate) fn clear_after(policy: &Policy, progress: Progress) -> Span {
-    let repeated = (PACE_OF_FIRST_HOLD / progress.pace).max(1.0);
-    policy.harm.clear_after.times(repeated)
+pub(crate) fn repeated(progress: Progress) -> f64 {
+    (PACE_OF_FIRST_HOLD / progress.pace).max(1.0)
 }
 
 /// How many pods may be let through now.
@@ -135,7 +134,8 @@ fn enough_judged(policy: &Policy, census: &Census<'_>, width: u32) -> bool {
     unseen <= (width / 2).min(largest_step(policy, census.full))
 }
 
-/// Up to `room` pods; those in `taken` are out already, as it were.
+/// Up to `room` pods; those in `taken` are out already, as it were. Those whose release was refused
+/// are passed over: the wave fills from the others.
 ///
 /// Pods that were born after the rollout's first one was let through come last: else the successor
 /// of a pod that was deleted because it fails, or finds no place, would be taken again before any
@@ -152,7 +152,8 @@ pub(crate) fn pick<'a>(
         *out.entry(zone(member)).or_default() += 1;
     }
     let waiting = census.members.iter();
-    let waiting = waiting.filter(|member| !is_out(member) && member.case == Case::Waiting);
+    let waiting =
+        waiting.filter(|member| !is_out(member) && !member.refused && member.case == Case::Waiting);
     let (late, early): (Vec<_>, Vec<_>) =
         waiting.partition(|member| first_out.is_some_and(|first| member.row.since > first));
     let mut picked = Vec::new();

@@ -124,19 +124,30 @@ async fn each_pod_has_a_fate_and_a_pod_that_is_gone_needs_no_release() {
     let bench = bench(|path| match path.rsplit('/').next().unwrap() {
         "gone" => 404,
         "refused" => 422,
+        "shed" => 429,
+        "outrun" => 409,
         "broken" => 500,
         _ => 200,
     });
-    let order = bench.release(&["fine", "gone", "refused", "broken"]);
+    let order = bench.release(&["fine", "gone", "shed", "outrun", "refused", "broken"]);
     let outcome = enact(&bench.hands, order).await;
     let expected = [
         ("fine", Fate::Released),
         ("gone", Fate::Released),
+        ("shed", Fate::TurnedAway),
+        ("outrun", Fate::TurnedAway),
         ("refused", Fate::Failed),
         ("broken", Fate::Unknown),
     ];
     assert_eq!(fates(&outcome), expected);
-    assert!(outcome.error.is_some());
+    let Some(Unwritten::Failed(error)) = outcome.error else {
+        panic!("none is told");
+    };
+    let told = error.downcast_ref::<kube::Error>();
+    assert!(
+        matches!(told, Some(kube::Error::Api(status)) if status.code == 422),
+        "{told:?}"
+    );
     assert_eq!(bench.seen()[0], "/api/v1/namespaces/shop/pods/fine");
 }
 

@@ -2,6 +2,7 @@
 
 mod doors;
 mod play;
+mod restarts;
 mod writes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

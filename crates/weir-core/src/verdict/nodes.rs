@@ -22,9 +22,11 @@ use crate::{
 /// dead node is an accident, and half a zone may be much of them.
 const CHANCE: f64 = 2.0;
 
-/// How many times as long as other harm this must have been gone: a dead node that was replaced is
-/// gone without having become well, and a rollout that kills nodes must not eat up the replacements.
-const MENDED: f64 = 60.0;
+/// How long this must have been gone at the first hold: a dead node that was replaced is gone without
+/// having become well, and a rollout that kills nodes must not eat up the replacements. It is long
+/// beside the few minutes that a machine takes to replace a dead node. A policy's `clearAfter` does not
+/// scale it: that is about API servers.
+const MENDED: Span = Span::from_secs(600);
 
 /// Nodes, and how many of them stopped being ready.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,7 +79,7 @@ pub(super) fn nodes_lost(scene: &Scene<'_>) -> Vec<Finding> {
             "at most {limit} have been so for {}: kubectl describe node says what became of them; if \
              it was this rollout, undo it; a node that stays dead counts until it, or its pod, is \
              deleted",
-            quiet(scene.clear_after)
+            quiet(scene)
         ),
     );
     vec![if ours.lost > limit {
@@ -87,9 +89,9 @@ pub(super) fn nodes_lost(scene: &Scene<'_>) -> Vec<Finding> {
     }]
 }
 
-/// How long no more nodes than tolerated must have been lost.
-pub(super) fn quiet(clear_after: Span) -> Span {
-    clear_after.times(MENDED)
+/// How long no more nodes than tolerated must have been lost: never less than other harm.
+pub(super) fn quiet(scene: &Scene<'_>) -> Span {
+    MENDED.times(scene.repeated).max(scene.clear_after)
 }
 
 /// The nodes that have a pod of the rollout. One to which it came when it was not ready is none of

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{Scene, nodes, pods};
 use crate::{
     history::Standing,
-    plan::{Finding, Kind, Rule, Severity},
+    plan::{Finding, Rule},
     time::Span,
 };
 
@@ -18,9 +18,9 @@ pub(super) fn found(scene: &Scene<'_>, last: &[Standing], findings: &[Finding]) 
     let none = BTreeSet::new();
     findings
         .iter()
-        .filter(|finding| holds_for_harm(finding))
+        .filter(|finding| finding.holds_for_harm())
         .map(|finding| {
-            let before = last.iter().find(|old| same(&old.finding, finding));
+            let before = last.iter().find(|old| old.finding.is_of(finding));
             let pods = before.map_or(&none, |before| &before.pods);
             Standing {
                 finding: finding.clone(),
@@ -45,7 +45,7 @@ pub(super) fn lingering(
     let found = |old: &Finding| {
         findings
             .iter()
-            .any(|new| holds_for_harm(new) && same(old, new))
+            .any(|new| new.holds_for_harm() && old.is_of(new))
     };
     last.iter()
         .filter(|old| !found(&old.finding))
@@ -62,13 +62,13 @@ pub(super) fn lingering(
                 ..old.clone()
             }
         })
-        .filter(|old| old.quiet < needed(old.finding.rule, scene.clear_after))
+        .filter(|old| old.quiet < needed(scene, old.finding.rule))
         .collect()
 }
 
 /// What is told of lingering harm.
 pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
-    let wait = needed(harm.finding.rule, scene.clear_after);
+    let wait = needed(scene, harm.finding.rule);
     let first = if pods::are_tolerated(scene, &harm.pods) {
         String::new()
     } else {
@@ -77,21 +77,15 @@ pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
             pods::some_of(harm.pods.iter().map(String::as_str))
         )
     };
-    Finding {
-        evidence: format!(
-            "not seen for {}; before: {}",
-            harm.quiet, harm.finding.evidence
-        ),
-        clears_when: format!("{first}it has not been seen for {wait}, on fresh evidence"),
-        ..harm.finding.clone()
-    }
+    let clears_when = format!("{first}it has not been seen for {wait}, on fresh evidence");
+    harm.finding.clone().not_seen_for(harm.quiet, clears_when)
 }
 
 /// A restart's rule has a quiet time of its own, and nodes take longer than servers.
-fn needed(rule: Rule, clear_after: Span) -> Span {
+fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
     match rule {
         Rule::ServerRestarted => Span::ZERO,
-        Rule::NodesLost => nodes::quiet(clear_after),
+        Rule::NodesLost => nodes::quiet(scene),
         Rule::LatencyRegressed
         | Rule::QueueSaturated
         | Rule::Rejecting
@@ -100,14 +94,6 @@ fn needed(rule: Rule, clear_after: Span) -> Span {
         | Rule::ReleasedUnschedulable
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
-        | Rule::PodsLeaked => clear_after,
+        | Rule::PodsLeaked => scene.clear_after,
     }
-}
-
-fn holds_for_harm(finding: &Finding) -> bool {
-    finding.rule.kind() == Kind::Harm && finding.severity == Severity::Hold
-}
-
-fn same(a: &Finding, b: &Finding) -> bool {
-    (a.rule, &a.subject) == (b.rule, &b.subject)
 }

@@ -170,13 +170,17 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
     let nodes = vec(node(), NODES);
     let pods = vec(option::weighted(0.8, pod()), NODES);
     let others = vec(prop::bool::weighted(0.2), NODES);
+    let refused = option::weighted(0.3, 0..NODES);
     let flags = (
         any::<bool>(),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.1),
     );
-    (nodes, pods, others, 0..12_u32, 1..3_u32, flags).prop_flat_map(
-        |(nodes, pods, others, desired, max_unavailable, (earlier_approved, approved, paused))| {
+    let counts = (0..12_u32, 1..3_u32);
+    (nodes, pods, others, refused, counts, flags).prop_flat_map(
+        |(nodes, pods, others, refused, (desired, max_unavailable), flags)| {
+            let (earlier_approved, approved, paused) = flags;
+            let refused: BTreeSet<_> = refused.iter().map(|at| format!("pod-{at}")).collect();
             let nodes: BTreeMap<_, _> = nodes
                 .into_iter()
                 .enumerate()
@@ -203,6 +207,7 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
                 pods,
                 nodes,
                 served_by_others: served.clone(),
+                refused: refused.clone(),
                 earlier_approved,
                 approved,
                 paused,
@@ -263,7 +268,7 @@ fn history() -> impl Strategy<Value = History> {
                 standing,
                 starving_tokens,
                 serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
-                ..History::resumed(BEGIN, progress, BEGIN)
+                ..History::resumed(BEGIN, progress, Vec::new(), BEGIN)
             }
         },
     )

@@ -55,6 +55,20 @@ fn a_restart_of_weir_forgives_nothing() {
     play.restart_weir(Span::from_secs(60));
     play.seconds(3600);
     assert_eq!((play.report().state, play.dead()), (State::Held, 10));
+
+    // Nor when the nodes were replaced while nobody looked.
+    play.kills_after = None;
+    let nodes = play.nodes().iter().filter(|(_, node)| !node.ready);
+    let dead: Vec<String> = nodes.map(|(name, _)| name.clone()).collect();
+    for name in dead {
+        play.leave(&name);
+        play.join(1);
+    }
+    play.restart_weir(Span::from_secs(60));
+    play.seconds(600);
+    assert_eq!((play.report().state, play.report().width), (State::Held, 0));
+    assert_eq!(play.rules(), [Rule::NodesLost]);
+    play.until_complete();
 }
 
 #[test]
@@ -71,6 +85,27 @@ fn it_goes_on_once_the_nodes_are_back() {
         play.node_ready(node, true);
     }
     play.until_complete();
+}
+
+#[test]
+fn nodes_that_are_back_hold_for_ten_minutes_or_for_a_longer_clear_after() {
+    for (clear_after, quiet) in [(1, 600), (10, 600), (300, 600), (1200, 1200)] {
+        let mut policy = with_canary(0.1);
+        policy.harm.clear_after = Span::from_secs(clear_after);
+        let mut play = Play::first_rollout(policy, 100);
+        play.until("the canary is out", |report| report.width == 10);
+        play.seconds(3);
+        for ready in [false, true] {
+            play.node_ready("node-000", ready);
+            play.node_ready("node-001", ready);
+            play.seconds(1);
+        }
+        let back = play.now;
+        assert_eq!(play.report().state, State::Held);
+        play.until("it goes on", |report| report.state != State::Held);
+        let held = play.now.since(back) + Span::from_secs(1);
+        assert_eq!(held, Span::from_secs(quiet), "clearAfter {clear_after} s");
+    }
 }
 
 #[test]

@@ -130,6 +130,7 @@ impl Play {
             pods: Reading::Fresh(BTreeMap::new()),
             nodes: Reading::Fresh(BTreeMap::new()),
             served_by_others: BTreeSet::new(),
+            refused: BTreeSet::new(),
             earlier_approved: false,
             approved: false,
             paused: false,
@@ -273,7 +274,9 @@ impl Play {
     /// Weir dies and comes back, `gap` later, with nothing but what the status kept.
     pub(crate) fn restart_weir(&mut self, gap: Span) {
         self.now = self.now + gap;
-        self.history = History::resumed(self.history.begun, self.history.progress, self.now);
+        let findings = self.last.as_ref().map(|last| last.report.findings.clone());
+        let (begun, progress) = (self.history.begun, self.history.progress);
+        self.history = History::resumed(begun, progress, findings.unwrap_or_default(), self.now);
     }
 
     /// The rules that found something at the last judgement.

@@ -173,6 +173,24 @@ proptest! {
     }
 
     #[test]
+    fn what_was_refused_is_left_alone_and_costs_others_nothing(
+        case in prop_oneof![case(), harmless_case()],
+    ) {
+        let mut case = case;
+        case.history.release_carry = 1000.0;
+        let refused = case.evidence.rollout.refused.clone();
+        let plan = judged(&case).plan;
+        prop_assert!(released(&plan, &ALL).is_disjoint(&refused));
+        case.evidence.rollout.refused.clear();
+        let without = judged(&case).plan;
+        let fewer = released(&plan, &ALL).len();
+        let missing = released(&without, &ALL).len().saturating_sub(fewer);
+        let planned = released(&without, &ALL).intersection(&refused).count();
+        prop_assert!(missing <= planned);
+        prop_assert_eq!(approves(&plan), approves(&without));
+    }
+
+    #[test]
     fn a_plan_that_was_carried_out_leaves_nothing_to_do(
         mut case in prop_oneof![case(), harmless_case()],
     ) {
@@ -210,6 +228,7 @@ proptest! {
         };
         let mut case = case;
         case.history.serving.clear();
+        case.evidence.rollout.refused.clear();
         let mut renamed = case.clone();
         if let Some(pods) = pods(&mut renamed.evidence) {
             *pods = std::mem::take(pods)

@@ -277,6 +277,45 @@ fn weir_restarts_in_mid_rollout_and_repeats_its_soak() {
 }
 
 #[test]
+fn weir_restarts_during_a_hold_and_harm_must_have_been_gone_for_as_long() {
+    let story = |restarts: bool| {
+        let mut play = Play::first_rollout(Policy::fast(), 200);
+        for _ in 0..2 {
+            play.until("it soaks", |report| {
+                report.wave >= 4 && report.state == State::Soaking
+            });
+            play.latency("api-a", 400.0);
+            play.seconds(2);
+            play.latency("api-a", 5.0);
+            play.seconds(1);
+        }
+        let pace = play.history.progress.pace;
+        if restarts {
+            play.restart_weir(Span::from_secs(1));
+        }
+        play.story();
+        play.until("wave 5", |report| report.wave == 5);
+        assert_eq!(play.history.holds, if restarts { 1 } else { 2 });
+        assert!((play.history.progress.pace - pace - 0.25).abs() < 1e-9);
+        play
+    };
+    // A second hold wants 20 s of quiet, and a soak of 10 s follows.
+    story(false).expect(
+        "
+        73 s: Soaking 16/16 of 200
+        83 s: Progressing 16/20 of 200, release 4
+        ",
+    );
+    // Nothing was seen in the second of the restart, nor of the one before.
+    story(true).expect(
+        "
+        76 s: Soaking 16/16 of 200
+        86 s: Progressing 16/20 of 200, release 4
+        ",
+    );
+}
+
+#[test]
 fn nodes_that_join_during_a_hold_of_a_first_rollout_wait() {
     let mut play = Play::first_rollout(Policy::fast(), 20);
     play.until("wave 2 is out", |report| {
@@ -363,6 +402,24 @@ fn two_servers_of_which_one_hangs_hold_and_say_which() {
         49 s: Progressing 8/16 of 200, release 8
         ",
     );
+}
+
+#[test]
+fn in_shadow_the_seventh_hold_lasts_as_long_as_the_first_and_no_pace_is_lost() {
+    let mut play = Play::in_shadow(Policy::fast());
+    play.join(50);
+    play.seconds(10);
+    for _ in 0..7 {
+        play.latency("api-a", 400.0);
+        play.seconds(2);
+        play.latency("api-a", 5.0);
+        let gone = play.now;
+        play.until("it would go on", |report| report.state != State::Held);
+        // The first second says nothing: the judgement before it saw the harm.
+        assert!(play.now.since(gone) <= Span::from_secs(11));
+    }
+    assert_eq!(play.history.holds, 7);
+    assert!((play.history.progress.pace - 1.0).abs() < 1e-9);
 }
 
 #[test]

@@ -348,6 +348,20 @@ fn harm_that_stood_before_the_first_pod_was_out_does_not_stop_serving() {
 }
 
 #[test]
+fn a_wave_fills_from_others_while_one_of_its_pods_is_refused() {
+    let mut play = Play::first_rollout(Policy::fast(), 100);
+    let stubborn = "node-000-1".to_owned();
+    play.evidence.rollout.refused = [stubborn.clone()].into();
+    // All but one are let through, and the last is waited for.
+    play.until("full width", |report| report.width == 99);
+    play.seconds(120);
+    assert_eq!(play.report().width, 99);
+    assert!(!play.evidence.rollout.approved);
+    play.evidence.rollout.refused.clear();
+    play.until_complete();
+}
+
+#[test]
 fn a_restart_of_weir_gives_no_new_tokens() {
     let mut play = blind_update(1);
     play.join(5);

@@ -66,6 +66,8 @@ pub(super) struct Play {
     pub(super) refusal: Option<fn() -> Unwritten>,
     /// Pods that it refuses to have released, whatever else it does.
     pub(super) stubborn: BTreeSet<String>,
+    /// Pods that it has no time to have released.
+    pub(super) shed: BTreeSet<String>,
     /// Writes that it refused.
     pub(super) refused: usize,
     /// Whether records can be written.
@@ -125,6 +127,7 @@ impl Play {
             hands: true,
             refusal: None,
             stubborn: BTreeSet::new(),
+            shed: BTreeSet::new(),
             refused: 0,
             recorder: true,
             unreadable: BTreeSet::new(),
@@ -473,7 +476,11 @@ impl Play {
                 (Intent::Release { pods, .. }, refusal) => {
                     for name in pods {
                         let refusal = refusal.or(self.stubborn.contains(name).then_some(forbidden));
-                        if let Some(refusal) = refusal {
+                        if self.shed.contains(name) {
+                            self.refused += 1;
+                            outcome.error.get_or_insert_with(too_many);
+                            outcome.pods.push((name.clone(), Fate::TurnedAway));
+                        } else if let Some(refusal) = refusal {
                             self.refused += 1;
                             outcome.error = Some(refusal());
                             outcome.pods.push((name.clone(), Fate::Failed));
@@ -556,9 +563,21 @@ impl Play {
 
 /// What an API server answers if a right is missing.
 pub(super) fn forbidden() -> Unwritten {
+    answered(
+        403,
+        "pods is forbidden: User \"weir\" cannot patch resource",
+    )
+}
+
+/// What an API server answers that sheds load.
+fn too_many() -> Unwritten {
+    answered(429, "too many requests, please try again later")
+}
+
+fn answered(code: u16, message: &str) -> Unwritten {
     let status = kube::core::Status {
-        code: 403,
-        message: "pods is forbidden: User \"weir\" cannot patch resource".to_owned(),
+        code,
+        message: message.to_owned(),
         ..kube::core::Status::default()
     };
     Unwritten::Failed(kube::Error::Api(Box::new(status)).into())

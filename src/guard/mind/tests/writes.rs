@@ -69,11 +69,50 @@ fn a_pod_that_alone_is_refused_is_tried_once_a_minute_while_others_go_on() {
     };
     let stubborn = gated(&play).unwrap();
     play.stubborn.insert(stubborn.clone());
-    play.steps(240);
+    assert!(play.until(240, |play| play.out("aaa") == 49), "others wait");
+    play.steps(120);
     assert!((2..8).contains(&play.refused), "{} writes", play.refused);
     assert_eq!(gated(&play).as_deref(), Some(stubborn.as_str()));
-    assert!(play.out("aaa") > 4, "others wait for it");
+    assert!(!play.approved("uid-1", "aaa"));
     assert_eq!(play.notices("WriteFailed").len(), 1);
+    play.stubborn.clear();
+    assert!(play.until(120, |play| play.state("logs-aaa") == Some(State::Complete)));
+}
+
+#[test]
+fn pods_that_an_api_server_has_no_time_for_are_not_refused_and_come_at_once_when_it_has() {
+    let mut play = new_daemon_set(50);
+    assert!(play.until(60, |play| play.out("aaa") == 4));
+    let pods = play.pods[&logs()].iter();
+    let gated = pods.filter(|(_, pod)| pod.row.state == weir_core::evidence::PodState::Gated);
+    let gated: Vec<String> = gated.map(|(name, _)| name.clone()).collect();
+    play.shed = gated.iter().skip(1).cloned().collect();
+    assert!(play.until(60, |play| play.refused > 0));
+    assert_eq!(play.out("aaa"), 5);
+    assert_eq!(play.condition("logs-aaa", "Held").status, "False");
+    play.shed.clear();
+    assert!(play.until(4, |play| play.out("aaa") == 8), "left alone");
+    assert!(play.notices("WriteFailed").is_empty());
+}
+
+#[test]
+fn an_api_server_that_never_has_time_is_told_unless_a_rule_says_so_already() {
+    let mut play = new_daemon_set(50);
+    assert!(play.until(60, |play| play.out("aaa") == 4));
+    play.shed = play.pods[&logs()].keys().cloned().collect();
+    play.steps(120);
+    // The wave's four, each time.
+    assert!((12..48).contains(&play.refused), "{} writes", play.refused);
+    let told = play.notices("WriteFailed");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].note.contains("dump_requests"), "{}", told[0].note);
+    let held = play.condition("logs-aaa", "Held");
+    assert_eq!(held.reason, "WriteFailed");
+
+    play.latency(900.0);
+    play.steps(3);
+    let held = play.condition("logs-aaa", "Held");
+    assert_eq!(held.reason, "LatencyRegressed");
 }
 
 #[test]
