@@ -1,11 +1,14 @@
 //! Rollouts that were held, and for which nobody asks that any longer: what they wait for, and how
 //! they end.
 
-use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+use proptest::{collection::vec, prelude::*, sample::select};
 use weir_core::{
     evidence::{PodState, Reading},
+    history::Standing,
     judge::{judge, let_go},
-    plan::{Because, Intent, State},
+    plan::{Because, Finding, Intent, Rule, Severity, State},
     policy::Policy,
     time::Span,
 };
@@ -13,6 +16,7 @@ use weir_core::{
 use crate::{
     any::{NOW, case},
     play::{Play, aged, calm},
+    properties::degrade,
 };
 
 /// A rollout with two of 50 pods out, for which nobody asks any longer.
@@ -170,6 +174,30 @@ fn one_that_is_asked_for_again_goes_on_in_waves() {
     );
 }
 
+/// Harm to others that was last seen some seconds ago, and was not yet quiet for long enough.
+fn harm() -> impl Strategy<Value = Standing> {
+    let rules = [
+        Rule::LatencyRegressed,
+        Rule::QueueSaturated,
+        Rule::Rejecting,
+        Rule::MemoryClimbing,
+        Rule::NodesLost,
+    ];
+    (select(rules.to_vec()), 0..10_u64, 1..640_u64).prop_map(|(rule, quiet, ago)| Standing {
+        finding: Finding {
+            rule,
+            severity: Severity::Hold,
+            subject: "what suffers".to_owned(),
+            evidence: "it does".to_owned(),
+            clears_when: "it does not".to_owned(),
+        },
+        since: NOW - Span::from_secs(700),
+        seen: NOW - Span::from_secs(ago),
+        quiet: Span::from_secs(quiet),
+        pods: BTreeSet::new(),
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
@@ -200,6 +228,31 @@ proptest! {
             let none = !judgement.plan.intents.iter().any(lets_go);
             prop_assert!(none, "what is gated is let through");
         }
+    }
+
+    /// By induction: nothing is let through now, and the next judgement knows of the harm too.
+    #[test]
+    fn whatever_is_missing_nothing_is_let_go_until_harm_to_others_was_unseen_for_640_seconds(
+        mut case in case(),
+        harm in harm(),
+        steps in vec(select(vec![0_u8, 0, 1, 2]), 1..11),
+    ) {
+        case.evidence.rollout.approved = false;
+        case.history.standing = vec![harm.clone()];
+        degrade(&mut case.evidence, &steps);
+        // Something is missing, whatever else may be.
+        let source = Reading::Absent { why: "silent".to_owned() };
+        case.evidence.sources.insert("daemon sets".to_owned(), source);
+        let judgement = let_go(&case.policy, &case.evidence, case.history, NOW);
+        let lets_go = |intent: &Intent| match intent {
+            Intent::Release { because, .. } => *because == Because::LetGo,
+            Intent::Approve => false,
+        };
+        prop_assert!(!judgement.plan.intents.iter().any(lets_go));
+        let known = judgement.history.standing.iter().find(|one| {
+            (one.finding.rule, &one.finding.subject) == (harm.finding.rule, &harm.finding.subject)
+        });
+        prop_assert!(known.is_some_and(|one| one.seen >= harm.seen && one.quiet <= harm.quiet));
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn worse<T: Clone>(reading: &mut Reading<T>, steps: u8) {
     }
 }
 
-fn degrade(evidence: &mut Evidence, steps: &[u8]) {
+/// Makes some of the evidence older, or lets it go missing.
+pub(crate) fn degrade(evidence: &mut Evidence, steps: &[u8]) {
     let mut steps = steps.iter().copied().cycle();
     let mut next = || steps.next().unwrap_or(0);
     for server in evidence.servers.values_mut() {
