@@ -27,6 +27,12 @@ fn stepwise() -> String {
     policy_for("stepwise", &namespaces, &spec)
 }
 
+/// A wave that no test waits for the end of.
+fn patient() -> String {
+    let spec = format!("pace: Fast\nsoak: 1h\n{PATIENCE}");
+    policy_for("patient", &["leaving"], &spec)
+}
+
 #[test]
 fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
     inside!(async {
@@ -37,6 +43,7 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
         .await?;
         let (stage, weir) = Stage::set(&world).await?;
         world.apply(&stepwise()).await?;
+        world.apply(&patient()).await?;
         let beside_each_other = cases!(
             &stage;
             waves::a_new_daemon_set_goes_through_waves_to_complete,
@@ -46,6 +53,7 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
             enrolment::what_nodes_depend_on_is_refused_until_acknowledged,
             enrolment::what_is_only_observed_or_not_enrolled_is_left_alone,
             enrolment::what_runs_already_is_adopted,
+            enrolment::what_is_no_longer_enrolled_is_let_go,
         );
         let ((), failing, update) = try_join!(
             stage.run(beside_each_other),

@@ -118,3 +118,29 @@ pub(crate) async fn what_runs_already_is_adopted(stage: &Stage<'_>) -> Result<()
     );
     Ok(())
 }
+
+/// Whoever takes the label off while pods are held gets them all; nobody has seen how they do, so that
+/// nothing is approved.
+pub(crate) async fn what_is_no_longer_enrolled_is_let_go(stage: &Stage<'_>) -> Result<()> {
+    let logs = stage.logs("leaving", &Shape::default()).await?;
+    let hash = logs.revision().await?;
+    logs.until(&hash, "a first wave is out", |status| status.width > 0)
+        .await?;
+    ensure!(logs.count(&hash).await?.gated > 0, "nothing is held");
+    let unlabel = format!("{}-", marks::GUARD);
+    stage
+        .world
+        .kubectl(&["label", "namespace", "leaving", &unlabel])
+        .await?;
+    logs.until_state(&hash, State::LetGo).await?;
+    logs.until_runs(&hash, NODES).await?;
+    let key = logs.key(&hash).await?;
+    ensure!(
+        !stage.approvals().await?.approved.contains(&key),
+        "what was let go is approved"
+    );
+    stage
+        .event("leaving", "logs", "RolloutLetGo")
+        .await
+        .map(drop)
+}
