@@ -91,12 +91,13 @@ proof-profiles: ## Every profile without and with Weir (45 minutes)
 proof-repeat: ## Ten holds of a harmful agent, five rollouts of a harmless one (35 minutes)
 	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 10 \
 		--hold-within 30s --proof docs/proof/hold.md
-	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 --proof docs/proof/harmless.md
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 \
+		--observe 10s --proof docs/proof/harmless.md
 
 .PHONY: proof-wide
 proof-wide: ## A harmless agent on a thousand nodes (15 minutes)
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --nodes 1000 --runs 3 \
-		--idle 75s --complete-within 4m --proof docs/proof/wide.md
+		--observe 10s --idle 75s --complete-within 4m --proof docs/proof/wide.md
 
 .PHONY: proof-ways
 proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
