@@ -185,7 +185,7 @@ impl Rollout {
 
     /// Why nothing can be written for it, once that has lasted.
     ///
-    /// That API servers shed load is told by the rule that holds the rollout for it, if one does.
+    /// That API servers shed load is told only if no rule holds the rollout: whatever does comes first.
     pub(super) fn stuck(&self) -> Option<&Failure> {
         let lasts = self.writes.backoff.is_stuck() || !self.writes.refused.is_empty();
         let mut last = self.last.iter();

@@ -218,14 +218,14 @@ fn begins(scene: &Scene<'_>, history: &History) -> bool {
 
 /// Whether harm only delays the beginning of a rollout, which is no hold of it.
 ///
-/// The creation of a thousand gated pods is a burst by itself. While nothing of the rollout is out,
-/// nothing of it is held back by harm that passes as it has come; harm that stays is told as a hold,
-/// since somebody has to look at it.
+/// The creation of a thousand gated pods is a burst by itself. Harm that was there before any pod of
+/// the rollout was out, and passes as it has come, holds nothing of it back; harm that stays, or of
+/// which it cannot be seen whether it has gone, is told as a hold, since somebody has to look at it.
 pub(crate) fn only_delayed(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> bool {
     scene.stance == Stance::Guards
-        && history.first_out.is_none()
         && history.hold.is_none()
-        && (young(scene, history) || !verdict.suffering(scene.now))
+        && verdict.stood_before(history.first_out)
+        && (young(scene, history) || !verdict.blind && !verdict.suffering(scene.now))
 }
 
 fn young(scene: &Scene<'_>, history: &History) -> bool {

@@ -151,7 +151,8 @@ impl History {
         standing.extend(recalled);
         Self {
             standing: in_order(standing),
-            hold: before.hold.or(self.hold),
+            // One that the record does not know was not paid for in the record's pace: it begins anew.
+            hold: self.hold.map(|known| before.hold.unwrap_or(known)),
             holds: before.holds.max(self.holds),
             // Whether harm is this rollout's goes by which of the two came first.
             first_out: before.first_out.or(self.first_out),

@@ -172,7 +172,8 @@ fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
         // What rolls at its own pace is not slowed down, nor does it begin clean waves that would
         // make up for it: should it be guarded later, it is so at the policy's pace.
         if scene.stance != Stance::LooksOn {
-            history.progress = waves::held(history.progress, history.width);
+            let harmful = history.width > 0 && !verdict.stood_before(history.first_out);
+            history.progress = waves::held(history.progress, history.width, harmful);
         }
     }
 }

@@ -119,6 +119,14 @@ impl Verdict {
         })
     }
 
+    /// All that suffers began to before any pod of this rollout was out.
+    pub(crate) fn stood_before(&self, first_out: Option<Moment>) -> bool {
+        first_out.is_none_or(|first_out| {
+            let mut standing = self.standing.iter();
+            standing.all(|harm| harm.since < first_out)
+        })
+    }
+
     /// Harm to others than the rollout's own pods, which stops even a rollout that is let go.
     ///
     /// Nobody asks for the guard any longer, so that what is not known must stop nothing for ever:

@@ -61,9 +61,9 @@ pub(crate) fn begun(progress: Progress, target: u32) -> Progress {
 }
 
 /// The progress once harm has held a rollout that is `width` wide: what was not yet let through of
-/// the wave is withdrawn, and the step halves, unless nothing was out that could have harmed.
-pub(crate) fn held(progress: Progress, width: u32) -> Progress {
-    let pace = if width > 0 {
+/// the wave is withdrawn, and the step halves if something was out that could have been `harmful`.
+pub(crate) fn held(progress: Progress, width: u32, harmful: bool) -> Progress {
+    let pace = if harmful {
         (progress.pace * PACE_OF_FIRST_HOLD).max(SLOWEST_PACE)
     } else {
         progress.pace

@@ -127,6 +127,43 @@ fn harm_that_stays_is_told_as_a_hold_though_nothing_is_out() {
     );
 }
 
+#[test]
+fn a_burst_after_which_nothing_can_be_seen_is_told_as_a_hold() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.latency("api-a", 138.0);
+    play.seconds(3);
+    play.latency("api-a", 5.0);
+    play.server("api-a").flow = aged(calm().flow);
+    play.seconds(60);
+    play.expect(
+        "
+        1 s: Pending 0/0 of 200
+        30 s: Held 0/0 of 200
+        ",
+    );
+    *play.server("api-a") = calm();
+    play.until("the canary is let through", |report| report.target > 0);
+    assert!((play.history.progress.pace - 1.0).abs() < 1e-9);
+}
+
+/// A person lets pods through while the rollout waits for the burst of its creation to pass.
+#[test]
+fn harm_that_was_there_before_any_pod_costs_no_pace() {
+    let mut play = Play::first_rollout(Policy::fast(), 200);
+    play.latency("api-a", 138.0);
+    play.seconds(3);
+    play.latency("api-a", 5.0);
+    let first = play.pods().keys().next().cloned().expect("a pod");
+    play.pods().get_mut(&first).expect("it").state = PodState::Ready;
+    play.seconds(5);
+    assert_eq!(
+        (play.report().state, play.history.holds),
+        (State::Pending, 0)
+    );
+    play.until("the next wave", |report| report.wave == 1);
+    assert!((play.history.progress.pace - 1.0).abs() < 1e-9);
+}
+
 /// Agents that poll every 15 s: their harm is gone for 12 s, which is longer than `clearAfter`.
 #[test]
 fn harm_that_comes_back_must_be_gone_for_twice_as_long() {

@@ -78,6 +78,7 @@ fn harm_that_the_record_does_not_know_stands_once_the_lease_is_regained() {
         play.step();
         assert_eq!(play.state("logs-aaa"), Some(State::Held));
     }
+    assert!((pace(&mut play) - 0.5).abs() < 1e-9, "it was not paid for");
 }
 
 #[test]
