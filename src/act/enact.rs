@@ -48,7 +48,8 @@ pub struct Outcome {
     pub approved: bool,
     /// What became of each pod that was to be released.
     pub pods: Vec<(String, Fate)>,
-    /// The first error; a refusal goes before one that says nothing of what was asked for.
+    /// The error that says most of what was asked for: a refusal goes before silence, and that before
+    /// an API server that sheds load. Of equals the first.
     pub error: Option<Unwritten>,
 }
 
@@ -112,10 +113,21 @@ async fn release(hands: &Hands, order: &Order, pods: &[String], outcome: &mut Ou
         .buffered(RELEASES_AT_ONCE);
     while let Some((pod, fate, error)) = fates.next().await {
         outcome.pods.push((pod, fate));
-        let says_less = outcome.error.as_ref().is_none_or(is_turned_away);
-        if says_less && (fate != Fate::TurnedAway || outcome.error.is_none()) {
-            outcome.error = error.or(outcome.error.take());
+        let Some(error) = error else { continue };
+        let known = outcome.error.as_ref().map(weight);
+        if known.is_none_or(|known| known < weight(&error)) {
+            outcome.error = Some(error);
         }
+    }
+}
+
+/// How much an error says of what was asked for: a refusal most, and what was never asked for nothing.
+fn weight(error: &Unwritten) -> u8 {
+    match fate_after(error) {
+        Fate::Failed => 3,
+        Fate::Unknown => 2,
+        Fate::TurnedAway => 1,
+        Fate::NotBegun | Fate::Released => 0,
     }
 }
 

@@ -152,6 +152,29 @@ async fn each_pod_has_a_fate_and_a_pod_that_is_gone_needs_no_release() {
 }
 
 #[tokio::test]
+async fn an_api_server_that_sheds_load_is_told_though_the_rest_was_taken_back() {
+    let bench = bench(|_| 429);
+    let names: Vec<String> = (0..40).map(|number| format!("pod-{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let order = bench.release(&names);
+    let warrant = order.warrant.clone();
+    let revoke = async {
+        while bench.seen().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        warrant.revoke();
+    };
+    let (outcome, ()) = tokio::join!(enact(&bench.hands, order), revoke);
+    let fates: Vec<Fate> = outcome.pods.iter().map(|(_, fate)| *fate).collect();
+    assert!(
+        fates.contains(&Fate::TurnedAway) && fates.contains(&Fate::NotBegun),
+        "{fates:?}"
+    );
+    let told = outcome.error.as_ref();
+    assert!(told.is_some_and(is_turned_away), "{told:?}");
+}
+
+#[tokio::test]
 async fn approval_comes_first_and_without_it_nothing_is_released() {
     let intents = vec![
         Intent::Approve,

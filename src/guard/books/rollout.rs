@@ -1,5 +1,7 @@
 //! A rollout and its last judgement → its GuardedRollout.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use weir_core::{
     plan::{self, Report},
@@ -83,7 +85,7 @@ pub(super) fn status(
         findings: failure
             .map(unwritten)
             .into_iter()
-            .chain(report.findings.iter().map(finding))
+            .chain(one_of_each_first(&report.findings).map(finding))
             .take(bounds::FINDINGS)
             .collect(),
         findings_omitted: u32::try_from(omitted).ok().filter(|omitted| *omitted > 0),
@@ -175,6 +177,17 @@ fn conditions(
     )
 }
 
+/// All findings in their order, but of each rule at first only one where they are too many: what is
+/// cut off is forgotten by a restart.
+fn one_of_each_first(findings: &[plan::Finding]) -> impl Iterator<Item = &plan::Finding> {
+    let mut told = BTreeSet::new();
+    let fits = findings.len() < bounds::FINDINGS;
+    let (first, rest): (Vec<_>, Vec<_>) = findings
+        .iter()
+        .partition(|finding| told.insert(finding.rule) || fits);
+    first.into_iter().chain(rest)
+}
+
 /// What keeps it from going on, in one word.
 fn held_by(report: &Report) -> Option<String> {
     let worst = report.worst();
@@ -248,5 +261,38 @@ pub(in crate::guard) const fn state(state: plan::State) -> api::State {
         plan::State::Paused => api::State::Paused,
         plan::State::Complete => api::State::Complete,
         plan::State::LetGo => api::State::LetGo,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_core::plan::Rule;
+
+    use super::*;
+
+    fn found(rule: Rule, number: usize) -> plan::Finding {
+        plan::Finding {
+            rule,
+            severity: plan::Severity::Hold,
+            subject: format!("api-{number}"),
+            evidence: String::new(),
+            clears_when: String::new(),
+        }
+    }
+
+    #[test]
+    fn of_too_many_findings_each_rule_keeps_one() {
+        let mut findings: Vec<_> = (0..bounds::FINDINGS)
+            .map(|number| found(Rule::LatencyRegressed, number))
+            .collect();
+        findings.push(found(Rule::NodesLost, 0));
+        let told: Vec<_> = one_of_each_first(&findings).collect();
+        assert_eq!(told.len(), findings.len());
+        assert_eq!(
+            (told[0], told[1]),
+            (&findings[0], &findings[bounds::FINDINGS])
+        );
+        findings.truncate(3);
+        assert!(one_of_each_first(&findings).eq(findings.iter()));
     }
 }
