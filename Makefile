@@ -84,8 +84,8 @@ proof-demo: ## The demo, its summary kept (6 minutes)
 	$(LAB) demo --proof docs/proof/demo.md
 
 .PHONY: proof-profiles
-proof-profiles: ## Every profile without and with Weir (45 minutes)
-	$(LAB) table --steady 90s --proof docs/proof/profiles.md
+proof-profiles: ## Every profile without and with Weir (70 minutes)
+	$(LAB) table --steady 90s --timeout 15m --proof docs/proof/profiles.md
 
 .PHONY: proof-repeat
 proof-repeat: ## Ten holds of a harmful agent, five rollouts of a harmless one (35 minutes)

@@ -5,7 +5,7 @@ use super::outcome::Course;
 use crate::{
     bystander::stats::Harm,
     profile::{Ending, Profile},
-    report::{Expected, FoundAt, State, SwarmUse},
+    report::{Expected, State, SwarmUse},
 };
 
 /// What Weir finds on API servers that suffer: only that proves that the agents were held for what
@@ -25,7 +25,6 @@ const FAILED_PER_CENT: u64 = 5;
 pub(super) struct Ran<'a> {
     pub(super) course: &'a Course,
     pub(super) harm: &'a Harm,
-    pub(super) findings: &'a [FoundAt],
     pub(super) swarm: &'a SwarmUse,
     /// Whether the API servers were calm before it.
     pub(super) calm: bool,
@@ -81,10 +80,8 @@ fn not_held_by_load(ran: &Ran<'_>) -> Option<String> {
             "it was held only once all {full} pods were let through"
         ));
     }
-    let is_load =
-        |found: &FoundAt| found.severity == "Hold" && LOAD.contains(&found.reason.as_str());
-    (!ran.findings.iter().any(is_load))
-        .then(|| "it was held, but not for what the API servers suffered".to_owned())
+    let by = ran.course.held_by().unwrap_or("nothing that was told");
+    (!LOAD.contains(&by)).then(|| format!("it was held by {by}, not by what API servers suffered"))
 }
 
 fn was_held(ran: &Ran<'_>) -> Option<String> {
@@ -101,17 +98,16 @@ fn harmed(harm: &Harm) -> Option<String> {
 
 /// Why its agents proved nothing.
 fn idle(ends: Ending, profile: &Profile, swarm: &SwarmUse) -> Option<String> {
-    let SwarmUse {
-        requests, errors, ..
-    } = *swarm;
+    let requests = swarm.requests;
+    let failed = swarm.errors + swarm.rejected;
     if profile.calls.is_empty() {
         return None;
     }
     if requests == 0 {
         return Some("its agents made no call".to_owned());
     }
-    (ends == Ending::Harmless && 100 * errors > FAILED_PER_CENT * requests)
-        .then(|| format!("{errors} of its agents' {requests} calls failed"))
+    (ends == Ending::Harmless && 100 * failed > FAILED_PER_CENT * requests)
+        .then(|| format!("{failed} of its agents' {requests} calls failed"))
 }
 
 #[cfg(test)]

@@ -58,7 +58,11 @@ impl Guarded {
         for finding in &status.findings {
             self.note(second, finding);
         }
-        if course.states.last().is_some_and(|at| at.state == state) {
+        if let Some(last) = course.states.last_mut()
+            && last.state == state
+        {
+            // Another fault may come to lead a hold.
+            last.held_by.clone_from(&status.held_by);
             return None;
         }
         let summary = status.summary.clone().unwrap_or_default();
@@ -70,6 +74,7 @@ impl Guarded {
             second,
             state,
             width: status.width,
+            held_by: status.held_by.clone(),
             summary,
         });
         Some(told)

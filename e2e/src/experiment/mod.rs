@@ -277,7 +277,6 @@ impl Bench {
         let ran = Ran {
             course,
             harm: &harm,
-            findings: &seen.findings,
             swarm: &seen.swarm,
             calm,
         };

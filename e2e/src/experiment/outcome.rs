@@ -101,6 +101,13 @@ impl Course {
         Some(((held.second - harmed) * 10.0).round() / 10.0)
     }
 
+    /// What held it last, as its status said.
+    pub(super) fn held_by(&self) -> Option<&str> {
+        let mut states = self.states.iter();
+        let held = states.rfind(|at| at.state == State::Held)?;
+        held.held_by.as_deref()
+    }
+
     /// How often it was held.
     pub(super) fn holds(&self) -> usize {
         let states = self.states.iter();

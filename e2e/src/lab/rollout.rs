@@ -64,11 +64,14 @@ fn conclude(report: &Report) {
     }
     if let Some(weir) = &report.weir {
         line(&format!(
-            "Weir used {} requests/s in flight and {} idle, {} writes, {:.1} MB, {:.0} MiB of memory",
+            "Weir used {} requests/s in flight and {} idle, {} writes, {} MB, {:.0} MiB of memory",
             weir.in_flight.requests_per_second,
             weir.idle.requests_per_second,
             weir.writes,
-            weir.bytes.unwrap_or_default() as f64 / 1e6,
+            weir.bytes.map_or_else(
+                || "–".to_owned(),
+                |bytes| format!("{:.1}", bytes as f64 / 1e6)
+            ),
             weir.peak_rss_mib
         ));
     }

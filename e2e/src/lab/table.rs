@@ -1,6 +1,7 @@
 //! `lab table`: every profile of a folder, unguarded and guarded.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -30,6 +31,9 @@ pub(super) struct Table {
     /// Only without Weir, to see what harms
     #[arg(long)]
     no_guard: bool,
+    /// Run nothing: make the table from the reports of earlier runs, all of one commit
+    #[arg(long)]
+    from_reports: bool,
     /// Where the reports are written, two for each profile
     #[arg(long, value_name = "DIR", default_value = "target/lab")]
     reports: PathBuf,
@@ -52,27 +56,54 @@ impl Table {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let folder = self.profiles.clone().unwrap_or_else(shipped_profiles);
         let profiles = self.read(&folder)?;
+        if self.from_reports {
+            let read = |profile: &Profile| self.read_reports(&profile.name);
+            let rows: Vec<Row> = profiles.iter().map(read).collect::<Result<_>>()?;
+            same_commit(&rows)?;
+            return self.conclude(&rows);
+        }
         inside(!self.no_guard, async {
             let mut rows = vec![];
             for profile in profiles {
                 rows.push(self.run_profile(profile).await?);
             }
-            heading("all profiles:");
-            let table = table(&rows);
-            line(&proof::plain(&table));
-            if let Some(path) = &self.proof {
-                let first = &rows.first().context("at least one profile")?.unguarded;
-                let title = "All profiles, without and with Weir";
-                let guarded: Vec<_> = rows.iter().filter_map(|row| row.guarded.as_ref()).collect();
-                let parts = [proof::markdown(&table), proof::weir_use(&guarded)];
-                proof::write(path, title, first, &parts)?;
-                line(&format!("table: {}", path.display()));
-            }
-            Ok(if rows.iter().all(|row| unmet(row).is_none()) {
-                ExitCode::SUCCESS
+            self.conclude(&rows)
+        })
+    }
+
+    fn conclude(&self, rows: &[Row]) -> Result<ExitCode> {
+        heading("all profiles:");
+        let table = table(rows);
+        line(&proof::plain(&table));
+        if let Some(path) = &self.proof {
+            let first = &rows.first().context("at least one profile")?.unguarded;
+            let title = "All profiles, without and with Weir";
+            let guarded: Vec<_> = rows.iter().filter_map(|row| row.guarded.as_ref()).collect();
+            let parts = [proof::markdown(&table), proof::weir_use(&guarded)];
+            proof::write(path, title, first, &parts)?;
+            line(&format!("table: {}", path.display()));
+        }
+        Ok(if rows.iter().all(|row| unmet(row).is_none()) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    fn report_path(&self, profile: &str, how: &str) -> PathBuf {
+        self.reports.join(format!("{profile}-{how}.json"))
+    }
+
+    /// What earlier runs of a profile have written.
+    fn read_reports(&self, profile: &str) -> Result<Row> {
+        let read = |how| Report::read(&self.report_path(profile, how));
+        Ok(Row {
+            unguarded: read("unguarded")?,
+            guarded: if self.no_guard {
+                None
             } else {
-                ExitCode::FAILURE
-            })
+                Some(read("guarded")?)
+            },
         })
     }
 
@@ -115,19 +146,32 @@ impl Table {
         heading(&format!("── {name}"));
         let mut bench = self.world.start().await?;
         let unguarded = bench.run(&plan).await?;
-        unguarded.write(&self.reports.join(format!("{name}-unguarded.json")))?;
+        unguarded.write(&self.report_path(&name, "unguarded"))?;
         line(&super::rollout::ending(&unguarded));
         let guarded = if self.no_guard {
             None
         } else {
             plan.guard = Some(self.watch.pace.into());
             let guarded = bench.run(&plan).await?;
-            guarded.write(&self.reports.join(format!("{name}-guarded.json")))?;
+            guarded.write(&self.report_path(&name, "guarded"))?;
             line(&super::rollout::ending(&guarded));
             Some(guarded)
         };
         Ok(Row { unguarded, guarded })
     }
+}
+
+/// Figures of different commits are not of one table.
+fn same_commit(rows: &[Row]) -> Result<()> {
+    let reports = rows
+        .iter()
+        .flat_map(|row| [Some(&row.unguarded), row.guarded.as_ref()]);
+    let commits: BTreeSet<_> = reports.flatten().map(|report| &report.commit).collect();
+    ensure!(
+        commits.len() <= 1,
+        "the reports are of several commits ({commits:?}): run those of the older ones again"
+    );
+    Ok(())
 }
 
 /// Why a profile's two runs are not as they must be, if they are not: neither may be unlike what its
@@ -138,9 +182,10 @@ fn unmet(row: &Row) -> Option<String> {
     if let Some(why) = runs.find_map(|report| report.expected.as_ref()?.why.clone()) {
         return Some(why);
     }
-    let without = row.unguarded.harm.longest;
-    let with = row.guarded.as_ref()?.harm.longest;
-    (with > 0 && with >= without).then(|| {
+    let guarded = row.guarded.as_ref()?;
+    guarded.harm.first_second?;
+    let (with, without) = (guarded.harm.longest, row.unguarded.harm.longest);
+    (with >= without).then(|| {
         format!("others were harmed for {with} s on end with Weir, without it {without} s")
     })
 }
@@ -207,4 +252,46 @@ fn cells(row: &Row) -> Vec<String> {
             (Some(_), Some(why)) => format!("NO: {why}"),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{State, tests::report};
+
+    /// So many harmful seconds on end without and with Weir; a single one is no harm.
+    fn row(without: u64, with: u64) -> Row {
+        let run = |guarded, state, longest| {
+            let mut report = report("pod-lister", guarded, state);
+            report.harm.longest = longest;
+            report.harm.first_second = (longest > 1).then_some(5);
+            report
+        };
+        Row {
+            unguarded: run(false, State::Complete, without),
+            guarded: Some(run(true, State::Held, with)),
+        }
+    }
+
+    #[test]
+    fn the_guard_must_cut_the_longest_harm_short() {
+        for (without, with, as_expected) in [
+            (30, 4, true),
+            (30, 30, false),
+            (0, 0, true),
+            (0, 1, true),
+            (0, 2, false),
+        ] {
+            let unmet = unmet(&row(without, with));
+            assert_eq!(unmet.is_none(), as_expected, "{without} {with}: {unmet:?}");
+        }
+    }
+
+    #[test]
+    fn reports_of_two_commits_make_no_table() {
+        let mut rows = [row(30, 4), row(30, 4)];
+        assert!(same_commit(&rows).is_ok());
+        rows[1].unguarded.commit = Some("other".to_owned());
+        assert!(same_commit(&rows).is_err());
+    }
 }

@@ -123,6 +123,8 @@ pub struct StateAt {
     pub state: State,
     /// The width that its status said.
     pub width: u32,
+    /// What it said holds the rollout, as last said in this state; null where nothing does.
+    pub held_by: Option<String>,
     /// Weir's own sentence.
     pub summary: String,
 }
@@ -274,6 +276,13 @@ pub struct Expected {
 }
 
 impl Report {
+    /// Reads what [`Self::write`] has written.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let json = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        serde_json::from_slice(&json).with_context(|| format!("{shown} is no report of the lab"))
+    }
+
     /// Writes the report as JSON, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_json(path, self)

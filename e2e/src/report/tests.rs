@@ -92,6 +92,7 @@ fn state_at(state: State) -> StateAt {
         second: 20.0,
         state,
         width: 13,
+        held_by: (state == State::Held).then(|| "LatencyRegressed".to_owned()),
         summary: "so it is".to_owned(),
     }
 }

@@ -10,17 +10,6 @@ fn profile(ends: &str) -> Profile {
     Profile::parse(&text, "test").expect("a good profile")
 }
 
-fn found(reason: &str) -> FoundAt {
-    FoundAt {
-        second: 1.0,
-        reason: reason.to_owned(),
-        severity: "Hold".to_owned(),
-        subject: String::new(),
-        evidence: String::new(),
-        clears_when: String::new(),
-    }
-}
-
 fn at_work() -> SwarmUse {
     SwarmUse {
         requests: 1000,
@@ -28,12 +17,15 @@ fn at_work() -> SwarmUse {
     }
 }
 
-/// Whether a run with agents at work, after calm, is as expected.
-fn met(course: &Course, ends: &str, harm: Option<i64>, reason: &str) -> bool {
+/// Whether a run with agents at work, after calm, is as expected, if this is what holds it.
+fn met(course: &Course, ends: &str, harm: Option<i64>, held_by: &str) -> bool {
+    let mut course = course.clone();
+    for at in &mut course.states {
+        at.held_by = (at.state == State::Held).then(|| held_by.to_owned());
+    }
     let ran = Ran {
-        course,
+        course: &course,
         harm: &harm_at(harm),
-        findings: &[found(reason)],
         swarm: &at_work(),
         calm: true,
     };
@@ -93,19 +85,20 @@ fn unguarded_what_is_not_harmless_must_harm() {
 #[test]
 fn agents_whose_calls_fail_prove_nothing() {
     let complete = guarded(&[(10.0, State::Complete)]);
-    for (ends, requests, errors, as_expected) in [
-        ("harmless", 1000, 50, true),
-        ("harmless", 1000, 51, false),
-        ("harmless", 0, 0, false),
-        ("paced", 1000, 900, true),
-        ("paced", 0, 0, false),
+    for (ends, requests, errors, rejected, as_expected) in [
+        ("harmless", 1000, 50, 0, true),
+        ("harmless", 1000, 51, 0, false),
+        ("harmless", 1000, 0, 51, false),
+        ("harmless", 0, 0, 0, false),
+        ("paced", 1000, 900, 0, true),
+        ("paced", 0, 0, 0, false),
     ] {
         let ran = Ran {
             course: &complete,
             harm: &harm_at(None),
-            findings: &[],
             swarm: &SwarmUse {
                 requests,
+                rejected,
                 errors,
                 ..SwarmUse::default()
             },
@@ -122,7 +115,6 @@ fn a_run_that_began_in_unrest_proves_nothing_and_some_profiles_expect_nothing() 
     let ran = Ran {
         course: &complete,
         harm: &harm_at(None),
-        findings: &[],
         swarm: &at_work(),
         calm: false,
     };

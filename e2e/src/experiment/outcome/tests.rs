@@ -19,6 +19,7 @@ pub(in crate::experiment) fn guarded(states: &[(f64, State)]) -> Course {
                 second,
                 state,
                 width: 7,
+                held_by: None,
                 summary: String::new(),
             })
             .collect(),
