@@ -5,7 +5,7 @@ use super::outcome::Course;
 use crate::{
     bystander::stats::Harm,
     profile::{Ending, Profile},
-    report::{Expected, State, SwarmUse},
+    report::{Expected, State, SwarmUse, holds},
 };
 
 /// What Weir finds on API servers that suffer: only that proves that the agents were held for what
@@ -85,7 +85,7 @@ fn not_held_by_load(ran: &Ran<'_>) -> Option<String> {
 }
 
 fn was_held(ran: &Ran<'_>) -> Option<String> {
-    let holds = ran.course.holds();
+    let holds = holds(&ran.course.states);
     (holds > 0).then(|| format!("it must never be held and was held {holds} times"))
 }
 

@@ -29,7 +29,7 @@ pub use self::outcome::Patience;
 use self::{
     course::{Watch, Watched},
     expected::{Ran, expected},
-    guard::Guard,
+    guard::{Guard, Mark},
     outcome::End,
     story::{Story, heading},
     workload::Workload,
@@ -215,16 +215,10 @@ impl Bench {
             millis(idle.p50_ms),
             millis(idle.p99_ms)
         ));
-        let before = match guard {
-            Some(guard) => Some(guard.mark().await),
-            None => None,
-        };
+        let before = mark(guard).await;
         let started = jiff::Timestamp::now();
         let end = watch.roll(workload, guard, &idle, plan.patience).await?;
-        let now = match guard {
-            Some(guard) => Some(guard.mark().await),
-            None => None,
-        };
+        let now = mark(guard).await;
         let watch = watch.end();
         let weir = match (guard, before, watch.completed.or(now)) {
             (Some(guard), Some(before), Some(after)) => {
@@ -317,6 +311,10 @@ impl Bench {
             weir,
         }
     }
+}
+
+async fn mark(guard: Option<&Guard>) -> Option<Mark> {
+    Some(guard?.mark().await)
 }
 
 /// Waits until the API servers have calmed down from what was before; says whether they have.

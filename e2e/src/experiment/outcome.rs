@@ -3,7 +3,7 @@
 
 use crate::{
     bystander::stats::Harm,
-    report::{State, StateAt, WidthAt},
+    report::{State, StateAt, WidthAt, was_held_at},
 };
 
 /// How long what must last is watched before it counts, in seconds.
@@ -90,8 +90,7 @@ impl Course {
     /// From the first harm to the first hold after it; none if it was held when harm began.
     pub(super) fn seconds_to_hold(&self, harm: &Harm) -> Option<f64> {
         let harmed = harm.first_second? as f64;
-        let before = self.states.iter().rfind(|at| at.second <= harmed);
-        if before.is_some_and(|at| at.state == State::Held) {
+        if was_held_at(&self.states, harmed) {
             return None;
         }
         let held = self
@@ -106,12 +105,6 @@ impl Course {
         let mut states = self.states.iter();
         let held = states.rfind(|at| at.state == State::Held)?;
         held.held_by.as_deref()
-    }
-
-    /// How often it was held.
-    pub(super) fn holds(&self) -> usize {
-        let states = self.states.iter();
-        states.filter(|at| at.state == State::Held).count()
     }
 
     /// When the first agent ran.

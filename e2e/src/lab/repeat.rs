@@ -12,7 +12,7 @@ use crate::{
         story::{heading, line},
     },
     profile::Profile,
-    report::{Report, State, demo::millis, html::seconds},
+    report::{Report, State, demo::millis, holds, html::seconds, was_held_at},
 };
 
 /// The same rollout several times, for the spread of its figures.
@@ -145,7 +145,7 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
                 report.width.last().map_or(0, |at| at.width),
                 report.full_width
             ),
-            holds(report).to_string(),
+            holds(&report.states).to_string(),
             report
                 .harm
                 .first_second
@@ -170,17 +170,7 @@ fn held_before_harm(report: &Report) -> bool {
     let Some(harmed) = report.harm.first_second else {
         return false;
     };
-    let mut before = report.states.iter();
-    let before = before.rfind(|at| at.second <= harmed as f64);
-    before.is_some_and(|at| at.state == State::Held)
-}
-
-fn holds(report: &Report) -> usize {
-    report
-        .states
-        .iter()
-        .filter(|at| at.state == State::Held)
-        .count()
+    was_held_at(&report.states, harmed as f64)
 }
 
 /// The spread in a sentence.
@@ -194,7 +184,10 @@ fn summary(reports: &[Report]) -> String {
         .iter()
         .filter(|report| report.state == State::Held)
         .count();
-    let paused = reports.iter().filter(|report| holds(report) > 0).count();
+    let paused = reports
+        .iter()
+        .filter(|report| holds(&report.states) > 0)
+        .count();
     let complete = reports
         .iter()
         .filter(|report| report.state == State::Complete)

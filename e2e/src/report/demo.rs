@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Report, State, html::seconds, plot::escape};
+use super::{Report, State, holds, html::seconds, plot::escape};
 use crate::bystander;
 
 /// Three runs in one world.
@@ -80,12 +80,7 @@ fn with(report: &Report) -> String {
 }
 
 fn harmless(report: &Report) -> String {
-    let holds = report
-        .states
-        .iter()
-        .filter(|at| at.state == State::Held)
-        .count();
-    let held = match holds {
+    let held = match holds(&report.states) {
         0 => "and was never held".to_owned(),
         1 => "but was held once on its way".to_owned(),
         more => format!("but was held {more} times on its way"),

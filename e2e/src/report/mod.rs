@@ -129,6 +129,20 @@ pub struct StateAt {
     pub summary: String,
 }
 
+/// How often a rollout was held.
+#[must_use]
+pub fn holds(states: &[StateAt]) -> usize {
+    let held = states.iter().filter(|at| at.state == State::Held);
+    held.count()
+}
+
+/// Whether it was held in this second.
+#[must_use]
+pub fn was_held_at(states: &[StateAt], second: f64) -> bool {
+    let last = states.iter().rfind(|at| at.second <= second);
+    last.is_some_and(|at| at.state == State::Held)
+}
+
 /// Something that Weir found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FoundAt {
