@@ -73,14 +73,14 @@ test-e2e: ## Behaviour on real control planes, in namespaces of their own (Linux
 	$(E2E) --test worlds -- --test-threads=3
 
 .PHONY: demo
-demo: ## One agent that harms, without Weir and with it, then one that does not (6 minutes)
+demo: ## One agent that harms, without Weir and with it, then one that does not (8 minutes)
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
 	$(LAB) demo
 
 # Long proofs: each writes what it found to docs/proof, with commit, date, command and machine. They
 # measure latency: nothing else may run beside them.
 .PHONY: proof-demo
-proof-demo: ## The demo, its summary kept (6 minutes)
+proof-demo: ## The demo, its summary kept (8 minutes)
 	$(LAB) demo --proof docs/proof/demo.md
 
 .PHONY: proof-profiles
@@ -98,6 +98,25 @@ proof-repeat: ## Ten holds of a harmful agent, five rollouts of a harmless one (
 proof-wide: ## A harmless agent on a thousand nodes (15 minutes)
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --nodes 1000 --runs 3 \
 		--observe 10s --idle 75s --complete-within 4m --proof docs/proof/wide.md
+
+.PHONY: proof-truth
+proof-truth: ## Forecasts beside what each width takes: four profiles, five runs each (4 hours)
+	$(LAB) truth --runs 5 --profile e2e/profiles/pod-lister.yaml \
+		--profile e2e/profiles/datadog-events.yaml \
+		--profile e2e/profiles/fluent-bit-kubernetes.yaml \
+		--profile e2e/profiles/leader-elected.yaml --proof docs/proof/truth.md
+
+.PHONY: proof-beside
+proof-beside: ## An update of what costs already, two rollouts at once, and an account that loops (90 minutes)
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 2 \
+		--old-profile e2e/profiles/scenarios/pod-lister-rarely.yaml --proof docs/proof/costly-update.md
+	$(LAB) repeat --profile e2e/profiles/pod-lister.yaml --runs 2 \
+		--beside e2e/profiles/node-exporter.yaml --proof docs/proof/two-rollouts.md
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 --loop-at 32 --loop-metered \
+		--bystander-loops e2e/profiles/scenarios/looping-client.yaml --proof docs/proof/not-the-cause.md
+	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --runs 5 --loop-at 32 \
+		--bystander-loops e2e/profiles/scenarios/looping-client.yaml \
+		--proof docs/proof/not-the-cause-unmetered.md
 
 .PHONY: proof-ways
 proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)

@@ -5,6 +5,7 @@
 //! - [`config`]: the operator's flags and environment.
 //! - [`telemetry`]: its log.
 //! - [`tasks`]: the one way to start a background task; none may end while the process lives.
+//! - [`fnv`]: a hash that stays the same in every version.
 //! - [`clock`]: the only file that reads a clock.
 //! - [`client`]: the one way to an API server: budget, time limits, at most one retry, counting.
 //! - [`observe`]: turns the world into readings: watches, probes and pages of metrics.
@@ -14,6 +15,8 @@
 //! - [`metrics`]: a snapshot as Prometheus text.
 //! - [`serve`]: health and metrics; never asks an API server.
 //! - [`valve`]: enrolment, the gate policy and the list of approved revisions.
+//! - [`meter`]: the FlowSchemas that count each enrolled account apart; pure.
+//! - [`template`]: a pod template's content hash, of a file as of a live object.
 //! - [`view`]: what Weir knows, as text or data; pure.
 //! - [`cli`]: the kubectl plugin.
 //! - [`generate`]: the repository's generated files.
@@ -24,8 +27,10 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod fnv;
 pub mod generate;
 pub mod guard;
+pub mod meter;
 pub mod metrics;
 pub mod observe;
 pub mod policy;
@@ -33,5 +38,6 @@ pub mod serve;
 pub mod snapshot;
 pub mod tasks;
 pub mod telemetry;
+pub mod template;
 pub mod valve;
 pub mod view;

@@ -3,6 +3,8 @@
 //! Labels come from closed sets, from API servers, and from the namespaces and names of workloads
 //! that people enrolled; never from pods, messages or errors.
 
+mod foreseen;
+
 use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
@@ -34,6 +36,7 @@ pub fn page(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     cost(&mut page, snapshot);
     for_servers(&mut page, snapshot);
     for_rollouts(&mut page, snapshot);
+    foreseen::add(&mut page, snapshot);
     let mut text = String::new();
     encode(&mut text, &page.0)?;
     Ok(text)
@@ -329,6 +332,13 @@ fn for_rollouts(page: &mut Page, snapshot: &Snapshot) {
         "stranded_pods",
         "Gated pods that Weir does not let through; its events say why",
         stranded.map(|(name, pods)| (of_rollout(name), f64::from(*pods))),
+    );
+    let metered = snapshot.metered.iter();
+    page.gauges(
+        "metered_accounts",
+        "Accounts of enrolled workloads, by what counts their requests; where nothing does (awaited, \
+         none) each workload counts, and the log says why",
+        metered.map(|(state, number)| (vec![("state", (*state).to_owned())], f64::from(*number))),
     );
     let findings = snapshot.rollouts.iter().flat_map(findings);
     page.gauges(

@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub rollouts: BTreeMap<(String, String), RolloutView>,
     /// Gated pods that Weir does not let through: namespace and workload (empty if it is gone).
     pub stranded: BTreeMap<(String, String), u32>,
+    /// Accounts of enrolled workloads, by what counts their requests: `own` or `shared`; workloads
+    /// whose requests nothing counts, yet or at all: `awaited` or `none`.
+    pub metered: BTreeMap<&'static str, u32>,
     /// What Weir itself has cost.
     pub spent: Spent,
     /// What was written, failed and dropped.

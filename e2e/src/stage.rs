@@ -30,9 +30,10 @@ pub const LIMIT: Duration = Duration::from_mins(3);
 /// and tells what it has seen within three more.
 pub const A_WHILE: Duration = Duration::from_secs(8);
 
-/// What an API server may do that shares one core with other people's work. Of two policies the
-/// stricter applies: whatever applies beside `quick` says this too.
-pub const PATIENCE: &str = "harm: { latencyFloor: 1s, latencyFactor: 100, queued: 1000, \
+/// What an API server may do that shares one core with other people's work, and is not to be forecast
+/// from. Of two policies the stricter applies: whatever applies beside `quick` says this too.
+pub const PATIENCE: &str = "forecast: { act: Tell }\n\
+                            harm: { latencyFloor: 1s, latencyFactor: 100, queued: 1000, \
                             rejectedPerSecond: 1000, restartQuiet: 1s, clearAfter: 1s }";
 
 /// The policy `quick`, for everything: two waves that take seconds. 10 pods go out as 1 and 10. What
@@ -49,8 +50,9 @@ spec:
   waves: {{ canary: 5%, growth: 10, maxStep: 100%, releasesPerSecond: 50 }}
   pods: {{ unhealthy: 20% }}
   required: {{ apiServers: 1 }}
-  {PATIENCE}
-"
+  {}
+",
+        PATIENCE.replace('\n', "\n  ")
     )
 }
 

@@ -6,7 +6,7 @@ use kube::core::Status;
 
 use super::permit::Unwritten;
 use crate::{
-    client::{OverBudget, causes},
+    client::{OverBudget, causes, of_kube},
     valve::remote::ValveError,
 };
 
@@ -50,6 +50,18 @@ impl Failure {
         })
     }
 
+    /// Of what was written, again and again, and does not stay so.
+    #[must_use]
+    pub fn undone() -> Self {
+        Self {
+            what: "it does not stay as it is written",
+            error: "somebody changes it back".to_owned(),
+            advice: "see who does in its metadata.managedFields (kubectl get --show-managed-fields \
+                     -o yaml), or, if it is deleted, in the API servers' audit log",
+            passing: false,
+        }
+    }
+
     /// It as a sentence or two.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -68,11 +80,16 @@ const BUSY: &str = "see who asks so much of the API servers (kubectl get --raw \
                     /debug/api_priority_and_fairness/dump_requests)";
 const UNREACHED: &str = "see that Weir's pod can reach the API server";
 
+/// How a denial begins by a policy that confines Weir. It comes with Weir: it is an older one.
+const OWN_POLICY: &str = "ValidatingAdmissionPolicy 'weir-only-";
+
 /// What helps against what an API server answered. Webhooks choose their codes, so that what they
 /// say comes first.
 fn advice(status: &Status) -> &'static str {
     let said = status.message.as_str();
-    if said.contains("ValidatingAdmissionPolicy") {
+    if said.contains(OWN_POLICY) {
+        "apply the deploy/confine.yaml of this version of Weir"
+    } else if said.contains("ValidatingAdmissionPolicy") {
         "exempt the account system:serviceaccount:weir-system:weir from the policy that it names"
     } else if is_of_webhook(status) {
         "mend the webhook that it names, or exempt the account \
@@ -95,12 +112,9 @@ fn advice(status: &Status) -> &'static str {
 
 /// What an API server answered, if that is what the error is about.
 fn status<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
-    causes(error).find_map(|cause| {
-        let boxed = || cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
-        match cause.downcast_ref::<kube::Error>().or_else(boxed)? {
-            kube::Error::Api(status) => Some(&**status),
-            _ => None,
-        }
+    causes(error).find_map(|cause| match of_kube(cause)? {
+        kube::Error::Api(status) => Some(&**status),
+        _ => None,
     })
 }
 
@@ -172,6 +186,11 @@ mod tests {
             ),
             (
                 422,
+                "ValidatingAdmissionPolicy 'weir-only-meters' with binding 'x' denied request",
+                "deploy/confine.yaml",
+            ),
+            (
+                422,
                 "metadata.annotations: Too long: may not be more than 262144 bytes",
                 "remove annotations",
             ),
@@ -192,6 +211,7 @@ mod tests {
                 sentence.contains(help) && sentence.contains(said),
                 "{sentence}"
             );
+            assert!(!sentence.contains("Status {"), "{sentence}");
         }
     }
 
@@ -203,7 +223,9 @@ mod tests {
             source: Box::new(source()),
         };
         for error in [approve, ValveError::Write(source())] {
-            assert!(told(error).contains("deploy/rbac.yaml"));
+            let sentence = told(error);
+            assert!(sentence.contains("deploy/rbac.yaml"), "{sentence}");
+            assert!(!sentence.contains("Status {"), "{sentence}");
         }
     }
 

@@ -35,6 +35,9 @@ use crate::{api::MANAGER, clock::Clock, tasks::TaskError};
 /// shows something else.
 const WATCH_LAG: Span = Span::from_secs(10);
 
+/// What held for longer before it was changed is no fight: it is written again at once.
+const FORGIVEN: Span = Span::from_secs(1800);
+
 /// All that should be on record.
 pub type Books = Vec<Entry>;
 
@@ -63,6 +66,13 @@ pub enum Want {
         /// What it was when last seen.
         seen: Value,
     },
+    /// It exists and says this, whatever a person made of it meanwhile.
+    Applied {
+        /// What it should say.
+        object: Value,
+        /// Whether it was so when last seen.
+        holds: bool,
+    },
     /// It does not exist. Another of the same name, with another UID, is left alone.
     Gone {
         /// Its UID.
@@ -82,11 +92,14 @@ struct Memory {
     /// What was last written, and when.
     written: Option<(Written, Moment)>,
     backoff: Backoff,
+    /// How often in a row what was applied was found undone.
+    undone: Backoff,
 }
 
 #[derive(Debug, PartialEq)]
 enum Written {
     Created,
+    Applied(Value),
     Gone,
     Status(Value),
 }
@@ -156,19 +169,23 @@ impl Recorder {
             Ok(()) => {
                 self.tally.records.add(1);
                 debug!(kind, namespace, name, "recorded");
-                *memory = Memory {
-                    written: Some((entry.want.written(), now)),
-                    ..Memory::default()
-                };
-                self.unrecorded
-                    .send_if_modified(|all| all.remove(&key).is_some());
+                memory.wrote(&entry.want, &name, now);
+                let fought_over = memory.undone.is_stuck().then(Failure::undone);
+                if let Some(failure) = &fought_over {
+                    let why = failure.sentence();
+                    warn!(kind, namespace, name, why, "written once more");
+                }
+                self.unrecorded.send_if_modified(|all| match fought_over {
+                    Some(failure) => all.insert(key, failure.clone()) != Some(failure),
+                    None => all.remove(&key).is_some(),
+                });
             }
             Err(Unwritten::NotLeading) => memory.backoff.failed(&name, now),
             Err(error) => {
                 self.tally.record_failures.add(1);
                 warn!(kind, namespace, name, %error, "not recorded; trying again");
                 memory.backoff.failed(&name, now);
-                let failure = Failure::of("its record could not be written", &error);
+                let failure = Failure::of(entry.want.what_failed(), &error);
                 if let Some(failure) = failure.filter(|_| memory.backoff.is_stuck()) {
                     self.unrecorded
                         .send_modify(|all| drop(all.insert(key, failure)));
@@ -196,9 +213,29 @@ fn most_urgent<'a>(
 }
 
 impl Memory {
+    /// Takes in that it was written, and whether somebody had undone it.
+    fn wrote(&mut self, want: &Want, name: &str, now: Moment) {
+        let written = want.written();
+        let again = self.written.take().is_some_and(|(before, at)| {
+            matches!(before, Written::Applied(_)) && before == written && now.since(at) < FORGIVEN
+        });
+        *self = Self {
+            written: Some((written, now)),
+            backoff: Backoff::default(),
+            undone: if again {
+                self.undone
+            } else {
+                Backoff::default()
+            },
+        };
+        if again {
+            self.undone.undone(name, now);
+        }
+    }
+
     /// How much what is wanted differs from what is on record, if it is time to write it.
     fn due(&self, want: &Want, now: Moment) -> Option<Difference> {
-        if self.backoff.waits(now) {
+        if self.backoff.waits(now) || self.undone.waits(now) {
             return None;
         }
         let recent = self
@@ -218,7 +255,14 @@ impl Want {
     fn difference(&self, recent: Option<&Written>) -> Option<Difference> {
         match (self, recent) {
             (Self::Created(_), Some(Written::Created))
-            | (Self::Gone { .. }, Some(Written::Gone)) => None,
+            | (Self::Gone { .. }, Some(Written::Gone))
+            | (Self::Applied { holds: true, .. }, _) => None,
+            (Self::Applied { object, .. }, Some(Written::Applied(written)))
+                if object == written =>
+            {
+                None
+            }
+            (Self::Applied { .. }, _) => Some(Difference::Figures),
             (Self::Created(_) | Self::Gone { .. }, _) => Some(Difference::Turn),
             (Self::Status { desired, .. }, Some(Written::Status(written))) => {
                 difference(written, desired)
@@ -231,8 +275,20 @@ impl Want {
     fn written(&self) -> Written {
         match self {
             Self::Created(_) => Written::Created,
+            Self::Applied { object, holds: _ } => Written::Applied(object.clone()),
             Self::Gone { .. } => Written::Gone,
             Self::Status { desired, .. } => Written::Status(desired.clone()),
+        }
+    }
+}
+
+impl Want {
+    /// What could not be done, as a clause, if it fails.
+    const fn what_failed(&self) -> &'static str {
+        match self {
+            Self::Created(_) | Self::Status { .. } => "its record could not be written",
+            Self::Applied { .. } => "it could not be written",
+            Self::Gone { .. } => "it could not be removed",
         }
     }
 }
@@ -277,6 +333,12 @@ async fn request(client: &Client, entry: &Entry) -> Result<(), kube::Error> {
             // Applied, not merged: what is no longer said goes away.
             let params = PatchParams::apply(MANAGER).force();
             api.patch_status(name, &params, &Patch::Apply(patch))
+                .await
+                .map(drop)
+        }
+        Want::Applied { object, holds: _ } => {
+            let params = PatchParams::apply(MANAGER).force();
+            api.patch(name, &params, &Patch::Apply(object))
                 .await
                 .map(drop)
         }

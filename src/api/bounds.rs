@@ -3,7 +3,7 @@
 //! The API server refuses an object that breaks a bound, as a whole: whoever fills a list cuts it
 //! here and counts what was cut.
 
-/// Findings listed in a status; there are eleven rules, and more subjects than this read as one crowd.
+/// Findings listed in a status; there are seventeen rules, and more subjects than this read as one crowd.
 pub const FINDINGS: usize = 16;
 /// Policies named in a status.
 pub const POLICIES: usize = 16;
@@ -11,10 +11,18 @@ pub const POLICIES: usize = 16;
 pub const SERVERS: usize = 32;
 /// Conditions of one object.
 pub const CONDITIONS: usize = 8;
+/// Resources of a forecast.
+pub const RESOURCES: usize = 8;
+/// Widths of a forecast's points.
+pub const POINTS: usize = 24;
+/// Reasons why windows were left out of a forecast.
+pub const DROPPED: usize = 12;
 /// Characters of a summary, an evidence sentence or a condition's message.
 pub const TEXT: usize = 1024;
 /// Characters of a subject, an address or another short word.
 pub const WORD: usize = 253;
+/// Characters of a content hash.
+pub const HASH: usize = 80;
 /// Characters of a UID.
 pub const UID: usize = 64;
 /// Approved revisions: a hundred workloads with their whole revision histories, and room. So many

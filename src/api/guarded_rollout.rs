@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bounds, schema};
+use super::{ForecastStatus, bounds, schema};
 
 /// Which revision of which workload, and whether a person has paused it.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,6 +158,9 @@ pub struct GuardedRolloutStatus {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub policies: Vec<String>,
+    /// What full width would cost, once there is something to tell it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastStatus>,
     /// What the next judgement needs after a restart of Weir.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryStatus>,
@@ -205,7 +208,7 @@ pub struct HistoryStatus {
     /// Waves begun.
     pub wave: u32,
     /// What waves are multiplied by after holds.
-    #[schemars(range(min = 0, max = 1))]
+    #[schemars(range(min = 0, max = 4))]
     pub pace: f64,
 }
 
@@ -222,6 +225,9 @@ pub enum State {
     Held,
     /// A person has paused it.
     Paused,
+    /// All pods are out and soaked, but their start in unison would be too much: the revision is not
+    /// approved, and each pod that comes later passes the valve at the pace that the API servers bear.
+    Paced,
     /// All pods are out and soaked, and the revision is approved.
     Complete,
     /// No pod is gated any more, since nobody asks for the guard any longer. It was neither soaked at

@@ -5,6 +5,7 @@
 //! - [`RolloutPolicy`]: how a person wants rollouts to be judged and paced.
 //! - [`GuardedRollout`]: where one revision of one workload stands; made by Weir.
 //! - [`ControlPlane`]: what Weir sees of the API servers; made by Weir.
+//! - [`Cost`]: what pods of one template cost, as a file; not a custom resource.
 //! - [`forms`]: durations, percentages and sizes as people write them.
 //! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
 //! - [`times`]: moments as objects hold them.
@@ -24,6 +25,8 @@ use kube::CustomResourceExt;
 
 pub mod bounds;
 mod control_plane;
+mod cost;
+mod forecast;
 pub mod forms;
 mod guarded_rollout;
 pub mod marks;
@@ -34,13 +37,18 @@ pub mod times;
 pub use control_plane::{
     ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState, ServerStatus,
 };
+pub use cost::{Cost, CostSource};
+pub use forecast::{
+    DroppedStatus, EstimateStatus, ForecastStatus, PointStatus, RecordStatus, Resource,
+    ResourceStatus, UnisonStatus,
+};
 pub use guarded_rollout::{
     Finding, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, HistoryStatus, Mode,
     Severity, State, WorkloadKind, WorkloadRef,
 };
 pub use rollout_policy::{
-    Harm, Pace, Pods, Required, RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus, Waves,
-    Workloads,
+    BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required, RolloutPolicy,
+    RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,
 };
 
 /// The group of every kind here.

@@ -92,6 +92,14 @@ pub struct RolloutPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<Harm>,
 
+    /// What may be forecast before it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastLimits>,
+
+    /// What each API server has, where it is not what the API server itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+
     /// When the rollout's own pods are said to suffer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<Pods>,
@@ -143,7 +151,8 @@ pub enum Pace {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Waves {
-    /// Pods of the first wave, as a share of full width; always at least one pod.
+    /// Pods of the first wave, as a share of full width; always at least one pod. Where a forecast holds
+    /// (`forecast.act`), it is one pod whatever this says: more is learnt from a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("double(self.replace('%', '')) > 0.0")
@@ -227,6 +236,78 @@ pub struct Harm {
             .reason(Reason::FieldValueInvalid)
     )]
     pub clear_after: Option<Duration>,
+}
+
+/// What may be forecast before it holds.
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastLimits {
+    /// What a forecast does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ForecastAct")]
+    pub act: Option<ForecastAct>,
+    /// The share of each capacity that a rollout may bring its use to, by the upper bound of what is
+    /// forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("double(self.replace('%', '')) > 0.0")
+            .message("budget must be more than 0%")
+            .reason(Reason::FieldValueInvalid)
+    )]
+    pub budget: Option<Percent>,
+    /// How long the API servers may need to serve the start of all pods at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')")
+            .message("unison is between 1s and 1h")
+            .reason(Reason::FieldValueInvalid)
+    )]
+    pub unison: Option<Duration>,
+    /// What happens where they would need longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BeyondUnison")]
+    pub beyond_unison: Option<BeyondUnison>,
+    /// How long a rollout waits, after its soak, for evidence that does not suffice, before it takes
+    /// the smallest step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')")
+            .message("patience is between 1s and 24h")
+            .reason(Reason::FieldValueInvalid)
+    )]
+    pub patience: Option<Duration>,
+}
+
+/// What a forecast does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ForecastAct {
+    /// It decides how wide the next wave is, and holds a rollout that would exceed a capacity.
+    Hold,
+    /// It is told, and changes nothing.
+    Tell,
+}
+
+/// What happens to a rollout whose pods must not start all at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BeyondUnison {
+    /// It is held.
+    Hold,
+    /// It goes on, and is never approved: each pod passes the valve for ever, at the pace that the
+    /// API servers bear.
+    Pace,
+}
+
+/// What each API server has.
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capacity {
+    /// Cores, such as `4` or `1.5`; absent means what the process says that it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.1, max = 1024))]
+    pub cpu: Option<f64>,
+    /// Memory; absent means the limit that the process was started with, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
 }
 
 /// When the rollout's own pods are said to suffer.

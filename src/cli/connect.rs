@@ -17,7 +17,7 @@ use crate::{
 /// The flags by which kubectl chooses a cluster and a namespace.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ClusterArgs {
-    /// Rollouts of this namespace only
+    /// Rollouts of this namespace only; where one is named, the context's namespace is the default
     #[arg(short, long, global = true)]
     namespace: Option<String>,
     /// Rollouts of all namespaces, which is the default
@@ -37,6 +37,8 @@ pub(super) struct Connection {
     pub(super) client: kube::Client,
     /// Its address, for messages.
     pub(super) server: String,
+    /// The namespace of one rollout that is named.
+    pub(super) namespace: String,
     /// Reads the time.
     pub(super) clock: Clock,
 }
@@ -63,13 +65,24 @@ impl ClusterArgs {
                 .await
                 .map_err(CliError::Kubeconfig)?;
         let server = config.cluster_url.to_string();
+        let namespace = self.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let clock = Clock::start();
         let clients = Clients::new(config, clock, Budget::standard()).map_err(CliError::Client)?;
         Ok(Connection {
             client: clients.api(),
             server,
+            namespace,
             clock,
         })
+    }
+
+    /// The same for a command about one rollout, which is in one namespace.
+    pub(super) async fn connect_to_one(&self) -> Result<Connection, CliError> {
+        if self.all_namespaces {
+            return Err(CliError::AllNamespaces);
+        }
+        self.connect().await
     }
 }
 
@@ -79,6 +92,9 @@ impl Connection {
         let server = self.server.clone();
         match &source {
             kube::Error::Api(status) if status.code == 401 => CliError::Unauthorized { server },
+            kube::Error::Api(status) if status.code == 403 => CliError::Forbidden {
+                why: status.message.clone(),
+            },
             _ => CliError::Unreachable { server, source },
         }
     }

@@ -1,7 +1,11 @@
 //! What can go wrong on the way to an answer: a kind, a hint, and an exit code.
 
-use kube::config::KubeconfigError;
+use std::path::PathBuf;
 
+use kube::config::KubeconfigError;
+use weir_core::forecast::Mismatch;
+
+use super::find::Unnamed;
 use crate::client::{ClientError, chain};
 
 /// Kinds of failure, each with its exit code.
@@ -11,8 +15,10 @@ pub enum Kind {
     Usage,
     /// The cluster did not answer, or not to this user.
     Unreachable,
-    /// The answer could not be shown.
+    /// There is nothing to show, or it could not be shown.
     Output,
+    /// Done, it would mislead: refused for safety.
+    Refused,
 }
 
 impl Kind {
@@ -23,6 +29,7 @@ impl Kind {
             Self::Output => 1,
             Self::Usage => 2,
             Self::Unreachable => 3,
+            Self::Refused => 4,
         }
     }
 }
@@ -50,11 +57,58 @@ pub enum CliError {
         /// Its address.
         server: String,
     },
+    /// The API server will not let this user ask.
+    #[error("the API server refuses: {why}")]
+    Forbidden {
+        /// In its words.
+        why: String,
+    },
+    /// Weir's kinds are not defined in this cluster.
+    #[error("GuardedRollouts are not defined in this cluster: Weir is not installed")]
+    NotInstalled,
+    /// A command about one rollout was asked for all namespaces.
+    #[error("one rollout is in one namespace: -A cannot be used here")]
+    AllNamespaces,
+    /// The rollout's name does not say which.
+    #[error("{0}")]
+    Unnamed(Unnamed),
+    /// What was measured is not enough to be used elsewhere.
+    #[error("there is no cost to export: {why}")]
+    NoCost {
+        /// What is missing.
+        why: String,
+    },
+    /// A file cannot be used.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The numbers given cannot be reckoned with.
+    #[error("these numbers tell nothing")]
+    Numbers(#[source] Mismatch),
+    /// The cost belongs to another template.
+    #[error(
+        "{} holds the cost of another pod template: it is of {measured}, and {} has {asked}",
+        cost.display(), manifest.display()
+    )]
+    OtherTemplate {
+        /// The file with the cost.
+        cost: PathBuf,
+        /// The template that was measured.
+        measured: String,
+        /// The file with the DaemonSet.
+        manifest: PathBuf,
+        /// Its template.
+        asked: String,
+    },
     /// The answer could not be written as JSON.
-    #[error("the status could not be written as JSON")]
+    #[error("the answer could not be written as JSON")]
     Json(#[source] serde_json::Error),
     /// The answer could not be written as YAML.
-    #[error("the status could not be written as YAML")]
+    #[error("the answer could not be written as YAML")]
     Yaml(#[source] serde_saphyr::ser::Error),
 }
 
@@ -63,9 +117,18 @@ impl CliError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Kubeconfig(_) | Self::Client(_) => Kind::Usage,
-            Self::Unreachable { .. } | Self::Unauthorized { .. } => Kind::Unreachable,
-            Self::Json(_) | Self::Yaml(_) => Kind::Output,
+            Self::Kubeconfig(_)
+            | Self::Client(_)
+            | Self::NotInstalled
+            | Self::AllNamespaces
+            | Self::Unnamed(_)
+            | Self::File { .. }
+            | Self::Numbers(_) => Kind::Usage,
+            Self::Unreachable { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => {
+                Kind::Unreachable
+            }
+            Self::NoCost { .. } | Self::Json(_) | Self::Yaml(_) => Kind::Output,
+            Self::OtherTemplate { .. } => Kind::Refused,
         }
     }
 
@@ -80,6 +143,35 @@ impl CliError {
                  holds stays held"
             }
             Self::Unauthorized { .. } => "log in again, then check with `kubectl auth whoami`",
+            Self::Forbidden { .. } => {
+                "ask for the right to get and list guardedrollouts.weir.dev in that namespace"
+            }
+            Self::NotInstalled => "apply crds/ and deploy/, or choose another --context",
+            Self::AllNamespaces => "give -n NAMESPACE",
+            Self::Unnamed(_) => "`kubectl get guardedrollouts -A` lists what there is",
+            Self::NoCost { .. } => {
+                "wait until the rollout has soaked at three widths; `kubectl weir explain` shows \
+                 what is known"
+            }
+            Self::File { .. } => {
+                "give the DaemonSet's manifest with -f, and with --cost what `kubectl weir cost \
+                 export` wrote"
+            }
+            Self::Numbers(Mismatch::ObjectsUnknown) => {
+                "leave out --pods, or measure again: the record then says how many pods there were"
+            }
+            Self::Numbers(Mismatch::ObjectsOfOneUnknown) => {
+                "give the record that says it alone, or measure the other one again"
+            }
+            Self::Numbers(Mismatch::Nothing | Mismatch::SameObjects | Mismatch::Contradiction) => {
+                "give one record alone, or two of clusters with different numbers of pods"
+            }
+            Self::OtherTemplate { .. } => {
+                "a cost belongs to its template: measure this one on a small cluster first, then \
+                 export it; if only webhooks or defaults of an API server made the difference, ask \
+                 with what it makes of the file: `kubectl apply --dry-run=server -o yaml -f ds.yaml | \
+                 kubectl weir preflight -f - --nodes N --cost FILE`"
+            }
             Self::Json(_) | Self::Yaml(_) => "show it as text: leave out -o",
         }
     }

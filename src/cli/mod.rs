@@ -4,7 +4,12 @@
 //! to the cluster. This and the binaries are the only places that print.
 
 mod connect;
+mod cost;
 mod error;
+mod explain;
+mod find;
+mod output;
+mod preflight;
 mod status;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
@@ -20,7 +25,8 @@ const TROUBLE: u8 = 1;
 
 /// Answers about Weir, which lets rollouts through only as fast as the control plane bears them.
 ///
-/// Exit codes: 0 all is fine, 1 trouble was found, 2 usage, 3 the cluster could not be reached.
+/// Exit codes: 0 all is fine, 1 trouble was found, 2 usage, 3 the cluster could not be reached,
+/// 4 refused for safety.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-weir", bin_name = "kubectl weir", version)]
 struct Args {
@@ -33,6 +39,9 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::StatusArgs),
+    Explain(explain::ExplainArgs),
+    Cost(cost::CostArgs),
+    Preflight(preflight::PreflightArgs),
 }
 
 /// What a subcommand leaves behind.
@@ -55,6 +64,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Status(command) => status::status(&args.cluster, &command).await,
+        Command::Explain(command) => explain::explain(&args.cluster, &command).await,
+        Command::Cost(command) => cost::cost(&args.cluster, &command).await,
+        Command::Preflight(command) => preflight::preflight(&command, &mut std::io::stdin()),
     };
     match outcome {
         Ok(Outcome { text, code }) => {

@@ -11,6 +11,7 @@ use super::{
     FINE, Outcome, TROUBLE,
     connect::{ClusterArgs, Connection},
     error::CliError,
+    output,
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
@@ -71,10 +72,8 @@ fn show(status: &Status, output: Output) -> Result<String, CliError> {
     match output {
         Output::Text => Ok(render(status, Detail::Screen)),
         Output::Wide => Ok(render(status, Detail::Wide)),
-        Output::Json => serde_json::to_string_pretty(status)
-            .map(|text| text + "\n")
-            .map_err(CliError::Json),
-        Output::Yaml => serde_saphyr::to_string(status).map_err(CliError::Yaml),
+        Output::Json => output::json(status),
+        Output::Yaml => output::yaml(status),
     }
 }
 

@@ -42,7 +42,7 @@ impl Budget {
         // Far less than a write is given in all: what was never sent is to be told as just that.
         const PATIENT: Span = Span::from_secs(5);
         Self {
-            // Nine watches, each begun anew within a minute, are 0.2 a second; the start, or the
+            // Ten watches, each begun anew within a minute, are 0.2 a second; the start, or the
             // return of an API server, begins all at once, with one more for each rollout.
             reads: Allowance {
                 per_second: 5.0,

@@ -17,12 +17,14 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for error in causes(error) {
         let cause = error.to_string();
+        // A status without a reason ends in what would have led to it.
+        let cause = cause.trim_end_matches([':', ' ']);
         // Some errors repeat their cause in their own text. A wrapper around nothing is all there is.
-        if error.source().is_some() && is_wrapper(error) || text.contains(&cause) {
+        if error.source().is_some() && is_wrapper(error) || text.contains(cause) {
             continue;
         }
         text = if text.is_empty() {
-            cause
+            cause.to_owned()
         } else {
             format!("{text}: {cause}")
         };
@@ -30,16 +32,25 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// The error of an API server, whether a chain holds it plain or boxed.
+pub fn of_kube<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a kube::Error> {
+    let boxed = || error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+    error.downcast_ref::<kube::Error>().or_else(boxed)
+}
+
 fn is_wrapper(error: &(dyn Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(kube::Error::Service(_)))
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                watcher::Error::InitialListFailed(_)
-                    | watcher::Error::WatchStartFailed(_)
-                    | watcher::Error::WatchFailed(_)
-            )
+    // What an API server answered is shown by its own text and once more for machines.
+    matches!(
+        of_kube(error),
+        Some(kube::Error::Service(_) | kube::Error::Api(_))
+    ) || matches!(
+        error.downcast_ref(),
+        Some(
+            watcher::Error::InitialListFailed(_)
+                | watcher::Error::WatchStartFailed(_)
+                | watcher::Error::WatchFailed(_)
         )
+    )
 }
 
 #[cfg(test)]
@@ -51,6 +62,24 @@ mod tests {
         let reset = std::io::Error::other("connection reset by peer");
         let error = watcher::Error::WatchStartFailed(kube::Error::Service(Box::new(reset)));
         assert_eq!(chain(&error), "connection reset by peer");
+    }
+
+    #[test]
+    fn what_an_api_server_answered_is_told_without_its_fields() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("not approved")]
+        struct Outer(#[source] Box<kube::Error>);
+        let answer = || {
+            kube::Error::Api(Box::new(kube::core::Status {
+                code: 403,
+                message: "pods is forbidden".to_owned(),
+                reason: "Forbidden".to_owned(),
+                ..kube::core::Status::default()
+            }))
+        };
+        assert_eq!(chain(&answer()), "pods is forbidden: Forbidden");
+        let boxed = Outer(Box::new(answer()));
+        assert_eq!(chain(&boxed), "not approved: pods is forbidden: Forbidden");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 
 pub use self::{
     budget::{Allowance, Budget, OverBudget},
-    causes::{causes, chain},
+    causes::{causes, chain, of_kube},
     gate::TimedOut,
     pulse::Pulse,
     spent::{Counter, Spent},

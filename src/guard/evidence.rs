@@ -11,6 +11,7 @@ use std::{
 use weir_core::{
     evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence},
     policy::Mode,
+    usage::Meter,
 };
 
 use super::{rollout::Asked, world::World};
@@ -38,6 +39,8 @@ pub(super) struct Subject<'a> {
     pub(super) refused: BTreeSet<String>,
     /// A person has paused it.
     pub(super) paused: bool,
+    /// What counts its account's requests.
+    pub(super) meter: Meter,
 }
 
 /// Gathers all that one rollout is judged by.
@@ -67,6 +70,7 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
             earlier_approved,
             approved,
             paused: subject.paused,
+            meter: subject.meter.clone(),
         },
     }
 }

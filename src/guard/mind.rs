@@ -8,6 +8,7 @@
 //!
 //! No clock, no I/O: everything comes with the world, and everything that is to be done is returned.
 
+mod judging;
 mod mandates;
 mod told;
 
@@ -22,8 +23,8 @@ use weir_core::{
 use super::{
     adoption::{self, Adoption},
     books::{self, Ledger, Survey},
-    evidence::{Subject, gather},
     held::{self, Held, Stranded},
+    meters::Meters,
     modes::Modes,
     notices::{Once, Told},
     rollout::{Mandate, Rollout},
@@ -61,6 +62,7 @@ pub(super) struct Mind {
     /// Those of them that Weir does not let through.
     stranded: Vec<Stranded>,
     survey: Survey,
+    meters: Meters,
     once: Once,
     /// When the valve was last seen to gate.
     gates: Option<Moment>,
@@ -128,6 +130,11 @@ impl Mind {
         if known.is_some() {
             self.take_up(world, enrolled, &choices);
         }
+        let lease_wanted = self.wants_lease(world);
+        let rollouts = self.rollouts.keys();
+        let metering = self
+            .meters
+            .look(world, lease_wanted, known.as_deref(), rollouts);
         let mut decisions = self.judge_all(world);
         let notices = self.notices(world, enrolled, &policies, &choices);
 
@@ -149,7 +156,7 @@ impl Mind {
             }
         }
         follow.extend(self.rollouts.keys().map(|id| id.workload.clone()));
-        let books = books::keep(&Ledger {
+        let mut books = books::keep(&Ledger {
             world,
             enrolled,
             rollouts: &self.rollouts,
@@ -159,6 +166,7 @@ impl Mind {
             gating: self.adoption.obstacles(),
             stranded: &self.stranded,
         });
+        books.extend(metering);
         Thought {
             follow: Follow {
                 workloads: follow,
@@ -170,7 +178,7 @@ impl Mind {
             decisions,
             servers_stated: policies.most_servers_stated(),
             enrolled: enrolled.len(),
-            lease_wanted: self.wants_lease(world),
+            lease_wanted,
             unsettled: known.is_none() || self.adoption.is_unsettled(world),
             look_again: self.look_again(),
         }
@@ -196,6 +204,11 @@ impl Mind {
     /// Gated pods that Weir does not let through.
     pub(super) fn stranded(&self) -> &[Stranded] {
         &self.stranded
+    }
+
+    /// What counts the requests of each enrolled workload.
+    pub(super) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// What keeps the valve from being put in order.
@@ -246,57 +259,6 @@ impl Mind {
         }
         let lately = |at| world.now.since(at) < LAST_WORDS;
         world.ceiling > Mode::Observe || self.gates.is_some_and(lately)
-    }
-
-    /// Judges all rollouts; says which judgements changed something.
-    fn judge_all(&mut self, world: &World) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        let ids: Vec<RolloutId> = self.rollouts.keys().cloned().collect();
-        for id in ids {
-            self.judgements += 1;
-            let decision = format!("{:x}-{:x}", world.now.as_millis(), self.judgements);
-            if self.judge(&id, world, decision) {
-                decisions.extend(self.decision(&id, Vec::new()));
-            }
-        }
-        decisions
-    }
-
-    /// Judges one rollout; says whether anything changed that is worth a line in the log.
-    fn judge(&mut self, id: &RolloutId, world: &World, decision: String) -> bool {
-        let Some(rollout) = self.rollouts.get_mut(id) else {
-            return false;
-        };
-        rollout.forget_what_shows(&id.workload, world);
-        let record = record(id, world);
-        let evidence = gather(
-            &Subject {
-                workload: &id.workload,
-                view: &rollout.view,
-                hash: &id.hash,
-                mode: rollout.mandate.mode().unwrap_or(Mode::Shadow),
-                spread_by: &rollout.choice.policy.spread_by,
-                asked: &rollout.asked,
-                refused: rollout.refused(world.now),
-                paused: record.is_some_and(|record| record.spec.paused),
-            },
-            world,
-        );
-        let before = rollout.last.take().map(|last| gist(&last.report));
-        let judged = rollout.judge(&evidence, decision, world.now);
-        before != Some(gist(&judged.report))
-    }
-
-    fn decision(&self, id: &RolloutId, intents: Vec<Intent>) -> Option<Decision> {
-        let rollout = self.rollouts.get(id)?;
-        let last = rollout.last.as_ref()?;
-        Some(Decision {
-            id: last.decision.clone(),
-            rollout: id.clone(),
-            mode: rollout.mandate.mode(),
-            report: last.report.clone(),
-            intents,
-        })
     }
 
     /// What may be done for each rollout now.
@@ -381,16 +343,6 @@ fn choices(enrolled: &[Enrolled<'_>], policies: &Policies) -> BTreeMap<String, C
             (one.key.to_string(), choice)
         })
         .collect()
-}
-
-/// What of a report is worth a line in the log when it changes.
-fn gist(report: &Report) -> impl PartialEq + use<> {
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| (finding.rule, finding.severity, finding.subject.clone()))
-        .collect();
-    (report.state, report.wave, report.full_width, findings)
 }
 
 #[cfg(test)]

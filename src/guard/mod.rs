@@ -7,6 +7,7 @@
 //! - [`adoption`]: what the Role of the approvals should say.
 //! - [`evidence`]: what one rollout is judged by.
 //! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
+//! - [`meters`]: what counts each workload's requests.
 //! - [`books`]: what should be on record.
 //! - [`notices`]: what people are told.
 //! - [`mind`]: all of these in one pure step per tick.
@@ -22,6 +23,7 @@ mod evidence;
 mod held;
 mod inspection;
 mod lease;
+mod meters;
 mod mind;
 mod modes;
 mod notices;

@@ -145,6 +145,11 @@ fn complete(id: &RolloutId, report: &Report) -> Notice {
     about(id, "RolloutComplete", "Complete".to_owned(), note)
 }
 
+fn paced(id: &RolloutId, report: &Report) -> Notice {
+    let note = format!("Revision {}: {}", id.hash, report.summary);
+    about(id, "RolloutPaced", "Pace".to_owned(), note)
+}
+
 fn letting_go_notice(id: &RolloutId, report: &Report) -> Notice {
     let note = format!("Revision {}: {}", id.hash, report.summary);
     about(id, "RolloutNoLongerGuarded", "LetGo".to_owned(), note)
@@ -353,6 +358,7 @@ mod tests {
             target: 12_345,
             wave: 9,
             soaked: Span::ZERO,
+            forecast: None,
             nodes_without_pod: 0,
             summary: long(),
         };

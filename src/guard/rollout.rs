@@ -76,6 +76,9 @@ impl Mandate {
 pub(super) struct Rollout {
     /// The workload as last seen: what is known of it still is, when it can no longer be watched.
     pub(super) view: DaemonSetView,
+    /// The content hash of the template that its revision was made of, once seen: the workload may
+    /// have another one by now.
+    pub(super) template: Option<String>,
     pub(super) mandate: Mandate,
     pub(super) choice: Choice,
     pub(super) history: History,
@@ -118,6 +121,7 @@ impl Rollout {
     ) -> Self {
         Self {
             view,
+            template: None,
             mandate,
             choice,
             history: history(record, now),
@@ -126,6 +130,14 @@ impl Rollout {
             let_through: 0,
             warrant: None,
             writes: Writes::default(),
+        }
+    }
+
+    /// Takes in its workload as it is seen now. `revision` is the rollout's.
+    pub(super) fn see(&mut self, view: &DaemonSetView, revision: &str) {
+        self.view.clone_from(view);
+        if view.revision.as_deref() == Some(revision) {
+            self.template = Some(view.template_hash.clone());
         }
     }
 
@@ -214,7 +226,7 @@ impl Rollout {
             (_, Intent::Release { because, .. }) => match because {
                 Because::Wave => on_record,
                 Because::Starving => record.is_some(),
-                Because::Approved | Because::LetGo => true,
+                Because::Approved | Because::LetGo | Because::Paced => true,
             },
         };
         let intents = judged.plan.intents.iter();

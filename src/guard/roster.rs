@@ -201,6 +201,7 @@ pub(super) fn is_open(record: &GuardedRollout) -> bool {
             | State::Soaking
             | State::Held
             | State::Paused
+            | State::Paced
             | State::Superseded,
         )
         | None => true,

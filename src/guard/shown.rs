@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
-use weir_core::{plan::Rule, time::Span};
+use weir_core::{plan::Rule, time::Span, usage::Meter};
 
 use super::{mind::Mind, world::World};
 use crate::{
@@ -21,6 +21,7 @@ pub(super) struct Shown {
     waiting: Vec<String>,
     missing: Missing,
     stranded: BTreeSet<String>,
+    meters: BTreeMap<String, Meter>,
 }
 
 /// Sources that are not fresh, and for what that counts; what adoption waits for.
@@ -41,6 +42,7 @@ impl Shown {
         self.ticks += 1;
         self.wait_for(world, mind);
         self.tell_of_stranded(mind);
+        self.tell_of_meters(mind);
         let role = world.cluster.role.last().and_then(Option::as_ref);
         let approved = role.map_or(0, |role| role.says.approved.len());
         Snapshot {
@@ -60,6 +62,7 @@ impl Shown {
             enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
             rollouts: rollouts(mind),
             stranded: stranded(mind),
+            metered: metered(&self.meters),
             spent: beside.spent,
             done: beside.done,
         }
@@ -99,6 +102,47 @@ impl Shown {
         }
         self.stranded = notes;
     }
+
+    /// Says what counts each workload's requests, when it changes.
+    fn tell_of_meters(&mut self, mind: &Mind) {
+        let meters = mind.meters().known();
+        for (workload, meter) in meters {
+            if self.meters.get(workload) == Some(meter) {
+                continue;
+            }
+            match meter {
+                Meter::Own { schema } => info!(workload, schema, "its requests are metered"),
+                Meter::Shared { schema, with } => {
+                    info!(
+                        workload,
+                        schema, with, "its requests are metered, with those of others"
+                    );
+                }
+                Meter::Awaited { why } => info!(workload, why, "its requests are not metered yet"),
+                Meter::None { why } => info!(workload, why, "its requests are not metered"),
+            }
+        }
+        self.meters.clone_from(meters);
+    }
+}
+
+/// Accounts by what counts their requests. Where nothing does, each workload counts as one.
+fn metered(meters: &BTreeMap<String, Meter>) -> BTreeMap<&'static str, u32> {
+    let accounts: BTreeSet<_> = meters
+        .iter()
+        .map(|(workload, meter)| match meter {
+            Meter::Own { schema } => ("own", schema),
+            Meter::Shared { schema, with: _ } => ("shared", schema),
+            Meter::Awaited { why: _ } => ("awaited", workload),
+            Meter::None { why: _ } => ("none", workload),
+        })
+        .collect();
+    let states = ["own", "shared", "awaited", "none"];
+    let mut counts = BTreeMap::from(states.map(|state| (state, 0)));
+    for (state, _) in accounts {
+        *counts.entry(state).or_default() += 1;
+    }
+    counts
 }
 
 /// Gated pods that Weir does not let through, by namespace and workload.

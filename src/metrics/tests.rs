@@ -26,6 +26,7 @@ fn report() -> Report {
         target: 8,
         wave: 3,
         soaked: Span::from_secs(4),
+        forecast: None,
         nodes_without_pod: 2,
         summary: String::new(),
     }
@@ -48,6 +49,7 @@ fn server() -> ServerEvidence {
         },
         flow: Reading::Absent { why: unknown() },
         process: Reading::Absent { why: unknown() },
+        counted: Reading::Fresh(std::sync::Arc::default()),
         restarted: None,
         spare: false,
     }
@@ -81,6 +83,7 @@ fn snapshot() -> Snapshot {
         enrolled: 1,
         rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
         stranded: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), 3)]),
+        metered: BTreeMap::from([("own", 2), ("none", 1)]),
         spent: Spent {
             requests: 12,
             ..Spent::default()
@@ -96,6 +99,7 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
         "weir_rollout_width_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 8.0",
         "weir_nodes_without_pod{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 2.0",
         "weir_stranded_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 3.0",
+        "weir_metered_accounts{state=\"own\"} 2.0",
         "weir_rollout_findings{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",\
          rule=\"LatencyRegressed\",severity=\"hold\"} 2.0",
         "weir_watch_age_seconds{resource=\"daemonsets\"} 2.0",

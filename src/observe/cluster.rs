@@ -16,6 +16,7 @@ use weir_core::{
 
 use crate::{
     api::{ControlPlane, GuardedRollout, RolloutPolicy},
+    meter::Schema,
     valve::Standing,
 };
 
@@ -62,6 +63,8 @@ pub struct Cluster {
     pub role: Reading<Option<Standing>>,
     /// Weir's own record of the API servers; `None` if there is none.
     pub control_plane: Reading<Option<ControlPlane>>,
+    /// All FlowSchemas, by name.
+    pub flow_schemas: Rows<String, Schema>,
     /// All nodes; absent while no workload is followed.
     pub nodes: Rows<String, NodeView>,
     /// Pods of all revisions of each followed workload, by name.
@@ -97,9 +100,11 @@ pub struct DaemonSetView {
     pub max_unavailable: u32,
     /// Labels of the pod template.
     pub template_labels: BTreeMap<String, String>,
-    /// Of the pod template's spec only what decides whether nodes depend on it: the priority class,
-    /// host paths and tolerations.
+    /// Of the pod template's spec only what decides whether nodes depend on it, and what its pods ask
+    /// as: the priority class, host paths, tolerations, the account and how its tokens are mounted.
     pub template_facts: PodSpec,
+    /// The content hash of the pod template.
+    pub template_hash: String,
     /// Label selector of its pods, as a query.
     pub selector: String,
     /// The hash of the current revision; known only once the controller has looked at the current

@@ -18,6 +18,7 @@ use super::{
     servers::{Pace, Servers, ServersView},
     watches::{
         daemon_set::DaemonSets,
+        flow_schema::FlowSchemas,
         gated::GatedPods,
         instance::Instances,
         kept::{Kept, what},
@@ -42,6 +43,7 @@ pub struct Observers {
     approved: Arc<Kept<Approved>>,
     control_plane: Arc<Kept<ControlPlanes>>,
     gated: Arc<Kept<GatedPods>>,
+    flow_schemas: Arc<Kept<FlowSchemas>>,
     servers: Servers,
     followed: Arc<Followed>,
     targets: watch::Sender<Targets>,
@@ -73,6 +75,7 @@ impl Observers {
             approved: start.select("watch on the role of the approvals", Approved, role()),
             control_plane: start.watch("watch on controlplanes", ControlPlanes),
             gated: start.select("watch on gated pods", GatedPods, GatedPods::selection()),
+            flow_schemas: start.watch("watch on flowschemas", FlowSchemas),
             servers,
             followed,
             targets,
@@ -132,6 +135,7 @@ impl Observers {
             control_plane: map(self.control_plane.reading(now), |all| {
                 all.get(SINGLETON).cloned()
             }),
+            flow_schemas: self.flow_schemas.reading(now),
             nodes: self.followed.nodes(now),
             pods: self.pods(now),
             gated: self.gated.reading(now),
@@ -156,6 +160,7 @@ impl Observers {
             (what::<Rollouts>(), self.rollouts.age(now)),
             (what::<Approved>(), self.approved.age(now)),
             (what::<ControlPlanes>(), self.control_plane.age(now)),
+            (what::<FlowSchemas>(), self.flow_schemas.age(now)),
             (what::<Instances>(), self.servers.age(now)),
             (what::<Pods>(), pods.max(self.gated.age(now))),
             (what::<Nodes>(), nodes),

@@ -6,12 +6,15 @@
 use std::ops::RangeInclusive;
 
 use weir_core::{
-    policy::{HarmLimits, PodLimits, Policy, Required, Servers},
+    policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers},
     time::Span,
 };
 
 use super::forms::Form;
-use crate::api::{self, Harm, Pace, Pods, RolloutPolicySpec, Waves, forms::Percent};
+use crate::api::{
+    self, BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, RolloutPolicySpec,
+    Waves, forms::Percent,
+};
 
 /// One thing that is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -55,6 +58,8 @@ pub enum Defect {
 const SECOND: Span = Span::from_secs(1);
 const HOUR: Span = Span::from_secs(3600);
 const DAY: Span = Span::from_secs(24 * 3600);
+/// No API server runs in less.
+const LEAST_MEMORY: f64 = 67_108_864.0;
 /// More than this is a mistake in the unit: no API server grows by a terabyte.
 const MOST_BYTES: f64 = 1_099_511_627_776.0;
 
@@ -68,6 +73,8 @@ pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
         soak,
         spread_by,
         harm,
+        forecast,
+        capacity,
         pods,
         required,
         starving_nodes,
@@ -82,6 +89,8 @@ pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
         policy.spread_by.clone_from(label);
     }
     reader.harm(harm.as_ref(), &mut policy.harm);
+    reader.forecast(forecast.as_ref(), &mut policy.forecast);
+    reader.capacity(capacity.as_ref(), &mut policy.forecast);
     reader.pods(pods.as_ref(), &mut policy.pods);
     reader.required(required.as_ref(), &mut policy.required);
     let to = &mut policy.starving_per_ten_minutes;
@@ -182,6 +191,42 @@ impl Reader {
         );
         let to = &mut limits.clear_after;
         self.read("harm.clearAfter", clear_after.as_ref(), SECOND..=HOUR, to);
+    }
+
+    fn forecast(&mut self, forecast: Option<&ForecastLimits>, limits: &mut Foresight) {
+        let Some(forecast) = forecast else { return };
+        let ForecastLimits {
+            act,
+            budget,
+            unison,
+            beyond_unison,
+            patience,
+        } = forecast;
+        if let Some(act) = act {
+            limits.holds = *act == ForecastAct::Hold;
+        }
+        let to = &mut limits.budget;
+        self.read("forecast.budget", budget.as_ref(), 0.0001..=1.0, to);
+        let to = &mut limits.unison;
+        self.read("forecast.unison", unison.as_ref(), SECOND..=HOUR, to);
+        if let Some(beyond) = beyond_unison {
+            limits.paces = *beyond == BeyondUnison::Pace;
+        }
+        let to = &mut limits.patience;
+        self.read("forecast.patience", patience.as_ref(), SECOND..=DAY, to);
+    }
+
+    fn capacity(&mut self, capacity: Option<&Capacity>, limits: &mut Foresight) {
+        let Some(Capacity { cpu, memory }) = capacity else {
+            return;
+        };
+        let mut cores = 0.0;
+        self.read("capacity.cpu", cpu.as_ref(), 0.1..=1024.0, &mut cores);
+        limits.cores = (cores > 0.0).then_some(cores);
+        let mut bytes = 0.0;
+        let allowed = LEAST_MEMORY..=MOST_BYTES * 16.0;
+        self.read("capacity.memory", memory.as_ref(), allowed, &mut bytes);
+        limits.memory_bytes = (bytes > 0.0).then_some(bytes);
     }
 
     fn pods(&mut self, pods: Option<&Pods>, limits: &mut PodLimits) {

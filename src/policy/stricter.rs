@@ -1,6 +1,6 @@
 //! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
 
-use weir_core::policy::{HarmLimits, PodLimits, Policy, Required, Servers};
+use weir_core::policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers};
 
 /// The stricter of both in every field. Where no order exists (what waves are spread over), the
 /// first one's value is kept; the caller says so.
@@ -16,6 +16,7 @@ pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
         releases_per_second,
         spread_by: _, // has no order
         harm,
+        forecast,
         pods,
         required,
         starving_per_ten_minutes,
@@ -28,6 +29,7 @@ pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
         releases_per_second: first.releases_per_second.min(*releases_per_second),
         spread_by: first.spread_by.clone(),
         harm: stricter_harm(&first.harm, harm),
+        forecast: stricter_foresight(&first.forecast, forecast),
         pods: stricter_pods(&first.pods, pods),
         required: stricter_required(&first.required, required),
         starving_per_ten_minutes: first
@@ -58,6 +60,32 @@ fn stricter_harm(first: &HarmLimits, second: &HarmLimits) -> HarmLimits {
             .min(*memory_growth_floor_bytes),
         restart_quiet: first.restart_quiet.max(*restart_quiet),
         clear_after: first.clear_after.max(*clear_after),
+    }
+}
+
+/// Patience has no stricter side of its own: the longer wait is.
+fn stricter_foresight(first: &Foresight, second: &Foresight) -> Foresight {
+    let Foresight {
+        holds,
+        budget,
+        cores,
+        memory_bytes,
+        unison,
+        paces,
+        patience,
+    } = second;
+    let less = |one: Option<f64>, other: Option<f64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (stated, None) | (None, stated) => stated,
+    };
+    Foresight {
+        holds: first.holds || *holds,
+        budget: first.budget.min(*budget),
+        cores: less(first.cores, *cores),
+        memory_bytes: less(first.memory_bytes, *memory_bytes),
+        unison: first.unison.min(*unison),
+        paces: first.paces && *paces,
+        patience: first.patience.max(*patience),
     }
 }
 

@@ -60,6 +60,14 @@ fn every_field_overrides_the_preset() {
             "restartQuiet": "2m",
             "clearAfter": "11s",
         },
+        "forecast": {
+            "act": "Tell",
+            "budget": "60%",
+            "unison": "20s",
+            "beyondUnison": "Pace",
+            "patience": "3m",
+        },
+        "capacity": { "cpu": 3.5, "memory": "8Gi" },
         "pods": { "unhealthy": "6%", "scheduleWithin": "3m", "readyWithin": "1h" },
         "required": { "apiServers": 5 },
         "starvingNodes": "4%",
@@ -82,6 +90,15 @@ fn every_field_overrides_the_preset() {
             restart_quiet: Span::from_secs(120),
             clear_after: Span::from_secs(11),
         },
+        forecast: weir_core::policy::Foresight {
+            holds: false,
+            budget: 0.6,
+            cores: Some(3.5),
+            memory_bytes: Some(8.0 * 1024.0 * 1024.0 * 1024.0),
+            unison: Span::from_secs(20),
+            paces: true,
+            patience: Span::from_secs(180),
+        },
         pods: weir_core::policy::PodLimits {
             unhealthy: 0.06,
             schedule_within: Span::from_secs(180),
@@ -102,6 +119,8 @@ fn all_problems_are_told_at_once_and_say_what_to_write() {
             "waves": { "canary": "a bit", "growth": 1 },
             "soak": "25h",
             "harm": { "memoryGrowthFloor": "512MB", "latencyFloor": "2s" },
+            "forecast": { "budget": "0%", "unison": "2h", "patience": "soon" },
+            "capacity": { "cpu": 0, "memory": "1Mi" },
             "required": { "apiServers": 0 },
         })),
         [
@@ -110,6 +129,11 @@ fn all_problems_are_told_at_once_and_say_what_to_write() {
             "spec.soak: 25h is not between 1s and 24h",
             "spec.harm.latencyFloor: 2s is not between 1ms and 1s",
             "spec.harm.memoryGrowthFloor: `512MB` is not a size such as `512Mi` (units Ki, Mi, Gi)",
+            "spec.forecast.budget: 0% is not between 0.01% and 100%",
+            "spec.forecast.unison: 2h is not between 1s and 1h",
+            "spec.forecast.patience: `soon` is not a duration such as `90s` (units ms, s, m, h)",
+            "spec.capacity.cpu: 0 is not between 0.1 and 1024",
+            "spec.capacity.memory: 1Mi is not between 64Mi and 16777216Mi",
             "spec.required.apiServers: 0 is not between 1 and 32",
         ]
     );

@@ -116,6 +116,24 @@ fn texts() -> Vec<Case> {
             &["999ms", "25h"],
         ),
         text(
+            "spec.forecast.budget",
+            "budget must be more than 0%",
+            &["0.01%", "50%", "100%"],
+            &["0%", "0.00%"],
+        ),
+        text(
+            "spec.forecast.unison",
+            "unison is between 1s and 1h",
+            &["1s", "30s", "1h"],
+            &["999ms", "2h"],
+        ),
+        text(
+            "spec.forecast.patience",
+            "patience is between 1s and 24h",
+            &["1s", "1m", "24h"],
+            &["999ms", "25h"],
+        ),
+        text(
             "spec.harm.latencyFloor",
             "latencyFloor is at most 1s, Kubernetes' own objective for API latency",
             &["1ms", "1000ms", "1s"],

@@ -12,18 +12,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Types only: nobody's knowledge.
     ("api", &[]),
     ("clock", &[]),
+    ("fnv", &[]),
     ("tasks", &[]),
     ("config", &["api"]),
     ("telemetry", &[]),
     ("client", &["clock"]),
     ("policy", &["api"]),
     ("valve", &["api", "client"]),
-    ("observe", &["api", "client", "clock", "tasks", "valve"]),
+    ("meter", &["fnv"]),
+    // What a pod template says: the operator hashes live ones, the plugin those of files.
+    ("template", &[]),
+    (
+        "observe",
+        &[
+            "api", "client", "clock", "meter", "tasks", "template", "valve",
+        ],
+    ),
     ("snapshot", &["client"]),
     // Acts on plans: it sees neither readings nor policies.
     (
         "act",
-        &["api", "client", "clock", "snapshot", "tasks", "valve"],
+        &[
+            "api", "client", "clock", "fnv", "snapshot", "tasks", "valve",
+        ],
     ),
     ("metrics", &["client", "snapshot"]),
     ("serve", &["clock", "metrics", "snapshot", "tasks"]),
@@ -31,13 +42,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "guard",
         &[
-            "act", "api", "client", "clock", "config", "observe", "policy", "serve", "snapshot",
-            "tasks", "valve",
+            "act", "api", "client", "clock", "config", "meter", "observe", "policy", "serve",
+            "snapshot", "tasks", "valve",
         ],
     ),
     // Pure rendering.
     ("view", &["api"]),
-    ("cli", &["api", "client", "clock", "valve", "view"]),
+    (
+        "cli",
+        &["api", "client", "clock", "template", "valve", "view"],
+    ),
     ("generate", &["api", "valve"]),
 ];
 

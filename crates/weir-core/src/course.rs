@@ -3,10 +3,12 @@
 use crate::{
     census::Member,
     evidence::ServerEvidence,
+    forecast::Outlook,
     history::History,
     plan::State,
     soak,
     time::{Moment, Span},
+    usage::Meter,
     verdict::{Scene, Stance, Verdict},
     waves,
 };
@@ -46,10 +48,15 @@ pub(crate) enum Course {
     Settle,
     /// The wave is out and ready, but not soaked.
     Soak,
+    /// Soaked, but what was seen does not tell yet whether the next wave would be within budget.
+    Learn,
     /// Soaked, but too many of the remaining nodes are not ready.
     AwaitNodes,
     /// Soaked: the next wave, up to this width.
     Widen(u32),
+    /// Full width is soaked, but all starts at once would be too much: what is gated is let through at
+    /// the pace that the API servers bear, and the revision is not approved.
+    Pace,
     /// Full width is soaked.
     Approve,
 }
@@ -63,7 +70,8 @@ impl Course {
             Self::Pause => State::Paused,
             Self::Gather | Self::AwaitCalm | Self::Idle => State::Pending,
             Self::Hold => State::Held,
-            Self::Soak => State::Soaking,
+            Self::Soak | Self::Learn => State::Soaking,
+            Self::Pace => State::Paced,
             Self::Drain
             | Self::Fill
             | Self::Settle
@@ -76,7 +84,12 @@ impl Course {
     /// Whether gated pods may be let through as the current wave's.
     pub(crate) const fn lets_waves_through(self) -> bool {
         match self {
-            Self::Fill | Self::Settle | Self::Soak | Self::AwaitNodes | Self::Widen(_) => true,
+            Self::Fill
+            | Self::Settle
+            | Self::Soak
+            | Self::Learn
+            | Self::AwaitNodes
+            | Self::Widen(_) => true,
             Self::Rest
             | Self::Drain
             | Self::Left
@@ -85,6 +98,7 @@ impl Course {
             | Self::AwaitCalm
             | Self::Hold
             | Self::Idle
+            | Self::Pace
             | Self::Approve => false,
         }
     }
@@ -108,6 +122,7 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
         return Course::Pause;
     }
     forbidden(scene, verdict, history)
+        .or_else(|| history.paced.then_some(Course::Pace))
         .or_else(|| unfinished(scene, history))
         .unwrap_or_else(|| next_wave(scene, history))
 }
@@ -133,16 +148,71 @@ fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     let Scene { policy, census, .. } = *scene;
     let target = history.progress.target;
     if target > 0 && waves::complete(policy, census, target) {
-        return Course::Approve;
+        return if must_be_paced(scene) {
+            Course::Pace
+        } else {
+            Course::Approve
+        };
     }
     let next = waves::next_target(policy, census.full, history.progress);
     if next <= target || waves::exhausted(census) {
         Course::AwaitNodes
-    } else if target == 0 && young(scene, history) && !without_baseline(scene).is_empty() {
+    } else if target == 0 && young(scene, history) && begins_blindly(scene) {
         Course::Gather
     } else {
-        Course::Widen(next)
+        foreseeing(scene, history, next)
     }
+}
+
+/// The next wave, as wide as is surely within budget: up to `next`, or else the smallest step once
+/// there was patience enough for more to be seen, as long as that would surely be survived.
+fn foreseeing(scene: &Scene<'_>, history: &History, next: u32) -> Course {
+    let target = history.progress.target;
+    let limits = &scene.policy.forecast;
+    if !limits.holds || target == 0 {
+        return Course::Widen(next);
+    }
+    // After a restart of Weir: pages are about to be read.
+    let Some(outlook) = scene.outlook else {
+        return Course::Learn;
+    };
+    let patient = waited(scene, history) < limits.patience;
+    let unseen = !outlook.has_seen_present();
+    if let Some(within) = outlook
+        .widest_within(target, next)
+        .filter(|_| !(unseen && patient))
+    {
+        Course::Widen(within)
+    } else if patient || !outlook.is_bearable(target + 1) {
+        Course::Learn
+    } else {
+        Course::Widen(target + 1)
+    }
+}
+
+/// How long a wave has gone on soaking after its soak.
+pub(crate) fn waited(scene: &Scene<'_>, history: &History) -> Span {
+    let needed = soak::needed(scene.policy, scene.census.full);
+    history.soaked.saturating_sub(needed)
+}
+
+/// Whether all pods' start at once would probably take the API servers longer than they may need.
+fn must_be_paced(scene: &Scene<'_>) -> bool {
+    let limits = &scene.policy.forecast;
+    let seconds = scene.outlook.and_then(Outlook::unison);
+    limits.holds && seconds.is_some_and(|seconds| seconds.mid > limits.unison.as_secs_f64())
+}
+
+/// Whether it is not known yet how fast the API servers answer in quiet times, what they use then, or
+/// what counts the rollout's requests.
+fn begins_blindly(scene: &Scene<'_>) -> bool {
+    let foresees = scene.policy.forecast.holds;
+    let uncounted = || {
+        let meter = &scene.evidence.rollout.meter;
+        matches!(meter, Meter::Awaited { .. })
+            || scene.outlook.is_none_or(|it| !it.has_seen_quiet())
+    };
+    !without_baseline(scene).is_empty() || foresees && uncounted()
 }
 
 /// Decides for a rollout that was held, and for which nobody asks that any longer.
@@ -196,7 +266,10 @@ fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<
             Course::Hold
         });
     }
-    (scene.census.full == 0).then_some(Course::Idle)
+    if scene.census.full == 0 {
+        return Some(Course::Idle);
+    }
+    verdict.foreseen().then_some(Course::Hold)
 }
 
 /// `end` once nothing is gated of what is let through whatever the waves say since `since`.

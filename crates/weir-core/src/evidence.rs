@@ -7,11 +7,17 @@
 //!
 //! Unknown is a value: only [`Reading::Fresh`] can ever count as healthy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{Moment, Span};
+use crate::{
+    time::{Moment, Span},
+    usage::{Counted, Meter},
+};
 
 /// One value from one source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +116,8 @@ pub struct ServerEvidence {
     pub flow: Reading<Flow>,
     /// The process: CPU, memory, requests in flight.
     pub process: Reading<Process>,
+    /// All that the process has counted by its last page: what forecasts are made from.
+    pub counted: Reading<Arc<Counted>>,
     /// When the process was seen to have restarted, if it did while Weir watched.
     pub restarted: Option<Moment>,
     /// It is not heard, and another answers at its address or the address has left the endpoints: it
@@ -243,6 +251,8 @@ pub struct RolloutEvidence {
     pub approved: bool,
     /// A person has paused this rollout.
     pub paused: bool,
+    /// What counts the requests of this workload's account.
+    pub meter: Meter,
 }
 
 impl RolloutEvidence {
@@ -259,6 +269,9 @@ impl RolloutEvidence {
             earlier_approved: false,
             approved: false,
             paused: false,
+            meter: Meter::None {
+                why: "there is no workload".to_owned(),
+            },
         }
     }
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    forecast::Ledger,
     plan::{Finding, Hold},
     soak::Seen,
     time::{Moment, Span},
@@ -28,8 +29,8 @@ pub struct Progress {
     pub target: u32,
     /// Waves begun.
     pub wave: u32,
-    /// What a wave's step is multiplied by, in (0, 1]: halves at each hold for harm, recovers with
-    /// each clean wave.
+    /// What a wave's step is multiplied by, in (0, 4]: halves at each hold for harm, recovers with
+    /// each clean wave, and grows beyond one as long as the forecast has room.
     pub pace: f64,
 }
 
@@ -73,6 +74,14 @@ pub struct History {
     pub standing: Vec<Standing>,
     /// The hold for harm that stands.
     pub hold: Option<Hold>,
+    /// The pace before the hold that stands halved it, if it did.
+    pub pace_before: Option<f64>,
+    /// Whether a hold's harm that began with this rollout's own starts was found to be others' once: its
+    /// pace was given back, which happens once.
+    pub forgiven: bool,
+    /// Whether it was found that all starts at once would be too much: it is let through one by one for
+    /// ever, unless a person approves it.
+    pub paced: bool,
     /// Holds for harm so far.
     pub holds: u32,
     /// The width as last seen.
@@ -89,6 +98,8 @@ pub struct History {
     pub starving_tokens: f64,
     /// Pods that such tokens were taken for, and that were not yet seen let through.
     pub serving: BTreeSet<String>,
+    /// What its pods were seen to cost.
+    pub ledger: Ledger,
 }
 
 impl History {
@@ -100,14 +111,20 @@ impl History {
             wave: 0,
             pace: 1.0,
         };
-        Self::resumed(begun, progress, Vec::new(), now)
+        Self::resumed(begun, progress, Vec::new(), Ledger::default(), now)
     }
 
     /// After a restart: the waves go on from `progress`, and the harm among the last `findings` stands
     /// as if it had just been found, since nobody watched. Soak is repeated, and the bucket for
     /// starving nodes begins empty, so that restarting often lets nothing more through.
     #[must_use]
-    pub fn resumed(begun: Moment, progress: Progress, findings: Vec<Finding>, now: Moment) -> Self {
+    pub fn resumed(
+        begun: Moment,
+        progress: Progress,
+        findings: Vec<Finding>,
+        ledger: Ledger,
+        now: Moment,
+    ) -> Self {
         let standing: Vec<Standing> = in_order(findings.into_iter().filter_map(|finding| {
             let holds = finding.holds_for_harm();
             holds.then(|| Standing::recalled(finding, now))
@@ -131,6 +148,9 @@ impl History {
             standing,
             holds: u32::from(hold.is_some()),
             hold,
+            pace_before: None,
+            forgiven: false,
+            paced: false,
             width: 0,
             first_out: if progress.target > 0 { Some(now) } else { None },
             approved: None,
@@ -138,6 +158,7 @@ impl History {
             release_carry: 0.0,
             starving_tokens: 0.0,
             serving: BTreeSet::new(),
+            ledger,
         }
     }
 
@@ -156,6 +177,7 @@ impl History {
             holds: before.holds.max(self.holds),
             // Whether harm is this rollout's goes by which of the two came first.
             first_out: before.first_out.or(self.first_out),
+            ledger: self.ledger.richer(before.ledger),
             ..self
         }
     }

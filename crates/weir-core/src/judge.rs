@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    census::Census,
+    census::{Case, Census},
     course::{self, Course},
     evidence::Evidence,
+    forecast::{self, Foreseen, Given, JUST_BEFORE, Look, Outlook},
     history::History,
     plan::{Hold, Intent, Plan, Report},
     policy::Policy,
@@ -42,8 +43,15 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
-    let scene = scene(policy, evidence, &census, &history, now);
-    at_the_valve(&scene, history)
+    let look = Glance {
+        policy,
+        evidence,
+        census: &census,
+        now,
+    };
+    let mut history = history;
+    let foreseen = foresee(&look, &mut history);
+    at_the_valve(&scene(&look, foreseen.as_ref(), &history), history)
 }
 
 /// Judges a rollout that was held behind the valve, and for which nobody asks that any longer: what
@@ -56,9 +64,17 @@ pub fn let_go(policy: &Policy, evidence: &Evidence, history: History, now: Momen
         return judge(policy, evidence, history, now);
     }
     let census = Census::take(&evidence.rollout, &policy.pods, now);
+    let look = Glance {
+        policy,
+        evidence,
+        census: &census,
+        now,
+    };
+    let mut history = history;
+    let foreseen = foresee(&look, &mut history);
     let scene = Scene {
         stance: Stance::LetsGo,
-        ..scene(policy, evidence, &census, &history, now)
+        ..scene(&look, foreseen.as_ref(), &history)
     };
     at_the_valve(&scene, history)
 }
@@ -72,9 +88,11 @@ fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
     account(scene, &verdict, &mut history);
     let course = course::of(scene, &verdict, &history);
     if let Course::Widen(target) = course {
-        history.progress = waves::begun(history.progress, target);
+        let room = scene.outlook.is_some_and(Outlook::has_room);
+        history.progress = waves::begun(history.progress, target, room);
         history.soaked = Span::ZERO;
     }
+    history.paced |= course == Course::Pace;
     let intents = release::intents(scene, &verdict, course, elapsed, &mut history);
     conclude(scene, verdict, course, intents, history)
 }
@@ -84,37 +102,91 @@ fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
 pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
     let target = census.out();
+    let look = Glance {
+        policy,
+        evidence,
+        census: &census,
+        now,
+    };
+    let mut history = history;
+    let foreseen = foresee(&look, &mut history);
     let scene = Scene {
         stance: Stance::LooksOn,
         target,
         // No wave of its own ever makes up for a hold.
         clear_after: policy.harm.clear_after,
         repeated: 1.0,
-        ..scene(policy, evidence, &census, &history, now)
+        ..scene(&look, foreseen.as_ref(), &history)
     };
     let verdict = verdict::examine(&scene, &history);
 
-    let mut history = history;
     history.progress.target = target;
     account(&scene, &verdict, &mut history);
     let course = course::of(&scene, &verdict, &history);
     conclude(&scene, verdict, course, Vec::new(), history)
 }
 
-/// What rules look at, of a rollout that Weir guards.
-fn scene<'a>(
+/// What a judgement is made of, besides its history.
+struct Glance<'a> {
     policy: &'a Policy,
     evidence: &'a Evidence,
     census: &'a Census<'a>,
-    history: &History,
     now: Moment,
-) -> Scene<'a> {
+}
+
+/// Takes what is seen into the ledger, and looks ahead.
+fn foresee(glance: &Glance<'_>, history: &mut History) -> Option<Foreseen> {
+    let Glance {
+        policy,
+        evidence,
+        census,
+        now,
+    } = *glance;
+    let servers = verdict::counted(policy, evidence);
+    let width = census.judged();
+    let meter = &evidence.rollout.meter;
+    let limits = &policy.forecast;
+    history.ledger.look(&Look {
+        servers: &servers,
+        limits: &policy.harm,
+        meter,
+        width,
+        out: census.out(),
+        pods: census.members.len(),
+        full: census.full,
+        starting: census.in_case(Case::Settling) > 0,
+        stated_cores: limits.cores,
+        now,
+    });
+    let given = Given {
+        limits,
+        meter,
+        servers: &servers,
+        full: census.full,
+        width,
+    };
+    let outlook = Outlook::of(&history.ledger, &given)?;
+    let forecast = forecast::tell(&outlook, &history.ledger, meter, limits);
+    history.ledger.weigh(&forecast, &outlook);
+    Some(Foreseen { outlook, forecast })
+}
+
+/// What rules look at, of a rollout that Weir guards.
+fn scene<'a>(glance: &Glance<'a>, foreseen: Option<&'a Foreseen>, history: &History) -> Scene<'a> {
+    let Glance {
+        policy,
+        evidence,
+        census,
+        now,
+    } = *glance;
     let repeated = waves::repeated(history.progress);
     Scene {
         policy,
         evidence,
         servers: verdict::counted(policy, evidence),
         census,
+        outlook: foreseen.map(|foreseen| &foreseen.outlook),
+        forecast: foreseen.map(|foreseen| &foreseen.forecast),
         stance: Stance::Guards,
         target: history.progress.target,
         begun: history.begun,
@@ -162,7 +234,9 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
 /// Begins a hold for harm, or ends it.
 fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
     if !verdict.harmed() {
-        history.hold = None;
+        (history.hold, history.pace_before) = (None, None);
+    } else if let Some(pace) = history.pace_before.filter(|_| verdict.cleared()) {
+        give_back(pace, verdict, history);
     } else if history.hold.is_none() && !course::only_delayed(scene, verdict, history) {
         history.hold = Some(Hold {
             since: scene.now,
@@ -172,10 +246,28 @@ fn count_hold(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
         // What rolls at its own pace is not slowed down, nor does it begin clean waves that would
         // make up for it: should it be guarded later, it is so at the policy's pace.
         if scene.stance != Stance::LooksOn {
-            let harmful = history.width > 0 && !verdict.stood_before(history.first_out);
+            // While all are out, and nothing starts, nothing is let through any slower for it.
+            let at_rest = history.paced && history.ledger.rested(JUST_BEFORE, scene.now);
+            let harmful = history.width > 0
+                && !verdict.stood_before(history.first_out)
+                && !verdict.cleared()
+                && !at_rest;
+            history.pace_before = harmful.then_some(history.progress.pace);
             history.progress = waves::held(history.progress, history.width, harmful);
         }
     }
+}
+
+/// The harm of this hold is not this rollout's after all: its pace is as before. Where it began with the
+/// rollout's own starts that goes for once: its waves may be what sets others off.
+fn give_back(pace: f64, verdict: &Verdict, history: &mut History) {
+    let began = verdict.standing.iter().map(|harm| harm.since).min();
+    let by_itself = began.is_some_and(|began| history.ledger.rested(JUST_BEFORE, began));
+    if by_itself || !history.forgiven {
+        history.progress.pace = pace;
+        history.forgiven |= !by_itself;
+    }
+    history.pace_before = None;
 }
 
 fn seen(scene: &Scene<'_>, verdict: &Verdict, target: u32) -> Seen {
@@ -198,7 +290,8 @@ fn conclude(
 ) -> Judgement {
     let census = scene.census;
     let summary = summary::of(scene, &verdict, course, &history);
-    let rests = matches!(course, Course::Rest | Course::Idle | Course::Left);
+    let rests = matches!(course, Course::Rest | Course::Idle | Course::Left)
+        || course == Course::Pace && intents.is_empty();
     let report = Report {
         state: course.state(),
         findings: verdict.findings,
@@ -208,6 +301,7 @@ fn conclude(
         target: history.progress.target,
         wave: history.progress.wave,
         soaked: history.soaked,
+        forecast: scene.forecast.cloned(),
         nodes_without_pod: census.nodes_without_pod(),
         summary,
     };

@@ -6,10 +6,12 @@
 //! - [`time`]: moments and spans; time is always a parameter.
 //! - [`evidence`]: what is known at one moment, and how freshly ([`evidence::Reading`]).
 //! - [`exposition`]: a push parser for `/metrics` pages.
+//! - [`usage`]: what an API server has counted, in all and of each client.
 //! - [`servers`]: samples of each API server instance, turned into evidence.
 //! - [`policy`]: the validated form of a rollout policy.
 //! - [`history`]: what a judgement needs of the last ones.
 //! - [`soak`]: the only place where soak time is added.
+//! - [`forecast`]: what pods cost, fitted from the first few, and what full width would.
 //! - `census`: who is out, who waits, and who can be judged.
 //! - [`verdict`]: one function per fault, and the verdict they add up to.
 //! - `waves`: how wide the next wave is and which pods it takes.
@@ -24,6 +26,7 @@ mod census;
 mod course;
 pub mod evidence;
 pub mod exposition;
+pub mod forecast;
 pub mod history;
 pub mod judge;
 pub mod plan;
@@ -34,5 +37,6 @@ pub mod soak;
 mod starving;
 mod summary;
 pub mod time;
+pub mod usage;
 pub mod verdict;
 mod waves;

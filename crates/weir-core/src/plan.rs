@@ -5,11 +5,16 @@ use serde::{
     de::{IntoDeserializer, value::Error},
 };
 
-use crate::time::{Moment, Span};
+use crate::{
+    forecast::Forecast,
+    time::{Moment, Span},
+};
 
 /// The fault a rule found. The names are the reasons of conditions and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Rule {
+    /// Harm that this rollout's meter, dose and response clear it of.
+    NotTheCause,
     /// Probes are much slower than in quiet times, or fail.
     LatencyRegressed,
     /// Requests wait in Priority and Fairness queues.
@@ -26,6 +31,16 @@ pub enum Rule {
     ReleasedUnschedulable,
     /// Nodes stopped being ready once they had a pod of the rollout, more of them than elsewhere.
     NodesLost,
+    /// The rollout's account asks ever more often, since it is refused or not answered.
+    RetryAmplification,
+    /// By what the first pods cost, full width would be more than a capacity.
+    ForecastExceedsCapacity,
+    /// By what the first pods' start cost, all pods' at once would take the API servers too long.
+    UnisonExceedsCapacity,
+    /// What was seen does not tell yet whether the next wave would be within budget.
+    EvidenceInsufficient,
+    /// What a pod costs grows while it runs.
+    CostGrowsWithAge,
     /// A source was last heard too long ago.
     EvidenceStale,
     /// A source says nothing, or nothing that can be understood.
@@ -43,6 +58,9 @@ pub enum Kind {
     Evidence,
     /// Something is out of order that holding would not mend.
     Order,
+    /// Nothing suffers yet: by what was seen it would. Soak goes on, and it clears when what was
+    /// seen says so.
+    Foreseen,
 }
 
 impl Rule {
@@ -50,6 +68,12 @@ impl Rule {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::NotTheCause => "NotTheCause",
+            Self::ForecastExceedsCapacity => "ForecastExceedsCapacity",
+            Self::UnisonExceedsCapacity => "UnisonExceedsCapacity",
+            Self::EvidenceInsufficient => "EvidenceInsufficient",
+            Self::CostGrowsWithAge => "CostGrowsWithAge",
+            Self::RetryAmplification => "RetryAmplification",
             Self::LatencyRegressed => "LatencyRegressed",
             Self::QueueSaturated => "QueueSaturated",
             Self::Rejecting => "Rejecting",
@@ -87,9 +111,14 @@ impl Rule {
             | Self::ServerRestarted
             | Self::PodsUnhealthy
             | Self::ReleasedUnschedulable
-            | Self::NodesLost => Kind::Harm,
+            | Self::NodesLost
+            | Self::RetryAmplification => Kind::Harm,
             Self::EvidenceStale | Self::EvidenceAbsent => Kind::Evidence,
-            Self::PodsLeaked => Kind::Order,
+            Self::PodsLeaked | Self::NotTheCause => Kind::Order,
+            Self::ForecastExceedsCapacity
+            | Self::UnisonExceedsCapacity
+            | Self::EvidenceInsufficient
+            | Self::CostGrowsWithAge => Kind::Foreseen,
         }
     }
 }
@@ -152,6 +181,11 @@ impl Finding {
         self.rule.kind() == Kind::Harm && self.severity == Severity::Hold
     }
 
+    /// Whether going on would do harm, by what was seen.
+    pub(crate) fn holds_as_foreseen(&self) -> bool {
+        self.rule.kind() == Kind::Foreseen && self.severity == Severity::Hold
+    }
+
     /// Whether it is the same fault of the same thing.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         (self.rule, &self.subject) == (other.rule, &other.subject)
@@ -198,6 +232,9 @@ pub enum State {
     Held,
     /// A person has paused it.
     Paused,
+    /// All pods are out and soaked; the revision is not approved, since its pods must never start all
+    /// at once: each that comes later passes the valve.
+    Paced,
     /// All pods are out and soaked; the revision is approved.
     Complete,
     /// No pod is gated, because nobody asks for the guard any longer: it was neither soaked to full
@@ -215,6 +252,7 @@ impl State {
             Self::Soaking => "Soaking",
             Self::Held => "Held",
             Self::Paused => "Paused",
+            Self::Paced => "Paced",
             Self::Complete => "Complete",
             Self::LetGo => "LetGo",
         }
@@ -249,6 +287,8 @@ pub struct Report {
     pub wave: u32,
     /// Soak time at this width so far.
     pub soaked: Span,
+    /// What full width would cost, once something was seen to tell it from.
+    pub forecast: Option<Forecast>,
     /// Nodes that wait for a pod of this workload.
     pub nodes_without_pod: u32,
     /// One sentence for a tired person.
@@ -264,10 +304,16 @@ impl Report {
     }
 
     /// Whether the rollout needs close watching: not once it is complete or let go, nor while no
-    /// node wants a pod of it.
+    /// node wants a pod of it, nor while it is paced and all its pods are out.
     #[must_use]
     pub fn in_flight(&self) -> bool {
-        !matches!(self.state, State::Complete | State::LetGo) && self.full_width > 0
+        match self.state {
+            State::Complete | State::LetGo => false,
+            State::Paced => self.width < self.full_width,
+            State::Pending | State::Progressing | State::Soaking | State::Held | State::Paused => {
+                self.full_width > 0
+            }
+        }
     }
 }
 
@@ -280,6 +326,8 @@ pub enum Because {
     Starving,
     /// Its revision is approved.
     Approved,
+    /// Its revision is everywhere, and is let through one by one for ever.
+    Paced,
     /// Nobody asks for the guard any longer.
     LetGo,
 }
@@ -314,6 +362,12 @@ mod tests {
     #[test]
     fn each_rule_is_known_by_the_name_that_records_carry() {
         for rule in [
+            Rule::NotTheCause,
+            Rule::ForecastExceedsCapacity,
+            Rule::UnisonExceedsCapacity,
+            Rule::EvidenceInsufficient,
+            Rule::CostGrowsWithAge,
+            Rule::RetryAmplification,
             Rule::LatencyRegressed,
             Rule::QueueSaturated,
             Rule::Rejecting,

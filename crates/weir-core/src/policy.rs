@@ -31,7 +31,8 @@ impl Mode {
 /// [`Policy::careful`] and [`Policy::fast`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Pods of the first wave, as a fraction of full width; at least one pod.
+    /// Pods of the first wave, as a fraction of full width; at least one pod. Where forecasts hold it is
+    /// one pod, whatever this says.
     pub canary: f64,
     /// How much wider each wave may make the rollout than the last: `2.0` doubles the width.
     pub growth: f64,
@@ -45,6 +46,8 @@ pub struct Policy {
     pub spread_by: String,
     /// When the API servers are said to suffer.
     pub harm: HarmLimits,
+    /// What may be forecast before it holds.
+    pub forecast: Foresight,
     /// When the rollout's own pods are said to suffer.
     pub pods: PodLimits,
     /// What must be known, and how freshly, before anything is let through.
@@ -74,6 +77,25 @@ pub struct HarmLimits {
     /// long at each further one, up to 32 times, until clean waves have made up for it. Lost nodes
     /// want ten minutes where this is less, and as many times longer.
     pub clear_after: Span,
+}
+
+/// What may be forecast before it holds, and what each API server has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Foresight {
+    /// A forecast decides how wide the next wave is, and holds; else it is only told.
+    pub holds: bool,
+    /// The share of each capacity that a rollout may bring its use to.
+    pub budget: f64,
+    /// Cores of each API server, as a person states them; none means as the process says.
+    pub cores: Option<f64>,
+    /// Bytes of memory of each API server, as a person states them; none means as the process says.
+    pub memory_bytes: Option<f64>,
+    /// How long the API servers may need to serve the start of all pods at once.
+    pub unison: Span,
+    /// Where they would need longer the rollout goes on and is never approved; else it is held.
+    pub paces: bool,
+    /// How long a rollout waits, after its soak, for evidence that does not suffice.
+    pub patience: Span,
 }
 
 /// When the rollout's own pods are said to suffer.
@@ -116,6 +138,10 @@ impl Policy {
             growth: 1.5,
             max_step: 0.09,
             soak: Span::from_secs(60),
+            forecast: Foresight {
+                patience: Span::from_secs(120),
+                ..Self::fast().forecast
+            },
             ..Self::fast()
         }
     }
@@ -141,6 +167,17 @@ impl Policy {
                 memory_growth_floor_bytes: 512.0 * 1024.0 * 1024.0,
                 restart_quiet: Span::from_secs(60),
                 clear_after: Span::from_secs(10),
+            },
+            forecast: Foresight {
+                holds: true,
+                budget: 0.5,
+                cores: None,
+                memory_bytes: None,
+                // A request is cut off after 60 s (kube-apiserver --request-timeout): what takes
+                // longer never ends, since its client asks again. Half of it, as of any capacity.
+                unison: Span::from_secs(30),
+                paces: false,
+                patience: Span::from_secs(30),
             },
             pods: PodLimits {
                 unhealthy: 0.05,

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    census::{self, Census, Member, whole},
+    census::{self, Case, Census, Member, whole},
     course::Course,
+    forecast::Outlook,
     history::History,
     plan::{Because, Intent},
-    policy::Policy,
     starving,
     time::Span,
     verdict::{Scene, Stance, Verdict},
@@ -29,11 +29,14 @@ pub(crate) fn intents(
     history: &mut History,
 ) -> Vec<Intent> {
     let Scene { policy, census, .. } = *scene;
-    let chunk = chunk(policy, elapsed, history);
+    let chunk = chunk(rate(scene), elapsed, history);
     let tokens = history.starving_tokens;
     history.starving_tokens = starving::refill(policy, census.full, tokens, elapsed);
     match course {
         Course::Rest | Course::Left | Course::Pause => Vec::new(),
+        Course::Pace => release(waiting(census, chunk), Because::Paced)
+            .into_iter()
+            .collect(),
         Course::Drain => release(gated(census, chunk), drained(scene.stance))
             .into_iter()
             .collect(),
@@ -48,6 +51,7 @@ pub(crate) fn intents(
         | Course::Fill
         | Course::Settle
         | Course::Soak
+        | Course::Learn
         | Course::AwaitNodes
         | Course::Widen(_) => {
             let starved = starved(scene, verdict, chunk, history);
@@ -69,9 +73,19 @@ const fn drained(stance: Stance) -> Because {
     }
 }
 
+/// Pods that may be let through per second: as the policy says, and no more than the API servers can
+/// start within what is left of their budget.
+fn rate(scene: &Scene<'_>) -> f64 {
+    let most = scene.policy.releases_per_second;
+    let limits = &scene.policy.forecast;
+    let outlook = scene.outlook.filter(|_| limits.holds);
+    let borne = outlook.and_then(Outlook::starts_per_second);
+    borne.map_or(most, |borne| most.min(borne))
+}
+
 /// How many pods this plan may let through; the part of a pod that is left over is carried on.
-fn chunk(policy: &Policy, elapsed: Span, history: &mut History) -> usize {
-    let earned = policy.releases_per_second * elapsed.min(LONGEST_CHUNK).as_secs_f64();
+fn chunk(rate: f64, elapsed: Span, history: &mut History) -> usize {
+    let earned = rate * elapsed.min(LONGEST_CHUNK).as_secs_f64();
     let allowed = history.release_carry + earned;
     history.release_carry = allowed.fract();
     whole(allowed) as usize
@@ -82,6 +96,13 @@ fn gated<'a>(census: &Census<'a>, chunk: usize) -> Vec<&'a str> {
     let members = census.members.iter();
     let gated = members.filter(|member| member.gated() && !member.refused);
     gated.map(|member| member.name).take(chunk).collect()
+}
+
+/// Gated pods of ready nodes up to `chunk`. Those of others would start together when their zone returns.
+fn waiting<'a>(census: &Census<'a>, chunk: usize) -> Vec<&'a str> {
+    let members = census.members.iter();
+    let waiting = members.filter(|member| member.case == Case::Waiting && !member.refused);
+    waiting.map(|member| member.name).take(chunk).collect()
 }
 
 /// Pods of starving nodes, each for a token.
@@ -95,7 +116,12 @@ fn starved<'a>(
     chunk: usize,
     history: &mut History,
 ) -> Vec<&'a str> {
-    if verdict.blames(history.first_out) {
+    // What is foreseen is no harm yet: nodes starve only where not even one pod more is borne.
+    let next = scene.census.out() + 1;
+    let is_borne = scene
+        .outlook
+        .is_none_or(|outlook| outlook.is_bearable(next));
+    if verdict.blames(history.first_out) || verdict.foreseen() && !is_borne {
         return Vec::new();
     }
     let starved = starving::starved(scene.census, &scene.evidence.rollout, history.begun);

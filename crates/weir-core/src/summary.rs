@@ -6,7 +6,7 @@ use crate::{
     census::{Case, Member},
     course::{self, Course},
     history::History,
-    plan::{Finding, Severity},
+    plan::{Finding, Rule, Severity},
     soak,
     verdict::{Scene, Stance, Verdict},
 };
@@ -58,6 +58,8 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
             "Wave {wave}: {width} of {full} pods are out and ready; soaking for {}.",
             soak::needed(scene.policy, full)
         ),
+        Course::Learn => learning(verdict, width, full),
+        Course::Pace => paced_out(scene, width, full),
         Course::AwaitNodes => format!(
             "{width} of {full} pods are out; the others wait for nodes that are not ready. Until \
              more of them are, the revision is not approved."
@@ -85,6 +87,8 @@ fn letting_go(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &Hi
         | Course::Fill
         | Course::Settle
         | Course::Soak
+        | Course::Learn
+        | Course::Pace
         | Course::AwaitNodes
         | Course::Widen(_)
         | Course::Approve => {
@@ -125,6 +129,8 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
         Course::Fill
         | Course::Settle
         | Course::Soak
+        | Course::Learn
+        | Course::Pace
         | Course::Drain
         | Course::Left
         | Course::Pause
@@ -181,6 +187,25 @@ fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {
         format!("how fast {servers} answers in quiet times")
     };
     format!("Gathering evidence before anything is let through: {awaited}.")
+}
+
+fn learning(verdict: &Verdict, width: u32, full: u32) -> String {
+    let mut findings = verdict.findings.iter();
+    let why = findings.find(|finding| finding.rule == Rule::EvidenceInsufficient);
+    let why = why.map_or("more is awaited to be seen", |why| why.clears_when.as_str());
+    format!("{width} of {full} pods are out and soaked; watching on before the next wave: {why}.")
+}
+
+fn paced_out(scene: &Scene<'_>, width: u32, full: u32) -> String {
+    let gated = scene.census.number(Member::gated);
+    let next = match gated {
+        0 => "each pod that comes later passes the valve".to_owned(),
+        gated => format!("letting through {gated} that came later"),
+    };
+    format!(
+        "{width} of {full} pods are out and soaked. All at once their starts would take the API servers \
+         too long, so that the revision is not approved: {next}, at the pace that they bear."
+    )
 }
 
 fn delayed(scene: &Scene<'_>, verdict: &Verdict) -> String {

@@ -4,7 +4,9 @@
 //! ([`standing`]); a rule that finds evidence missing holds for as long as it is missing. No rule
 //! takes silence for health, and none decides what is done: that is [`crate::judge`]'s.
 
+mod blame;
 mod evidence;
+mod foreseen;
 mod nodes;
 mod pods;
 mod servers;
@@ -17,6 +19,7 @@ pub(crate) use self::servers::counted;
 use crate::{
     census::Census,
     evidence::{Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
+    forecast::{Forecast, Outlook},
     history::{History, Standing},
     plan::{Finding, Kind, Rule, Severity},
     policy::Policy,
@@ -29,6 +32,9 @@ type ServerRule = fn(&Scene<'_>, &Server<'_>) -> Option<Finding>;
 
 /// A fault of the rollout, or of the evidence as a whole.
 type RolloutRule = fn(&Scene<'_>) -> Vec<Finding>;
+
+/// A fault that is foreseen, or seen in what the rollout's pods cost.
+type CostRule = fn(&Scene<'_>, &History) -> Option<Finding>;
 
 const SERVER_RULES: [ServerRule; 7] = [
     servers::latency_regressed,
@@ -48,6 +54,14 @@ const ROLLOUT_RULES: [RolloutRule; 7] = [
     evidence::evidence_stale,
     evidence::evidence_absent,
     evidence::servers_missing,
+];
+
+const COST_RULES: [CostRule; 5] = [
+    foreseen::forecast_exceeds_capacity,
+    foreseen::unison_exceeds_capacity,
+    foreseen::evidence_insufficient,
+    foreseen::cost_grows_with_age,
+    foreseen::retry_amplification,
 ];
 
 /// How long harm that was seen goes on stopping a rollout that is let go, while it cannot be seen
@@ -72,6 +86,10 @@ pub(crate) struct Scene<'a> {
     /// The API servers that count, in the order of their addresses and starts.
     pub(crate) servers: Vec<(&'a ServerId, &'a ServerEvidence)>,
     pub(crate) census: &'a Census<'a>,
+    /// What is foreseen, once something was seen.
+    pub(crate) outlook: Option<&'a Outlook>,
+    /// The same, as it is told.
+    pub(crate) forecast: Option<&'a Forecast>,
     pub(crate) stance: Stance,
     /// The width that the waves so far allow.
     pub(crate) target: u32,
@@ -108,15 +126,16 @@ impl Verdict {
 
     /// Something suffers that began to suffer once pods of this rollout were out.
     ///
-    /// As long as blame is not known from dose and response, the order of events has to do: harm
-    /// that stood before the first pod was let through is not this rollout's, any later one may be.
+    /// Where neither meter nor dose and response clear it, the order of events has to do: harm that
+    /// stood before the first pod was let through is not this rollout's, any later one may be.
     /// A pod that finds no place harms no one.
     pub(crate) fn blames(&self, first_out: Option<Moment>) -> bool {
-        first_out.is_some_and(|first_out| {
-            self.standing.iter().any(|harm| {
-                harm.since >= first_out && harm.finding.rule != Rule::ReleasedUnschedulable
+        !self.cleared()
+            && first_out.is_some_and(|first_out| {
+                self.standing.iter().any(|harm| {
+                    harm.since >= first_out && harm.finding.rule != Rule::ReleasedUnschedulable
+                })
             })
-        })
     }
 
     /// All that suffers began to before any pod of this rollout was out.
@@ -139,6 +158,17 @@ impl Verdict {
         self.standing.iter().find(stops).map(|harm| &harm.finding)
     }
 
+    /// What suffers does not suffer from this rollout, by its meter, dose and response.
+    pub(crate) fn cleared(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.rule == Rule::NotTheCause)
+    }
+
+    /// By what was seen, going on would do harm.
+    pub(crate) fn foreseen(&self) -> bool {
+        self.findings.iter().any(Finding::holds_as_foreseen)
+    }
+
     /// The finding that people are told first.
     pub(crate) fn worst(&self) -> Option<&Finding> {
         self.findings
@@ -154,7 +184,8 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
         .iter()
         .flat_map(|rule| servers.iter().filter_map(|server| rule(scene, server)));
     let of_rollout = ROLLOUT_RULES.iter().flat_map(|rule| rule(scene));
-    let mut findings: Vec<Finding> = of_servers.chain(of_rollout).collect();
+    let of_cost = COST_RULES.iter().filter_map(|rule| rule(scene, history));
+    let mut findings: Vec<Finding> = of_servers.chain(of_rollout).chain(of_cost).collect();
 
     let blind = findings
         .iter()
@@ -167,6 +198,16 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
     findings.extend(lingering.iter().map(|harm| standing::told(scene, harm)));
     standing.extend(lingering);
     standing.sort_by(|a, b| by_rule(&a.finding, &b.finding));
+    let cleared = blame::not_the_cause(scene, history, &standing);
+    // Whoever is cleared of what is felt is not cleared of what is foreseen.
+    let foreseen = findings.iter().any(Finding::holds_as_foreseen);
+    findings.extend(cleared.map(|cleared| {
+        if foreseen {
+            cleared.only_told()
+        } else {
+            cleared
+        }
+    }));
     Verdict {
         findings: most_severe_first(findings),
         standing,
@@ -196,6 +237,8 @@ pub fn survey<'a>(
         evidence: &evidence,
         servers: servers.iter().collect(),
         census: &census,
+        outlook: None,
+        forecast: None,
         stance: Stance::LooksOn,
         target: 0,
         begun: now,

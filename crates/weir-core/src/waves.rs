@@ -29,8 +29,17 @@ const PACE_OF_FIRST_HOLD: f64 = 0.5;
 /// What a clean wave adds to the pace: four clean waves make up for everything.
 const PACE_RECOVERED: f64 = 0.25;
 
-/// Pods of the first wave.
+/// What a wave adds to it while the forecast has room at full width, and up to where. (Additive
+/// increase, multiplicative decrease: Chiu and Jain, 1989.)
+const PACE_GAINED: f64 = 1.0;
+const FASTEST_PACE: f64 = 4.0;
+
+/// Pods of the first wave. Where a forecast steers it is one: a second pod tells more than twice as
+/// much as two at once, and one alone is seldom too much.
 pub(crate) fn canary(policy: &Policy, full: u32) -> u32 {
+    if policy.forecast.holds {
+        return 1;
+    }
     whole(share(policy.canary, full).ceil()).clamp(1, full.max(1))
 }
 
@@ -47,16 +56,22 @@ pub(crate) fn next_target(policy: &Policy, full: u32, progress: Progress) -> u32
     }
     let growth = whole(share((policy.growth - 1.0).max(0.0), target));
     let step = growth.clamp(1, largest_step(policy, full));
-    let paced = whole(share(progress.pace, step)).max(1);
+    let paced = whole(share(progress.pace, step)).clamp(1, largest_step(policy, full));
     (target + paced).min(full).max(target)
 }
 
-/// The progress once a wave to `target` has begun.
-pub(crate) fn begun(progress: Progress, target: u32) -> Progress {
+/// The progress once a wave to `target` has begun; `room` says that full width is within budget, by
+/// what was seen so far.
+pub(crate) fn begun(progress: Progress, target: u32, room: bool) -> Progress {
+    let pace = if room && progress.pace >= 1.0 {
+        (progress.pace + PACE_GAINED).min(FASTEST_PACE)
+    } else {
+        (progress.pace + PACE_RECOVERED).min(1.0)
+    };
     Progress {
         target,
         wave: progress.wave + 1,
-        pace: (progress.pace + PACE_RECOVERED).min(1.0),
+        pace,
     }
 }
 
@@ -64,7 +79,7 @@ pub(crate) fn begun(progress: Progress, target: u32) -> Progress {
 /// the wave is withdrawn, and the step halves if something was out that could have been `harmful`.
 pub(crate) fn held(progress: Progress, width: u32, harmful: bool) -> Progress {
     let pace = if harmful {
-        (progress.pace * PACE_OF_FIRST_HOLD).max(SLOWEST_PACE)
+        (progress.pace.min(1.0) * PACE_OF_FIRST_HOLD).max(SLOWEST_PACE)
     } else {
         progress.pace
     };

@@ -5,8 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::{prelude::*, sample::Index};
 use weir_core::{
     evidence::{Reading, ServerEvidence},
-    servers::{Cadence, Collector, Fleet, Level, ProbeKind, ProbeResult, Scrape, ScrapeError},
+    servers::{
+        Cadence, Collector, Fleet, Level, ProbeKind, ProbeResult, Scrape, ScrapeError, Totals,
+    },
     time::{Moment, Span},
+    usage::Counted,
 };
 
 const CADENCE: Cadence = Cadence {
@@ -72,6 +75,45 @@ fn two_real_pages_tell_how_a_server_suffered_between_them() {
     );
 }
 
+#[test]
+fn two_real_pages_tell_what_each_metered_account_cost_between_them() {
+    let pages = [
+        include_str!("fixtures/kube_apiserver_1_36_3_metered_1.txt"),
+        include_str!("fixtures/kube_apiserver_1_36_3_metered_2.txt"),
+    ];
+    let begin = Moment::from_millis(1_795_786_054_180);
+    let after = [begin, begin + Span::from_millis(5712)];
+    let mut fleet = Fleet::new(CADENCE);
+    fleet.endpoints(&BTreeSet::from([ADDRESSES[0].to_owned()]), begin);
+    let counted = after.into_iter().zip(pages).map(|(at, page)| {
+        fleet.scraped(ADDRESSES[0], collect(page), at);
+        let evidence = fleet.evidence(&Reading::Fresh(1), at);
+        let server = evidence.into_values().next().expect("one process");
+        let counted = server.counted.fresh().expect("one page tells it").clone();
+        assert_eq!(counted.at, at);
+        counted
+    });
+    let counted: Vec<_> = counted.collect();
+    let grown = |of: fn(&Counted) -> f64| of(&counted[1]) - of(&counted[0]);
+    // Ten lists of some 200 pods, which Priority and Fairness takes for ten seats each, and nothing
+    // else: their execution is 0.4 s of the 1.0 s of CPU time, the rest is the cluster's own.
+    let meter = "weir-meter-default.agent-a";
+    let of = |counted: &Counted| counted.schemas[meter].clone();
+    let [before, now] = [of(&counted[0]), of(&counted[1])];
+    let seats = now.estimated_seats - before.estimated_seats;
+    assert_eq!((now.dispatched - before.dispatched, seats), (10.0, 100.0));
+    let executed = now.execution_seconds - before.execution_seconds;
+    assert_eq!(format!("{executed:.2}"), "0.40");
+    assert_eq!(
+        format!("{:.2}", grown(|counted| counted.cpu_seconds)),
+        "1.02"
+    );
+    assert_eq!(
+        format!("{:.0}", grown(|counted| counted.response_bytes) / 1e6),
+        "32"
+    );
+}
+
 /// Something that happens to one address.
 #[derive(Debug, Clone)]
 enum Event {
@@ -125,6 +167,7 @@ fn read() -> impl Strategy<Value = Event> {
                 inflight: 1.0,
                 refused,
                 levels,
+                totals: Totals::default(),
             },
         },
     )
@@ -204,11 +247,12 @@ fn rank<T>(reading: &Reading<T>) -> (u8, Span) {
     }
 }
 
-fn ranks(server: &ServerEvidence) -> [(u8, Span); 3] {
+fn ranks(server: &ServerEvidence) -> [(u8, Span); 4] {
     [
         rank(&server.latency),
         rank(&server.flow),
         rank(&server.process),
+        rank(&server.counted),
     ]
 }
 

@@ -1,12 +1,11 @@
 //! Watches a rollout from the idle time before it to its end: samples each second, takes in what Weir
 //! says, and tells a person what happens.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
 use tokio::{
-    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
@@ -14,22 +13,19 @@ use tokio::{
 use super::{
     Patience,
     guard::{Guard, Mark},
-    guarded::{self, Guarded, Sighting},
+    guarded::Sighting,
+    looper::Looper,
     outcome::{Course, End},
-    sampler::{Sampler, round},
+    sampler::Sampler,
     story::Story,
-    workload::{self, Workload},
+    track::{Cast, Track},
 };
 use crate::{
     bystander::{
         Bystander,
         stats::{self, Latency, LatencyAt},
     },
-    report::{ApiServer, FoundAt, SwarmUse, WidthAt, demo::millis},
-    swarm::{
-        Swarm,
-        follow::{Fleet, Followed, follow},
-    },
+    report::{ApiServer, FoundAt, LoopsUse, SwarmUse, demo::millis, foreseen::ForecastAt},
     world::World,
 };
 
@@ -40,18 +36,15 @@ const RECENT: usize = 3;
 /// Long enough to hold them.
 const FELT: Duration = Duration::from_secs(RECENT as u64 + 1);
 
-/// Watches one rollout.
+/// Watches one rollout, and what is beside it.
 pub(super) struct Watch<'a> {
     zero: Instant,
-    course: Course,
-    guarded: Guarded,
+    main: Track,
+    beside: Option<Track>,
+    looper: Option<Looper>,
     sampler: Sampler,
-    swarm: Arc<Swarm>,
-    profile: String,
     world: &'a World,
     bystander: &'a Bystander,
-    fleet: watch::Receiver<Fleet>,
-    sightings: mpsc::UnboundedReceiver<Sighting>,
     /// Ends with the watch.
     tasks: JoinSet<Result<()>>,
     told: Told,
@@ -67,12 +60,20 @@ struct Told {
     figures: f64,
 }
 
-/// What was seen, once a watch has ended.
-pub(super) struct Seen {
+/// What was seen of one workload, once a watch has ended.
+pub(super) struct SeenTrack {
     pub(super) course: Course,
     pub(super) findings: Vec<FoundAt>,
-    pub(super) api_server: ApiServer,
+    pub(super) forecasts: Vec<ForecastAt>,
     pub(super) swarm: SwarmUse,
+}
+
+/// What was seen, once a watch has ended.
+pub(super) struct Seen {
+    pub(super) main: SeenTrack,
+    pub(super) beside: Option<SeenTrack>,
+    pub(super) loops: Option<LoopsUse>,
+    pub(super) api_server: ApiServer,
     pub(super) completed: Option<Mark>,
 }
 
@@ -80,50 +81,28 @@ pub(super) struct Seen {
 pub(super) struct Watched<'a> {
     pub(super) world: &'a World,
     pub(super) bystander: &'a Bystander,
-    pub(super) swarm: Swarm,
+    pub(super) main: Cast,
+    pub(super) beside: Option<Cast>,
+    pub(super) looper: Option<Looper>,
     pub(super) admins: Vec<Client>,
-    pub(super) profile: String,
-    pub(super) namespace: String,
-    pub(super) guarded: bool,
-    pub(super) full_width: u32,
 }
 
 impl<'a> Watch<'a> {
     /// Begins to watch; the rollout will begin at `zero`.
     pub(super) fn begin(watched: Watched<'a>, zero: Instant) -> Self {
-        let swarm = Arc::new(watched.swarm);
-        let (tell_fleet, fleet) = watch::channel(Fleet::default());
-        let (tell_sighting, sightings) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
-        let followed = Followed {
-            namespace: watched.namespace.clone(),
-            selector: workload::selector(&watched.profile),
-        };
         let client = watched.world.client();
-        tasks.spawn(follow(
-            client.clone(),
-            followed,
-            Arc::clone(&swarm),
-            tell_fleet,
-        ));
-        if watched.guarded {
-            tasks.spawn(guarded::follow(client, watched.namespace, tell_sighting));
-        }
+        let mut track = |cast| Track::begin(cast, &client, &mut tasks);
+        let main = track(watched.main);
+        let beside = watched.beside.map(track);
         Self {
             zero,
-            course: Course {
-                guarded: watched.guarded,
-                full_width: watched.full_width,
-                ..Course::default()
-            },
-            guarded: Guarded::default(),
+            main,
+            beside,
+            looper: watched.looper,
             sampler: Sampler::start(watched.admins),
-            swarm,
-            profile: watched.profile,
             world: watched.world,
             bystander: watched.bystander,
-            fleet,
-            sightings,
             tasks,
             told: Told::default(),
             completed: None,
@@ -151,13 +130,15 @@ impl<'a> Watch<'a> {
     /// Begins the rollout and watches it to its end.
     pub(super) async fn roll(
         &mut self,
-        workload: &Workload,
         guard: Option<&Guard>,
         idle: &Latency,
         patience: Patience,
     ) -> Result<End> {
         let story = Story::begin();
-        workload.roll_out(&self.profile).await?;
+        self.main.roll_out().await?;
+        if let Some(beside) = &self.beside {
+            beside.roll_out().await?;
+        }
         story.tell("the DaemonSet is rolled out");
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,23 +149,39 @@ impl<'a> Watch<'a> {
                     self.world.check()?;
                     guard.map_or(Ok(()), Guard::check)?;
                     self.mark_completion(guard).await;
+                    self.loop_beside(story);
                     self.tell(story, idle);
                 }
-                Some(sighting) = self.sightings.recv() => self.sight(&sighting, story),
+                sighting = self.main.next() => self.sight(&sighting, story),
+                (sighting, beside) = next(self.beside.as_mut()) => {
+                    if let Some(news) = beside.sight(self.zero, &sighting) {
+                        story.tell(&format!("beside it, {}: {news}", beside.profile));
+                    }
+                }
                 Some(ended) = self.tasks.join_next() => {
                     ended.context("a watch has panicked")??;
                     bail!("a watch has ended");
                 }
             }
-            if let Some(end) = self.course.ended(self.second(), patience) {
+            if let Some(end) = self.ended(patience) {
                 return Ok(end);
             }
         }
     }
 
+    /// How the rollout has ended, once that beside it has too.
+    fn ended(&self, patience: Patience) -> Option<End> {
+        let now = self.second();
+        let end = self.main.course.ended(now, patience)?;
+        let beside = self.beside.as_ref();
+        let goes_on = beside.is_some_and(|beside| beside.course.ended(now, patience).is_none());
+        (!goes_on).then_some(end)
+    }
+
     /// From its completion on the rollout is not in flight any more.
     async fn mark_completion(&mut self, guard: Option<&Guard>) {
-        if let (Some(guard), None, Some(_)) = (guard, self.completed, self.course.completed()) {
+        if let (Some(guard), None, Some(_)) = (guard, self.completed, self.main.course.completed())
+        {
             self.completed = Some(guard.mark().await);
         }
     }
@@ -193,40 +190,45 @@ impl<'a> Watch<'a> {
     pub(super) fn end(self) -> Seen {
         Seen {
             api_server: self.sampler.api_server(),
-            swarm: self.sampler.swarm(&self.swarm.counters()),
-            course: self.course,
-            findings: self.guarded.findings,
+            loops: self.looper.as_ref().map(Looper::used),
+            beside: self.beside.map(|track| {
+                let mut seen = seen(track, &self.sampler);
+                // The sampler's series is that of the rollout itself.
+                seen.swarm.series.clear();
+                seen
+            }),
+            main: seen(self.main, &self.sampler),
             completed: self.completed,
         }
     }
 
     fn sample(&mut self) -> Result<()> {
         let second = self.second();
-        let fleet = *self.fleet.borrow();
         if second >= 0.0 {
-            self.course.widths.push(WidthAt {
-                second: round(second, 10.0),
-                width: fleet.released,
-                running: fleet.running,
-            });
+            self.main.sample(second);
+            if let Some(beside) = &mut self.beside {
+                beside.sample(second);
+            }
         }
-        let counters = self.swarm.counters();
+        let counters = self.main.swarm.counters();
         self.sampler
             .sample(second, self.world.api_servers(), &counters)
     }
 
-    /// Takes in what Weir says of this rollout; what it said of others before is not about it.
-    fn sight(&mut self, sighting: &Sighting, story: Story) {
-        if sighting.at < self.zero {
-            return;
-        }
-        let second = sighting.at.duration_since(self.zero).as_secs_f64();
-        if let Some(news) = self
-            .guarded
-            .take(round(second, 10.0), sighting, &mut self.course)
-        {
+    /// Lets the other account begin once the rollout is wide enough.
+    fn loop_beside(&mut self, story: Story) {
+        let (width, second) = (self.main.fleet().released, self.second());
+        let looper = self.looper.as_mut();
+        if let Some(news) = looper.and_then(|looper| looper.look(width, second)) {
             story.tell(&news);
-            self.told.figures = second;
+        }
+    }
+
+    /// Takes in what Weir says of this rollout.
+    fn sight(&mut self, sighting: &Sighting, story: Story) {
+        if let Some(news) = self.main.sight(self.zero, sighting) {
+            story.tell(&news);
+            self.told.figures = self.second();
         }
     }
 
@@ -247,9 +249,9 @@ impl<'a> Watch<'a> {
                 format!("others are well again: a quiet client waits {waits}")
             });
         }
-        if !self.told.all_run && self.course.all_run_since().is_some() {
+        if !self.told.all_run && self.main.course.all_run_since().is_some() {
             self.told.all_run = true;
-            story.tell(&format!("all {} pods run", self.course.full_width));
+            story.tell(&format!("all {} pods run", self.main.course.full_width));
         }
         if second - self.told.figures >= FIGURES_EVERY {
             self.told.figures = second;
@@ -269,7 +271,7 @@ impl<'a> Watch<'a> {
     }
 
     fn figures(&self, recent: &[LatencyAt]) -> String {
-        let fleet = *self.fleet.borrow();
+        let fleet = self.main.fleet();
         let server = self.sampler.servers.last().map_or_else(String::new, |at| {
             format!(
                 "; API server: {:.2} cores, {:.0} MiB",
@@ -279,14 +281,31 @@ impl<'a> Watch<'a> {
         format!(
             "{} of {} let through, {} run; a quiet client waits {}{server}",
             fleet.released,
-            self.course.full_width,
+            self.main.course.full_width,
             fleet.running,
             millis(felt(recent))
         )
     }
 }
 
+fn seen(track: Track, sampler: &Sampler) -> SeenTrack {
+    SeenTrack {
+        swarm: sampler.swarm(&track.swarm.counters()),
+        course: track.course,
+        findings: track.guarded.findings,
+        forecasts: track.guarded.forecasts.series,
+    }
+}
+
 /// The slowest median of these seconds, in milliseconds.
 fn felt(seconds: &[LatencyAt]) -> f64 {
     seconds.iter().map(|at| at.p50_ms).fold(0.0, f64::max)
+}
+
+/// What Weir says next of the workload beside, if there is one.
+async fn next(track: Option<&mut Track>) -> (Sighting, &mut Track) {
+    match track {
+        Some(track) => (track.next().await, track),
+        None => pending().await,
+    }
 }

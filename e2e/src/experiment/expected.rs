@@ -1,16 +1,23 @@
 //! Whether a run is as its profile expects it: what ends as it must because Weir, or its agents, did
 //! nothing passes for no proof.
 
-use super::outcome::Course;
+use super::{blame::Blame, outcome::Course};
 use crate::{
     bystander::stats::Harm,
     profile::{Ending, Profile},
     report::{Expected, State, SwarmUse, holds},
 };
 
-/// What Weir finds on API servers that suffer: only that proves that the agents were held for what
-/// they do, and not for want of evidence or for pods that are not ready.
-const LOAD: [&str; 5] = [
+/// What Weir finds on API servers that suffer, and on agents that would make them suffer: only that
+/// proves that the agents were held for what they do, and not for what could not be seen or for pods
+/// that are not ready. `EvidenceInsufficient` is of these: fresh evidence of a cost that may be too much,
+/// and never want of evidence, which is `EvidenceAbsent`.
+const LOAD: [&str; 10] = [
+    "ForecastExceedsCapacity",
+    "UnisonExceedsCapacity",
+    "EvidenceInsufficient",
+    "CostGrowsWithAge",
+    "RetryAmplification",
     "LatencyRegressed",
     "QueueSaturated",
     "Rejecting",
@@ -28,6 +35,8 @@ pub(super) struct Ran<'a> {
     pub(super) swarm: &'a SwarmUse,
     /// Whether the API servers were calm before it.
     pub(super) calm: bool,
+    /// Whether it was blamed for what another account did.
+    pub(super) blame: Blame,
 }
 
 /// Whether it ended as its profile expects; none where it expects nothing.
@@ -49,8 +58,16 @@ pub(super) fn expected(profile: &Profile, ran: &Ran<'_>) -> Option<Expected> {
 
 /// Why it did not end as it must.
 fn unlike(ends: Ending, ran: &Ran<'_>) -> Option<String> {
+    if ran.course.guarded && ends == Ending::Harmless {
+        match &ran.blame {
+            Blame::Untried => {}
+            Blame::Cleared => return None,
+            Blame::Blamed(why) => return Some(why.clone()),
+        }
+    }
     match (ran.course.guarded, ends) {
         (true, Ending::Held) => ended(State::Held, ran).or_else(|| not_held_by_load(ran)),
+        (true, Ending::Paced) if ran.course.state() == State::Paced => None,
         (true, Ending::Paced) => ended(State::Complete, ran),
         (true, Ending::Harmless) => ended(State::Complete, ran)
             .or_else(|| was_held(ran))

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use weir::api::{Pace, RolloutPolicy};
+use weir::api::{RolloutPolicy, RolloutPolicySpec};
 
 use super::{sampler::round, setup};
 use crate::{
@@ -37,11 +37,11 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Installs Weir, sets the pace of all rollouts, starts it and waits until it is ready to hold.
-    pub(super) async fn start(world: &World, pace: Pace) -> Result<Self> {
+    /// Installs Weir, sets the policy of all rollouts, starts it and waits until it is ready to hold.
+    pub(super) async fn start(world: &World, policy: &RolloutPolicySpec) -> Result<Self> {
         world.install_weir(Ceiling::Enforce).await?;
         let policies: Api<RolloutPolicy> = Api::all(world.client());
-        let policy = json!({"metadata": {"name": "lab"}, "spec": {"pace": pace}});
+        let policy = json!({"metadata": {"name": "lab"}, "spec": policy});
         setup::apply(&policies, setup::object::<RolloutPolicy>(policy)).await?;
         let started = Mark {
             at: Timestamp::now(),

@@ -9,7 +9,7 @@ use kube::{
 use tokio::{sync::mpsc, time::Instant};
 use weir::api::{self, GuardedRollout};
 
-use super::outcome::Course;
+use super::{forecasts::Forecasts, outcome::Course};
 use crate::report::{FoundAt, State, StateAt};
 
 /// A version of the GuardedRollout, and when it was seen.
@@ -43,6 +43,7 @@ pub(super) async fn follow(
 #[derive(Debug, Default)]
 pub(super) struct Guarded {
     pub(super) findings: Vec<FoundAt>,
+    pub(super) forecasts: Forecasts,
 }
 
 impl Guarded {
@@ -57,6 +58,13 @@ impl Guarded {
         let state = state(status.state?);
         for finding in &status.findings {
             self.note(second, finding);
+        }
+        if let Some(forecast) = &status.forecast {
+            self.forecasts.take(second, status.width, forecast);
+        }
+        if let Some(history) = &status.history {
+            let pace = course.slowest.unwrap_or(f64::INFINITY).min(history.pace);
+            course.slowest = Some(pace);
         }
         if let Some(last) = course.states.last_mut()
             && last.state == state
@@ -80,22 +88,25 @@ impl Guarded {
         Some(told)
     }
 
-    /// Each finding once, with its first evidence.
+    /// Each finding once, with its first evidence and its last.
     fn note(&mut self, second: f64, finding: &api::Finding) {
         let known = self
             .findings
-            .iter()
-            .any(|found| found.reason == finding.reason && found.subject == finding.subject);
-        if !known {
-            self.findings.push(FoundAt {
-                second,
-                reason: finding.reason.clone(),
-                severity: format!("{:?}", finding.severity),
-                subject: finding.subject.clone(),
-                evidence: finding.evidence.clone(),
-                clears_when: finding.clears_when.clone(),
-            });
+            .iter_mut()
+            .find(|found| found.reason == finding.reason && found.subject == finding.subject);
+        if let Some(known) = known {
+            known.last_evidence.clone_from(&finding.evidence);
+            return;
         }
+        self.findings.push(FoundAt {
+            second,
+            reason: finding.reason.clone(),
+            severity: format!("{:?}", finding.severity),
+            subject: finding.subject.clone(),
+            evidence: finding.evidence.clone(),
+            last_evidence: finding.evidence.clone(),
+            clears_when: finding.clears_when.clone(),
+        });
     }
 }
 
@@ -106,6 +117,7 @@ const fn state(state: api::State) -> State {
         api::State::Soaking => State::Soaking,
         api::State::Held => State::Held,
         api::State::Paused => State::Paused,
+        api::State::Paced => State::Paced,
         api::State::Complete => State::Complete,
         api::State::LetGo => State::LetGo,
         api::State::Refused => State::Refused,

@@ -6,46 +6,46 @@
 //!                                               zero                                  or timed out
 //! ```
 
+mod blame;
 mod course;
 mod expected;
+mod forecasts;
 mod guard;
 mod guarded;
+mod looper;
 mod needs;
 mod outcome;
+mod plan;
+mod record;
 mod sampler;
+mod scene;
 mod setup;
 pub mod story;
+mod track;
 mod workload;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use kube::Client;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
-use weir::api::{Pace, marks};
 
-pub use self::outcome::Patience;
 use self::{
     course::{Watch, Watched},
-    expected::{Ran, expected},
     guard::{Guard, Mark},
-    outcome::End,
+    looper::Looper,
+    record::Measured,
+    scene::Scene,
     story::{Story, heading},
-    workload::Workload,
+    track::Cast,
+};
+pub use self::{
+    outcome::Patience,
+    plan::{Before, Loops, Plan, form, policy},
 };
 use crate::{
-    bystander::{
-        self, Bystander, Sample,
-        stats::{self, Latency},
-    },
-    profile::Profile,
-    report::{
-        self, Report, WeirUse,
-        demo::millis,
-        machine::{self, Machine},
-    },
-    swarm::Swarm,
+    bystander::{self, Bystander, stats::Latency},
+    report::{Report, demo::millis, machine},
     wire::Servers,
     world::World,
 };
@@ -56,18 +56,6 @@ const CALM: Duration = Duration::from_secs(4);
 /// … and is not waited for longer than this.
 const CALM_WITHIN: Duration = Duration::from_mins(2);
 
-/// What is to be run.
-pub struct Plan {
-    /// The agents.
-    pub profile: Profile,
-    /// Whether a harmless revision runs everywhere first, and is updated.
-    pub update: bool,
-    /// The pace at which Weir lets the rollout through; none if nobody guards it.
-    pub guard: Option<Pace>,
-    /// How long things are watched.
-    pub patience: Patience,
-}
-
 /// A world made ready for experiments, one after the other.
 pub struct Bench {
     world: World,
@@ -77,17 +65,6 @@ pub struct Bench {
     bystander_token: Arc<str>,
     commit: Option<String>,
     runs: u32,
-}
-
-/// What was measured beside the course of events.
-struct Measured {
-    started: jiff::Timestamp,
-    zero: Instant,
-    calm: bool,
-    idle: Latency,
-    samples: Vec<Sample>,
-    weir: Option<WeirUse>,
-    end: End,
 }
 
 impl Bench {
@@ -112,7 +89,6 @@ impl Bench {
     /// Runs one experiment and clears away what it made, but for what its profile needed.
     pub async fn run(&mut self, plan: &Plan) -> Result<Report> {
         self.runs += 1;
-        let namespace = format!("agents-{}", self.runs);
         let how = if plan.guard.is_some() {
             "with Weir"
         } else {
@@ -123,88 +99,27 @@ impl Bench {
             plan.profile.name, plan.profile.about
         ));
         let story = Story::begin();
-        let workload = self.prepare(plan, &namespace, story).await?;
-        let guard = match plan.guard {
-            Some(pace) => Some(self.guard(plan, pace, &workload, story).await?),
-            None => None,
-        };
-        let report = self.measure(plan, &workload, guard.as_ref(), story).await;
+        let scene = self.prepare(plan, story).await?;
+        let guard = self.guard(plan, &scene, story).await?;
+        let report = self.measure(plan, &scene, guard.as_ref(), story).await;
         if let Some(guard) = guard {
             guard.stop().await?;
         }
         let report = report?;
-        workload.delete().await?;
+        self.clear(plan, scene).await?;
         Ok(report)
-    }
-
-    async fn prepare(&self, plan: &Plan, namespace: &str, story: Story) -> Result<Workload> {
-        let client = self.world.client();
-        setup::agents(&client, namespace, &plan.profile).await?;
-        let made = needs::provide(&client, &plan.profile.needs, (self.nodes, self.pods)).await?;
-        if made > 0 {
-            story.tell(&format!("made {made} objects that the profile needs"));
-        }
-        let workload = Workload::new(client, namespace);
-        if plan.update {
-            workload.roll_out(workload::BEFORE).await?;
-            workload.runs_everywhere(self.nodes).await?;
-            story.tell(&format!(
-                "a harmless revision runs on all {} nodes",
-                self.nodes
-            ));
-        }
-        Ok(workload)
-    }
-
-    /// Starts Weir and enrols the workload's namespace.
-    async fn guard(
-        &self,
-        plan: &Plan,
-        pace: Pace,
-        workload: &Workload,
-        story: Story,
-    ) -> Result<Guard> {
-        let client = self.world.client();
-        let guard = Guard::start(&self.world, pace).await?;
-        setup::namespace(
-            &client,
-            &workload.namespace,
-            json!({marks::GUARD: "enforce"}),
-        )
-        .await?;
-        if plan.update {
-            guard
-                .adopted(&client, &workload.revision_key().await?)
-                .await?;
-        }
-        story.tell(&format!("Weir is ready and lets through at pace {pace:?}"));
-        Ok(guard)
     }
 
     async fn measure(
         &self,
         plan: &Plan,
-        workload: &Workload,
+        scene: &Scene,
         guard: Option<&Guard>,
         story: Story,
     ) -> Result<Report> {
         let bystander = Bystander::start(self.servers.clone(), Arc::clone(&self.bystander_token))?;
         let calm = calm(&bystander, story).await;
-        let token = self
-            .world
-            .token(&workload.namespace, setup::ACCOUNT)
-            .await?;
-        let swarm = Swarm::start(plan.profile.clone(), self.servers.clone(), token.into())?;
-        let watched = Watched {
-            world: &self.world,
-            bystander: &bystander,
-            swarm,
-            admins: self.admins().await?,
-            profile: plan.profile.name.clone(),
-            namespace: workload.namespace.clone(),
-            guarded: guard.is_some(),
-            full_width: self.nodes,
-        };
+        let watched = self.watched(plan, scene, &bystander).await?;
         let lasts = Duration::from_secs_f64(plan.patience.idle);
         let zero = Instant::now() + lasts;
         let mut watch = Watch::begin(watched, zero);
@@ -217,7 +132,7 @@ impl Bench {
         ));
         let before = mark(guard).await;
         let started = jiff::Timestamp::now();
-        let end = watch.roll(workload, guard, &idle, plan.patience).await?;
+        let end = watch.roll(guard, &idle, plan.patience).await?;
         let now = mark(guard).await;
         let watch = watch.end();
         let weir = match (guard, before, watch.completed.or(now)) {
@@ -242,6 +157,41 @@ impl Bench {
         ))
     }
 
+    async fn watched<'a>(
+        &'a self,
+        plan: &Plan,
+        scene: &Scene,
+        bystander: &'a Bystander,
+    ) -> Result<Watched<'a>> {
+        let mut casts = vec![];
+        let beside = plan.beside.as_ref().zip(scene.beside.as_ref());
+        for (profile, workload) in [(&plan.profile, &scene.workload)].into_iter().chain(beside) {
+            casts.push(Cast {
+                profile: profile.name.clone(),
+                workload: workload.clone(),
+                swarm: self.swarm(profile, workload).await?,
+                guarded: plan.guard.is_some(),
+                full_width: self.nodes,
+            });
+        }
+        let looper = match (&plan.loops, &scene.loops) {
+            (Some(loops), Some(workload)) => {
+                let swarm = self.swarm(&loops.profile, workload).await?;
+                Some(Looper::new(loops, &workload.namespace, swarm))
+            }
+            _ => None,
+        };
+        let mut casts = casts.into_iter();
+        Ok(Watched {
+            world: &self.world,
+            bystander,
+            main: casts.next().context("the rollout itself")?,
+            beside: casts.next(),
+            looper,
+            admins: self.admins().await?,
+        })
+    }
+
     async fn admins(&self) -> Result<Vec<Client>> {
         let mut admins = vec![];
         for index in 0..self.servers.count() {
@@ -249,67 +199,6 @@ impl Bench {
             admins.push(admin.context("a client of each API server")?);
         }
         Ok(admins)
-    }
-
-    fn report(&self, plan: &Plan, seen: course::Seen, measured: Measured) -> Report {
-        let Measured {
-            started,
-            zero,
-            calm,
-            idle,
-            samples,
-            weir,
-            end,
-        } = measured;
-        let series = stats::by_second(&samples, zero);
-        let harm = stats::harm(&idle, &series, seen.course.agents_from());
-        let during: Vec<_> = samples
-            .into_iter()
-            .filter(|sample| sample.due >= zero)
-            .collect();
-        let course = &seen.course;
-        let ran = Ran {
-            course,
-            harm: &harm,
-            swarm: &seen.swarm,
-            calm,
-        };
-        let expected = expected(&plan.profile, &ran);
-        let course = seen.course;
-        Report {
-            started,
-            commit: self.commit.clone(),
-            machine: Machine::here(),
-            nodes: self.nodes,
-            pods: self.pods,
-            api_servers: u32::try_from(self.servers.count()).unwrap_or(u32::MAX),
-            profile: plan.profile.name.clone(),
-            about: plan.profile.about.clone(),
-            guarded: course.guarded,
-            update: plan.update,
-            pace: plan.guard.map(|pace| format!("{pace:?}")),
-            state: course.state(),
-            timed_out: end == End::TimedOut,
-            full_width: course.full_width,
-            held_at_width: course.held_at_width(),
-            seconds_to_hold: course.seconds_to_hold(&harm),
-            seconds_to_complete: course.completed(),
-            expected,
-            width: course.widths,
-            states: course.states,
-            findings: seen.findings,
-            harm,
-            bystander: report::Bystander {
-                idle,
-                calm,
-                during: Latency::of(&during),
-                worst_p99_ms: stats::worst_p99_ms(&during),
-                series,
-            },
-            api_server: seen.api_server,
-            swarm: seen.swarm,
-            weir,
-        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Patience {
     pub observe: f64,
     /// The experiment ends at the latest after this.
     pub timeout: f64,
+    /// It ends when so many pods have run for `steady`; none if it is about the rollout's own end.
+    pub until_width: Option<u32>,
 }
 
 /// What was seen of a rollout so far.
@@ -27,6 +29,8 @@ pub(super) struct Course {
     pub(super) full_width: u32,
     pub(super) states: Vec<StateAt>,
     pub(super) widths: Vec<WidthAt>,
+    /// The least that Weir multiplied its waves by, once it said so.
+    pub(super) slowest: Option<f64>,
 }
 
 /// Why an experiment ends.
@@ -35,6 +39,7 @@ pub(super) enum End {
     Held,
     Complete,
     Refused,
+    Reached,
     TimedOut,
 }
 
@@ -53,28 +58,40 @@ impl Course {
     pub(super) fn ended(&self, now: f64, patience: Patience) -> Option<End> {
         let since = self.states.last().map(|at| at.second);
         let lasted = |since: Option<f64>, long: f64| since.is_some_and(|since| now - since >= long);
+        let reached = patience
+            .until_width
+            .and_then(|width| self.running_since(width));
         let end = match self.state() {
             State::Held if lasted(since, patience.steady) => Some(End::Held),
             State::Refused | State::Superseded => Some(End::Refused),
-            State::Complete if lasted(self.completed(), patience.observe) => Some(End::Complete),
+            State::Complete | State::Paced if lasted(self.completed(), patience.observe) => {
+                Some(End::Complete)
+            }
+            _ if lasted(reached, patience.steady) => Some(End::Reached),
             _ => None,
         };
         end.or((now >= patience.timeout).then_some(End::TimedOut))
     }
 
-    /// When all pods ran and, if guarded, the rollout was Complete.
+    /// When all pods ran and, if guarded, the rollout was Complete, or Paced for ever.
     pub(super) fn completed(&self) -> Option<f64> {
         if !self.guarded {
             return self.all_run_since();
         }
-        let complete = self.states.iter().find(|at| at.state == State::Complete)?;
+        let mut states = self.states.iter();
+        let complete = states.find(|at| matches!(at.state, State::Complete | State::Paced))?;
         Some(complete.second)
     }
 
     /// When all pods first ran.
     pub(super) fn all_run_since(&self) -> Option<f64> {
-        let all = |at: &&WidthAt| self.full_width > 0 && at.running >= self.full_width;
-        Some(self.widths.iter().find(all)?.second)
+        self.running_since(self.full_width)
+    }
+
+    /// When so many pods first ran.
+    fn running_since(&self, width: u32) -> Option<f64> {
+        let as_many = |at: &&WidthAt| width > 0 && at.running >= width;
+        Some(self.widths.iter().find(as_many)?.second)
     }
 
     /// The width when it was held last: what was let through by then, whatever became of it.
@@ -85,6 +102,12 @@ impl Course {
             .rev()
             .find(|at| at.state == State::Held)?;
         Some(held.width)
+    }
+
+    /// The same as a share of full width.
+    pub(super) fn held_at_share(&self) -> Option<f64> {
+        let share = f64::from(self.held_at_width()?) / f64::from(self.full_width.max(1));
+        Some((share * 1e4).round() / 1e4)
     }
 
     /// From the first harm to the first hold after it; none if it was held when harm began.

@@ -99,6 +99,7 @@ impl Sampler {
             agents: now.agents,
             watches: now.watches,
             requests: now.requests - before.requests,
+            answered: now.answered - before.answered,
             rejected: now.refused - before.refused,
             errors: now.errors - before.errors,
             bytes: now.bytes - before.bytes,
@@ -129,6 +130,7 @@ impl Sampler {
         let total = counters.now();
         SwarmUse {
             requests: total.requests,
+            answered: total.answered,
             rejected: total.refused,
             errors: total.errors,
             bytes: total.bytes,

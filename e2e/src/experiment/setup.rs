@@ -63,10 +63,14 @@ pub(super) async fn bystander(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Makes the agents' namespace and their account, whose rights are the profile's calls.
-pub(super) async fn agents(client: &Client, namespace: &str, profile: &Profile) -> Result<()> {
+/// Makes the agents' namespace and their account, whose rights are the profiles' calls.
+pub(super) async fn agents(client: &Client, namespace: &str, profiles: &[&Profile]) -> Result<()> {
     self::namespace(client, namespace, json!({})).await?;
-    account(client, namespace, ACCOUNT, &rules::rules(profile)).await
+    let rules: Vec<_> = profiles
+        .iter()
+        .flat_map(|profile| rules::rules(profile))
+        .collect();
+    account(client, namespace, ACCOUNT, &rules).await
 }
 
 /// Makes a namespace with these labels, or gives it these.

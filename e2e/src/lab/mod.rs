@@ -5,16 +5,19 @@ mod live;
 mod proof;
 mod repeat;
 mod rollout;
+mod scenario;
 mod table;
+mod truth;
+mod watch;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use weir::api;
+use clap::{Args, Parser, Subcommand};
 
+use self::watch::WatchArgs;
 use crate::{
-    experiment::{Bench, Patience, story::line},
+    experiment::{Bench, story::line},
     report, tools,
     world::{self, World, WorldSpec},
 };
@@ -35,6 +38,8 @@ enum Command {
     Table(table::Table),
     /// The same rollout several times, for the spread of its figures
     Repeat(repeat::Repeat),
+    /// Forecasts of CPU beside what each width really takes
+    Truth(truth::TruthRun),
     /// A harmful rollout without and with Weir, then a harmless one
     Demo(demo::DemoRun),
     /// A control plane with nodes and pods to try things in, until it is told to end
@@ -100,69 +105,6 @@ impl WorldArgs {
     }
 }
 
-/// How the rollout is guarded and how long it is watched.
-#[derive(Debug, Clone, Args)]
-struct WatchArgs {
-    /// The pace at which Weir lets the rollout through
-    #[arg(long, value_enum, ignore_case = true, default_value_t = Pace::Fast)]
-    pace: Pace,
-    /// When the experiment ends at the latest, such as 10m; counted from the rollout's start
-    /// [default: 10m at pace Fast, 60m at pace Careful]
-    #[arg(long, value_parser = duration)]
-    timeout: Option<Duration>,
-    /// How long a quiet client is measured, and Weir watched, before the rollout
-    #[arg(long, value_parser = duration, default_value = "15s")]
-    idle: Duration,
-    /// How long a hold must last to be how the rollout ends
-    #[arg(long, value_parser = duration, default_value = "30s")]
-    steady: Duration,
-    /// How long others are watched after completion; agents have periods
-    #[arg(long, value_parser = duration, default_value = "45s")]
-    observe: Duration,
-}
-
-impl WatchArgs {
-    fn patience(&self) -> Patience {
-        let usual = match self.pace {
-            Pace::Fast => Duration::from_mins(10),
-            Pace::Careful => Duration::from_hours(1),
-        };
-        Patience {
-            idle: self.idle.as_secs_f64(),
-            steady: self.steady.as_secs_f64(),
-            observe: self.observe.as_secs_f64(),
-            timeout: self.timeout.unwrap_or(usual).as_secs_f64(),
-        }
-    }
-}
-
-/// The presets of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Pace {
-    /// For agents that are known: the width doubles, with a short soak at each width
-    #[value(name = "Fast")]
-    Fast,
-    /// The default of a policy: at least ten minutes for the last 90 %
-    #[value(name = "Careful")]
-    Careful,
-}
-
-impl From<Pace> for api::Pace {
-    fn from(pace: Pace) -> Self {
-        match pace {
-            Pace::Fast => Self::Fast,
-            Pace::Careful => Self::Careful,
-        }
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| "write a number with its unit, such as 90s, 10m or 1h".to_owned())?;
-    Duration::try_from(span).map_err(|_| "time runs forwards; leave the minus out".to_owned())
-}
-
 /// Runs a command and says how it ended.
 #[must_use]
 pub fn run(lab: &Lab) -> ExitCode {
@@ -192,6 +134,7 @@ impl Command {
             Self::Rollout(rollout) => rollout.run(),
             Self::Table(table) => table.run(),
             Self::Repeat(repeat) => repeat.run(),
+            Self::Truth(truth) => truth.run(),
             Self::Demo(demo) => demo.run(),
             Self::World(live) => live.run(),
         }

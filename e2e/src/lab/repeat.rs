@@ -5,14 +5,12 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, duration, inside, proof};
+use super::{WatchArgs, WorldArgs, inside, proof, scenario::ScenarioArgs, watch::duration};
 use crate::{
-    experiment::{
-        Plan,
-        story::{heading, line},
+    experiment::story::{heading, line},
+    report::{
+        Expected, Report, State, demo::millis, foreseen::percent, holds, html::seconds, was_held_at,
     },
-    profile::Profile,
-    report::{Report, State, demo::millis, holds, html::seconds, was_held_at},
 };
 
 /// The same rollout several times, for the spread of its figures.
@@ -30,15 +28,14 @@ pub(super) struct Repeat {
     /// Where the reports are written
     #[arg(long, value_name = "DIR", default_value = "target/lab")]
     reports: PathBuf,
-    /// Update a harmless revision that runs everywhere, instead of creating a new DaemonSet
-    #[arg(long)]
-    update: bool,
     /// Fail if a run takes longer than this from the first harm to the hold, such as 30s
     #[arg(long, value_parser = duration, value_name = "TIME")]
     hold_within: Option<Duration>,
     /// Fail if a run takes longer than this to be complete, such as 4m
     #[arg(long, value_parser = duration, value_name = "TIME")]
     complete_within: Option<Duration>,
+    #[command(flatten)]
+    scenario: ScenarioArgs,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -47,12 +44,7 @@ pub(super) struct Repeat {
 
 impl Repeat {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let plan = Plan {
-            profile: Profile::read(&self.profile)?,
-            update: self.update,
-            guard: Some(self.watch.pace.into()),
-            patience: self.watch.patience(),
-        };
+        let plan = self.scenario.plan(&self.profile, &self.watch, true)?;
         inside(true, async {
             let mut reports = vec![];
             for run in 1..=self.runs {
@@ -85,9 +77,14 @@ impl Repeat {
             )?;
             line(&format!("table: {}", path.display()));
         }
-        let mut met = reports
-            .iter()
-            .all(|report| report.expected.as_ref().is_none_or(|expected| expected.met));
+        let mut met = true;
+        for (run, why) in (1..)
+            .zip(reports)
+            .filter_map(|(run, report)| Some((run, unmet(report)?)))
+        {
+            line(&format!("run {run} is NOT as it must be: {why}"));
+            met = false;
+        }
         for late in self.late(reports) {
             line(&late);
             met = false;
@@ -121,17 +118,35 @@ impl Repeat {
     }
 }
 
+/// Why a run, or what was rolled out beside it, is not as its profile expects.
+fn unmet(report: &Report) -> Option<&str> {
+    let beside = report.beside.as_ref();
+    let expected = [
+        report.expected.as_ref(),
+        beside.and_then(|beside| beside.expected.as_ref()),
+    ];
+    let mut why = expected
+        .into_iter()
+        .flatten()
+        .filter_map(|one: &Expected| one.why.as_deref());
+    why.next()
+}
+
 fn table(reports: &[Report]) -> Vec<Vec<String>> {
     let head = [
         "run",
         "ended",
         "width",
+        "share",
+        "held by",
         "holds",
         "harm at",
         "harm to hold",
         "complete",
         "idle p99",
         "p99 during",
+        "worst 10 s",
+        "unfelt",
         "harmed",
         "as expected",
     ];
@@ -145,6 +160,10 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
                 report.width.last().map_or(0, |at| at.width),
                 report.full_width
             ),
+            report
+                .held_at_width
+                .map_or_else(none, |width| percent(width, report.full_width)),
+            report.held_by.clone().unwrap_or_else(none),
             holds(&report.states).to_string(),
             report
                 .harm
@@ -154,10 +173,14 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
             report.seconds_to_complete.map_or_else(none, seconds),
             millis(report.bystander.idle.p99_ms),
             millis(report.bystander.during.p99_ms),
+            millis(report.bystander.worst_p99_ms),
+            if report.nobody_felt_it() { "yes" } else { "NO" }.to_owned(),
             format!("{} s", report.harm.seconds),
-            report.expected.as_ref().map_or_else(none, |expected| {
-                if expected.met { "yes" } else { "NO" }.to_owned()
-            }),
+            match (&report.expected, unmet(report)) {
+                (None, None) => none(),
+                (Some(_), None) => "yes".to_owned(),
+                (_, Some(_)) => "NO".to_owned(),
+            },
         ]
     };
     let mut table = vec![head.map(str::to_owned).to_vec()];

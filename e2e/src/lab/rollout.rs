@@ -5,14 +5,18 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, inside};
+use super::{WatchArgs, WorldArgs, inside, scenario::ScenarioArgs};
 use crate::{
     experiment::{
         Plan,
         story::{heading, line},
     },
-    profile::Profile,
-    report::{Report, State, demo::millis, html::seconds},
+    report::{
+        Beside, Expected, Report, State,
+        demo::millis,
+        foreseen::{self, cpu},
+        html::seconds,
+    },
 };
 
 /// One rollout of one profile's agents, guarded or not.
@@ -24,12 +28,11 @@ pub(super) struct Rollout {
     /// Where the report is written, as JSON
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
-    /// Update a harmless revision that runs everywhere, instead of creating a new DaemonSet
-    #[arg(long)]
-    update: bool,
     /// Let nobody guard the rollout
     #[arg(long)]
     no_guard: bool,
+    #[command(flatten)]
+    scenario: ScenarioArgs,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -37,13 +40,14 @@ pub(super) struct Rollout {
 }
 
 impl Rollout {
+    /// What is to be run.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        self.scenario
+            .plan(&self.profile, &self.watch, !self.no_guard)
+    }
+
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let plan = Plan {
-            profile: Profile::read(&self.profile)?,
-            update: self.update,
-            guard: (!self.no_guard).then(|| self.watch.pace.into()),
-            patience: self.watch.patience(),
-        };
+        let plan = self.plan()?;
         inside(!self.no_guard, async {
             let mut bench = self.world.start().await?;
             let report = bench.run(&plan).await?;
@@ -60,7 +64,13 @@ fn conclude(report: &Report) {
     heading(&ending(report));
     line(&feeling(report));
     for found in &report.findings {
-        line(&format!("Weir found {}: {}", found.reason, found.evidence));
+        line(&format!(
+            "Weir found {} ({}): {}",
+            found.reason, found.severity, found.last_evidence
+        ));
+    }
+    if let Some(foresight) = foresight(report) {
+        line(&foresight);
     }
     if let Some(weir) = &report.weir {
         line(&format!(
@@ -78,14 +88,30 @@ fn conclude(report: &Report) {
     for (kind, times) in &report.swarm.failures {
         line(&format!("the agents' calls failed {times} times: {kind}"));
     }
-    match &report.expected {
+    if let Some(beside) = &report.beside {
+        tell_beside(beside);
+    }
+    tell_expected(&report.profile, report.expected.as_ref());
+}
+
+fn tell_beside(beside: &Beside) {
+    let by = beside.held_by.as_deref().unwrap_or("nothing");
+    line(&format!(
+        "beside it, {}: ended {:?}, held last by {by}",
+        beside.profile, beside.state
+    ));
+    tell_expected(&beside.profile, beside.expected.as_ref());
+}
+
+fn tell_expected(profile: &str, expected: Option<&Expected>) {
+    match expected {
         Some(expected) if expected.met => {
-            line(&format!("as the profile expects ({})", expected.ends));
+            line(&format!("as {profile} expects ({})", expected.ends));
         }
         Some(expected) => {
             let why = expected.why.as_deref().unwrap_or_default();
             line(&format!(
-                "NOT as the profile expects ({}): {why}",
+                "NOT as {profile} expects ({}): {why}",
                 expected.ends
             ));
         }
@@ -93,19 +119,42 @@ fn conclude(report: &Report) {
     }
 }
 
+/// What Weir foresaw of CPU, in a sentence.
+fn foresight(report: &Report) -> Option<String> {
+    let forecast = report.forecast.as_ref()?;
+    let cpu = cpu(forecast)?;
+    let knee = cpu.knee.as_ref().map_or_else(
+        || "no width uses it up".to_owned(),
+        |knee| format!("used up by {} pods", foreseen::pods(knee)),
+    );
+    let capacity = cpu
+        .capacity
+        .map_or_else(|| "unknown".to_owned(), |cores| format!("{cores}"));
+    let unison = forecast.unison.as_ref().map_or_else(String::new, |unison| {
+        format!(
+            "; all starts at once: {} s of {} s",
+            foreseen::told(&unison.seconds),
+            unison.budget
+        )
+    });
+    Some(format!(
+        "Weir foresaw {} cores with {} pods, of {capacity}: {knee}{unison}",
+        foreseen::told(&cpu.at_full),
+        forecast.full_width
+    ))
+}
+
 /// How it ended, in a sentence.
 pub(super) fn ending(report: &Report) -> String {
-    let full = report.full_width;
-    let ended = match (
-        report.state,
-        report.held_at_width,
-        report.seconds_to_complete,
-    ) {
-        (State::Held, Some(width), _) => format!("held at {width} of {full} pods"),
-        (State::Complete, _, Some(after)) => format!("complete after {}", seconds(after)),
-        (state, _, _) => {
+    if let Some(hold) = report.hold() {
+        return format!("{}: {hold}{}", report.profile, since_harm(report));
+    }
+    let ended = match (report.state, report.seconds_to_complete) {
+        (State::Complete, Some(after)) => format!("complete after {}", seconds(after)),
+        (State::Paced, Some(after)) => format!("everywhere, and paced, after {}", seconds(after)),
+        (state, _) => {
             let width = report.width.last().map_or(0, |at| at.width);
-            format!("ended {state:?} at {width} of {full} pods")
+            format!("ended {state:?} at {width} of {} pods", report.full_width)
         }
     };
     let timed_out = if report.timed_out {
@@ -113,15 +162,20 @@ pub(super) fn ending(report: &Report) -> String {
     } else {
         ""
     };
-    let hold = match (report.seconds_to_hold, report.harm.first_second) {
+    let harm = since_harm(report);
+    format!("{}: {ended}{timed_out}{harm}", report.profile)
+}
+
+/// How harm and hold followed each other.
+fn since_harm(report: &Report) -> String {
+    match (report.seconds_to_hold, report.harm.first_second) {
         (Some(after), _) => format!(", {} after the first harm", seconds(after)),
         (None, Some(second)) if report.guarded && report.state == State::Held => {
             format!(", before the first harm (second {second})")
         }
         (None, Some(second)) => format!(", others harmed from second {second} on"),
         (None, None) => ", nobody harmed".to_owned(),
-    };
-    format!("{}: {ended}{timed_out}{hold}", report.profile)
+    }
 }
 
 fn feeling(report: &Report) -> String {

@@ -16,7 +16,12 @@ use crate::{
         story::{heading, line},
     },
     profile::Profile,
-    report::{Report, demo::millis, html::seconds},
+    report::{
+        Report,
+        demo::millis,
+        foreseen::{cpu, percent, pods, told},
+        html::seconds,
+    },
 };
 
 /// Every profile of a folder, without and with Weir, as a table.
@@ -137,12 +142,8 @@ impl Table {
     /// Both runs in a world of their own, so that no profile's needs weigh on another's.
     async fn run_profile(&self, profile: Profile) -> Result<Row> {
         let name = profile.name.clone();
-        let mut plan = Plan {
-            profile,
-            update: false,
-            guard: None,
-            patience: self.watch.patience(),
-        };
+        let policy = self.watch.policy(&profile)?;
+        let mut plan = Plan::new(profile, None, self.watch.patience());
         heading(&format!("── {name}"));
         let mut bench = self.world.start().await?;
         let unguarded = bench.run(&plan).await?;
@@ -151,7 +152,7 @@ impl Table {
         let guarded = if self.no_guard {
             None
         } else {
-            plan.guard = Some(self.watch.pace.into());
+            plan.guard = Some(policy);
             let guarded = bench.run(&plan).await?;
             guarded.write(&self.report_path(&name, "guarded"))?;
             line(&super::rollout::ending(&guarded));
@@ -201,6 +202,11 @@ fn table(rows: &[Row]) -> Vec<Vec<String>> {
         "harmed with",
         "ended with",
         "width",
+        "share",
+        "held by",
+        "CPU foreseen at full width",
+        "knee foreseen",
+        "unfelt",
         "harm to hold",
         "complete",
         "calls failed without",
@@ -242,6 +248,14 @@ fn cells(row: &Row) -> Vec<String> {
             let width = report.width.last().map_or(0, |at| at.width);
             Some(format!("{width}/{}", report.full_width))
         }),
+        of_guarded(&|report| {
+            let width = report.held_at_width?;
+            Some(percent(width, report.full_width))
+        }),
+        of_guarded(&|report| report.held_by.clone()),
+        of_guarded(&|report| Some(told(&cpu(report.forecast.as_ref()?)?.at_full))),
+        of_guarded(&|report| cpu(report.forecast.as_ref()?)?.knee.as_ref().map(pods)),
+        of_guarded(&|report| Some(if report.nobody_felt_it() { "yes" } else { "NO" }.to_owned())),
         of_guarded(&|report| report.seconds_to_hold.map(seconds)),
         of_guarded(&|report| report.seconds_to_complete.map(seconds)),
         failed(&row.unguarded),

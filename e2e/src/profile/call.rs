@@ -17,6 +17,9 @@ use super::{
 pub struct Call {
     /// What is asked.
     pub verb: Verb,
+    /// By which of the agents.
+    #[serde(default)]
+    pub by: By,
     /// Of which resource.
     pub resource: Resource,
     /// Of which subresource, such as `status`.
@@ -42,6 +45,18 @@ pub struct Call {
     /// How the API server is to merge the body of a patch.
     #[serde(default)]
     pub patch: PatchKind,
+}
+
+/// Which agents make a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// Each of them.
+    #[default]
+    All,
+    /// Of those that run, the one that started first: whoever holds a lease that is never lost but
+    /// with its holder. It is looked at anew each time that the call is due; the others then make none.
+    Leader,
 }
 
 /// What is asked.

@@ -3,7 +3,7 @@
 
 use super::{
     Need, Profile,
-    call::{Call, LISTED, OnTrouble, Verb},
+    call::{By, Call, LISTED, OnTrouble, Verb},
 };
 
 /// Everything that is wrong with a profile, in the order of its fields.
@@ -126,6 +126,13 @@ fn check_time(at: &str, call: &Call, problems: &mut Vec<String>) {
     if call.when.every.is_some() && call.verb == Verb::Watch {
         problems.push(format!(
             "{at}.when.every: a watch is held, and opened again when it ends; leave `every` out"
+        ));
+    }
+    let is_periodic = call.when.every.is_some_and(|every| !every.is_zero());
+    if call.by == By::Leader && !is_periodic {
+        problems.push(format!(
+            "{at}.by: who leads is looked at each time that a call is due, so that it needs a \
+             when.every of more than 0s; for a watch list instead, or leave `by` out"
         ));
     }
     for (field, trouble) in [("onError", Some(call.on_error)), ("on429", call.on_429)] {

@@ -14,7 +14,11 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{call::Call, resource::Resource, template::Body};
+use self::{
+    call::{By, Call},
+    resource::Resource,
+    template::Body,
+};
 
 /// Where the format is described, for messages.
 const REFERENCE: &str = "docs/reference/lab-profile.md";
@@ -50,6 +54,9 @@ pub struct Expect {
     pub ends: Ending,
     /// Why.
     pub because: String,
+    /// The soak that it takes under the guard; the pace's own, if not stated.
+    #[serde(default, with = "compact::optional")]
+    pub soak: Option<Duration>,
 }
 
 /// How a rollout must end under the guard, and whether it must harm without.
@@ -172,6 +179,20 @@ impl Profile {
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().to_lowercase());
         Self::parse(&text, &fallback).map_err(|error| anyhow!("profile {shown}: {error:#}"))
+    }
+
+    /// What each agent asks again and again, in calls a second; none if nothing. What only a leader asks is
+    /// not counted, nor what is asked again as soon as it was answered.
+    #[must_use]
+    pub fn asks_per_second(&self) -> Option<f64> {
+        let periods = self
+            .calls
+            .iter()
+            .filter(|call| call.by == By::All)
+            .filter_map(|call| call.when.every)
+            .filter(|every| !every.is_zero());
+        let rate: f64 = periods.map(|every| every.as_secs_f64().recip()).sum();
+        (rate > 0.0).then_some(rate)
     }
 
     /// Parses and checks a profile's text; it is called `fallback` if it does not name itself.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::profile::call::{OnTrouble, Pages, Phase, Verb};
+use crate::profile::call::{By, OnTrouble, Pages, Phase, Verb};
 
 fn parse(text: &str) -> Profile {
     Profile::parse(text, "fallback").expect("a good profile")
@@ -17,7 +17,7 @@ fn a_profile_may_use_every_field() {
         r#"
 name: everything
 about: uses every field
-expect: {ends: held, because: it is a test}
+expect: {ends: held, because: it is a test, soak: 1m 10s}
 agent: {userAgent: x/1, http: http1, gzip: false, timeout: 5s}
 needs:
   - resource: example.com/v1/things
@@ -44,6 +44,8 @@ calls:
     query: {resourceVersion: listed, lasts: 5m, initialEvents: false}
     onError: give-up
   - verb: patch
+    by: leader
+    when: {every: 2s}
     resource: v1/nodes
     subresource: status
     object: $(NODE_NAME)
@@ -52,11 +54,14 @@ calls:
 "#,
     );
     assert_eq!(profile.needs[0].count.of(200, 3_000), 1 + 400 + 9_000);
+    let soak = profile.expect.and_then(|expect| expect.soak);
+    assert_eq!(soak, Some(Duration::from_secs(70)));
     let list = &profile.calls[0];
     assert_eq!(
         (list.verb, list.query.pages, list.query.limit),
         (Verb::List, Pages::First, Some(500))
     );
+    assert_eq!((list.by, profile.calls[2].by), (By::All, By::Leader));
     assert_eq!(list.when.after, Duration::from_secs(90));
     assert_eq!(
         (list.when.every, list.when.phase),
@@ -70,6 +75,19 @@ calls:
             max: Duration::from_secs(30)
         })
     );
+}
+
+#[test]
+fn what_an_agent_asks_again_and_again_is_known() {
+    let rate = |text: &str| parse(text).asks_per_second();
+    let calls = "calls:\n\
+        - {verb: list, resource: v1/pods, when: {every: 10s}}\n\
+        - {verb: list, resource: v1/nodes, when: {every: 5s}}\n\
+        - {verb: list, resource: v1/nodes, when: {every: 1s}, by: leader}\n\
+        - {verb: list, resource: v1/nodes}\n\
+        - {verb: list, resource: v1/nodes, when: {every: 0s}}\n";
+    assert!(rate(calls).is_some_and(|rate| (rate - 0.3).abs() < 1e-9));
+    assert_eq!(rate("calls: [{verb: list, resource: v1/pods}]"), None);
 }
 
 #[test]
@@ -131,7 +149,7 @@ impl ConcatAll for Option<Vec<String>> {
 }
 
 /// Each bad profile, what its message must name, and what it must say to do.
-const MISTAKES: [(&str, &str, &str); 25] = [
+const MISTAKES: [(&str, &str, &str); 27] = [
     ("call: []", "call", "calls"),
     ("calls: [{verb: lst, resource: v1/pods}]", "lst", "list"),
     ("calls: [{verb: list, resource: pods}]", "pods", "v1/pods"),
@@ -228,6 +246,16 @@ const MISTAKES: [(&str, &str, &str); 25] = [
         "needs[0].bytes",
         "250000",
     ),
+    (
+        "calls: [{verb: list, resource: v1/pods, by: leader}]",
+        "calls[0].by",
+        "when.every",
+    ),
+    (
+        "calls: [{verb: list, resource: v1/pods, by: chance}]",
+        "chance",
+        "leader",
+    ),
     ("calls: [", "line", REFERENCE),
 ];
 
@@ -255,12 +283,28 @@ fn a_file_that_is_not_there_is_named() {
     );
 }
 
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a readable folder");
+    let paths = entries.map(|entry| entry.expect("a readable entry").path());
+    paths.filter(|path| path.is_file()).collect()
+}
+
+#[test]
+fn what_scenarios_are_made_of_is_good() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("profiles/scenarios");
+    let paths = yaml_files(&folder);
+    assert!(!paths.is_empty());
+    for path in paths {
+        let profile = Profile::read(&path).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!profile.about.is_empty(), "{}", path.display());
+    }
+}
+
 #[test]
 fn all_shipped_profiles_are_good_and_say_how_they_must_end() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("profiles");
     let mut endings = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("the profiles' folder") {
-        let path = entry.expect("a readable folder").path();
+    for path in yaml_files(&folder) {
         let profile = Profile::read(&path).unwrap_or_else(|error| panic!("{error:#}"));
         let expect = profile
             .expect
@@ -272,7 +316,8 @@ fn all_shipped_profiles_are_good_and_say_how_they_must_end() {
         );
         endings.push((profile.name, expect.ends));
     }
-    for ending in [Ending::Held, Ending::Paced, Ending::Harmless] {
+    // None is paced: that takes a policy which lets a bomb through.
+    for ending in [Ending::Held, Ending::Harmless] {
         assert!(
             endings.iter().any(|(_, ends)| *ends == ending),
             "no profile ends {ending}"

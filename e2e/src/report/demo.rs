@@ -3,8 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Report, State, holds, html::seconds, plot::escape};
+use super::{
+    Report, State,
+    foreseen::{cpu, percent, pods, told},
+    holds,
+    html::seconds,
+    plot::escape,
+    saturated::borne,
+};
 use crate::bystander;
+
+/// A harmful rollout must be held at this share of its full width, or less.
+const MOST_SHARE: f64 = 0.02;
 
 /// Three runs in one world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,17 +38,99 @@ impl Demo {
         ]
     }
 
-    /// Whether each run ended as it must.
+    /// What was foreseen, and what the unguarded run says of it.
     #[must_use]
-    pub fn is_as_expected(&self) -> bool {
-        [&self.unguarded, &self.guarded, &self.harmless]
-            .into_iter()
-            .all(|report| {
-                report
-                    .expected
-                    .as_ref()
-                    .is_some_and(|expected| expected.met)
-            })
+    pub fn foresight(&self) -> String {
+        let report = &self.guarded;
+        let Some((forecast, cpu)) = report
+            .forecast
+            .as_ref()
+            .and_then(|forecast| Some((forecast, cpu(forecast)?)))
+        else {
+            return "Weir foresaw nothing.".to_owned();
+        };
+        let seen = forecast.points.iter().map(|point| point.width).max();
+        let capacity = cpu
+            .capacity
+            .map_or_else(String::new, |cores| format!(" of the API server's {cores}"));
+        let knee = cpu.knee.as_ref().map_or_else(
+            || "no width uses that up".to_owned(),
+            |knee| format!("{} pods use that up", pods(knee)),
+        );
+        format!(
+            "From {} pods Weir foresaw that {} take {} cores{capacity}, and that {knee}. {}",
+            seen.unwrap_or_default(),
+            forecast.full_width,
+            told(&cpu.at_full),
+            self.found()
+        )
+    }
+
+    /// What the unguarded run found of the knee.
+    fn found(&self) -> String {
+        let Some(borne) = borne(&self.unguarded) else {
+            return "Without Weir the agents left no knee to compare with.".to_owned();
+        };
+        let off = self.knee_off().map_or_else(String::new, |off| {
+            let side = if off < 0.0 { "below" } else { "above" };
+            let per_cent = 100.0 * off.abs();
+            format!("; what was foreseen lies {per_cent:.0} % {side} that")
+        });
+        format!(
+            "Without Weir the API server answered {:.1} calls a second when it had nothing left, of which \
+             each agent asks {}: it bears {:.0} agents{off}.",
+            borne.answered_per_second, borne.asked_per_second, borne.pods
+        )
+    }
+
+    /// How far the knee that was foretold lies from what the unguarded run bore, as a share of that.
+    fn knee_off(&self) -> Option<f64> {
+        let knee = cpu(self.guarded.forecast.as_ref()?)?.knee?;
+        Some(knee.mid / borne(&self.unguarded)?.pods.max(1e-9) - 1.0)
+    }
+
+    /// Whether what the unguarded run bore lies in the interval of the knee that was foretold.
+    fn knee_is_within(&self) -> Option<bool> {
+        let knee = cpu(self.guarded.forecast.as_ref()?)?.knee?;
+        let pods = borne(&self.unguarded)?.pods;
+        Some(knee.low <= pods && knee.high.is_none_or(|high| pods <= high))
+    }
+
+    /// What is not as it must be: a run that its profile does not expect, a hold that came late or was
+    /// felt, or a knee that was foretold wrongly.
+    #[must_use]
+    pub fn unmet(&self) -> Vec<String> {
+        let mut unmet = vec![];
+        for report in [&self.unguarded, &self.guarded, &self.harmless] {
+            match &report.expected {
+                None => unmet.push(format!("{} expects nothing", report.profile)),
+                Some(expected) => {
+                    let said = expected.why.iter();
+                    unmet.extend(said.map(|why| format!("{}: {why}", report.profile)));
+                }
+            }
+        }
+        let held = &self.guarded;
+        let share = held.held_at_share.filter(|share| *share <= MOST_SHARE);
+        if held.state == State::Held && share.is_none() {
+            let width = held.held_at_width.unwrap_or_default();
+            let share = percent(width, held.full_width);
+            unmet.push(format!("{} was held only at {share}", held.profile));
+        }
+        if !held.nobody_felt_it() {
+            unmet.push(format!(
+                "a quiet client felt {}: its slowest hundredth took {}, when idle {}",
+                held.profile,
+                millis(held.bystander.during.p99_ms),
+                millis(held.bystander.idle.p99_ms)
+            ));
+        }
+        match self.knee_is_within() {
+            Some(true) => {}
+            Some(false) => unmet.push(format!("the knee was foretold wrongly. {}", self.found())),
+            None => unmet.push("no knee was foretold and found".to_owned()),
+        }
+        unmet
     }
 
     /// The same sentences as HTML.
@@ -64,19 +156,18 @@ fn without(report: &Report) -> String {
 }
 
 fn with(report: &Report) -> String {
-    let width = report.held_at_width.unwrap_or_default();
-    match (report.state, report.seconds_to_hold) {
-        (State::Held, Some(after)) => format!(
-            "With Weir the same rollout was held at {width} of {} pods, {} after the first harm.",
-            report.full_width,
-            seconds(after)
-        ),
-        (State::Held, None) => format!(
-            "With Weir the same rollout was held at {width} of {} pods, before others were harmed.",
-            report.full_width
-        ),
-        (state, _) => format!("With Weir the same rollout ended {state:?}, which it must not."),
-    }
+    let Some(hold) = report.hold() else {
+        let state = report.state;
+        return format!("With Weir the same rollout ended {state:?}, which it must not.");
+    };
+    let harm = report.seconds_to_hold.map_or_else(String::new, |after| {
+        format!(", {} after the first harm", seconds(after))
+    });
+    format!(
+        "With Weir the same rollout was {hold}{harm}: of the quiet client's calls one in a hundred took {} \
+         in the worst ten seconds.",
+        millis(report.bystander.worst_p99_ms)
+    )
 }
 
 fn harmless(report: &Report) -> String {

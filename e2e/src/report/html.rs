@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{
     Report, State,
+    cost_chart::cost_chart,
     demo::{Demo, millis},
     plot::{Chart, Line, Mark, Scale, escape},
 };
@@ -13,6 +14,8 @@ const STYLE: &str = include_str!("page.css");
 
 /// Latencies are drawn from a millisecond to the bystander's time-out.
 const LATENCIES: Scale = Scale::Log(1.0, 10_000.0);
+
+const SECONDS: &str = "seconds from the rollout's start";
 
 /// How a run is named and coloured.
 struct Cast<'a> {
@@ -50,6 +53,7 @@ pub fn page(demo: &Demo) -> String {
         "</style>\n</head>\n<body>\n<main>\n".to_owned(),
         header(head),
         cards(demo),
+        foresight(demo),
         section(
             &format!("The harmful agent: {}", head.profile),
             &format!(
@@ -120,6 +124,14 @@ fn cards(demo: &Demo) -> String {
     .concat()
 }
 
+/// What was foreseen from the first pods, and what came of it.
+fn foresight(demo: &Demo) -> String {
+    match cost_chart(demo) {
+        Some(chart) => section("What Weir foresaw", &demo.foresight(), &[chart]),
+        None => String::new(),
+    }
+}
+
 fn section(title: &str, lead: &str, charts: &[(&str, String)]) -> String {
     let mut section = format!(
         "<section>\n<h2>{}</h2>\n<p>{}</p>\n<div class=\"charts\">\n",
@@ -155,11 +167,13 @@ fn width_chart(runs: &[&Cast<'_>]) -> (&'static str, String) {
     };
     let chart = Chart {
         label: "Pods let through over time".to_owned(),
-        seconds: span(runs),
+        across: span(runs),
+        axis: SECONDS,
         scale: Scale::Linear(f64::from(full)),
         written: |value| format!("{value:.0}"),
         level: None,
         lines: runs.iter().map(line).collect(),
+        dots: vec![],
         marks: runs.iter().filter_map(|run| mark(run)).collect(),
     };
     ("Width: pods let through", chart.svg())
@@ -184,7 +198,8 @@ fn latency_chart(runs: &[&Cast<'_>]) -> (&'static str, String) {
         .fold(0.0, f64::max);
     let chart = Chart {
         label: "Latency of a quiet client over time, on a logarithmic scale".to_owned(),
-        seconds: span(runs),
+        across: span(runs),
+        axis: SECONDS,
         scale: LATENCIES,
         written: |ms| {
             if ms < 1000.0 {
@@ -195,6 +210,7 @@ fn latency_chart(runs: &[&Cast<'_>]) -> (&'static str, String) {
         },
         level: Some((above_ms, "others are harmed above this".to_owned())),
         lines: runs.iter().map(line).collect(),
+        dots: vec![],
         marks: runs.iter().filter_map(|run| mark(run)).collect(),
     };
     (

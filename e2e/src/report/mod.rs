@@ -1,18 +1,25 @@
 //! What one experiment found, as JSON. The schema is published in docs/reference; these types are its
 //! source. Nothing here measures or judges.
 
+mod beside;
+mod cost_chart;
 pub mod demo;
+pub mod foreseen;
 pub mod html;
 pub mod machine;
 mod plot;
+pub mod saturated;
+pub mod truth;
 
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use weir::api::ForecastStatus;
 
-use self::machine::Machine;
+pub use self::beside::{Beside, LoopsUse};
+use self::{foreseen::ForecastAt, machine::Machine};
 use crate::{
     bystander::stats::{Harm, Latency, LatencyAt},
     profile::Ending,
@@ -40,10 +47,14 @@ pub struct Report {
     pub profile: String,
     /// What the profile's agent does, in a line.
     pub about: String,
+    /// What one of its agents asks again and again, in calls a second; null if nothing.
+    pub asks_per_second: Option<f64>,
     /// Whether Weir guarded the rollout.
     pub guarded: bool,
-    /// Whether it updated a harmless revision that ran everywhere; else the workload was new.
+    /// Whether it updated a revision that ran everywhere; else the workload was new.
     pub update: bool,
+    /// The profile of that revision's agents; null if they called nothing, or there was none.
+    pub updated_from: Option<String>,
     /// The policy's pace; null if unguarded.
     pub pace: Option<String>,
     /// How it ended.
@@ -58,14 +69,30 @@ pub struct Report {
     pub states: Vec<StateAt>,
     /// The width at the last hold; null if it was never held.
     pub held_at_width: Option<u32>,
+    /// The same as a share of full width, 0 to 1.
+    pub held_at_share: Option<f64>,
+    /// What held it last, as its status said; null if it was never held.
+    pub held_by: Option<String>,
+    /// The least that Weir multiplied its waves by, 1 if nothing slowed them down; null if it did not
+    /// say so.
+    pub slowest_pace: Option<f64>,
+    /// The last forecast that was seen; null if there was none.
+    pub forecast: Option<ForecastStatus>,
+    /// Every forecast that was seen; of more than 120, every second of the older ones is left out.
+    pub forecasts: Vec<ForecastAt>,
     /// What Weir found at any time, each once, in the order of appearance.
     pub findings: Vec<FoundAt>,
+    /// What was rolled out beside it; null if nothing was.
+    pub beside: Option<Beside>,
+    /// What another account asked meanwhile; null if none was to.
+    pub loops: Option<LoopsUse>,
     /// Whether others were harmed.
     pub harm: Harm,
     /// From the first harm to the hold; null where nobody was harmed, where the rollout was already
     /// held when harm began, and where it was not held after that.
     pub seconds_to_hold: Option<f64>,
-    /// Until all pods ran and, if guarded, the rollout was Complete; null if it did not come to that.
+    /// Until all pods ran and, if guarded, the rollout was Complete or Paced; null if it did not come to
+    /// that.
     pub seconds_to_complete: Option<f64>,
     /// What a quiet client felt.
     pub bystander: Bystander,
@@ -93,6 +120,8 @@ pub enum State {
     Held,
     /// Paused by a person.
     Paused,
+    /// Everywhere, and let through one by one for ever.
+    Paced,
     /// Everywhere, and approved.
     Complete,
     /// Let through without an end to its soak, since nobody asked for the guard any longer.
@@ -154,8 +183,10 @@ pub struct FoundAt {
     pub severity: String,
     /// What it was found on.
     pub subject: String,
-    /// The evidence.
+    /// Its first evidence.
     pub evidence: String,
+    /// Its last evidence: who else rose, for example, is known only after a while.
+    pub last_evidence: String,
     /// What would clear it.
     pub clears_when: String,
 }
@@ -216,6 +247,8 @@ pub struct ApiServerAt {
 pub struct SwarmUse {
     /// Requests sent.
     pub requests: u64,
+    /// Of those, answered well, and to the end; watches have no end and are not counted.
+    pub answered: u64,
     /// Of those, answered with 429.
     pub rejected: u64,
     /// Of those, failed otherwise.
@@ -239,6 +272,8 @@ pub struct SwarmAt {
     pub watches: u64,
     /// Requests sent in it.
     pub requests: u64,
+    /// Of those that ended in it, answered well.
+    pub answered: u64,
     /// Of those that ended in it, answered with 429.
     pub rejected: u64,
     /// Of those that ended in it, failed otherwise.

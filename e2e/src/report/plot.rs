@@ -1,4 +1,4 @@
-//! Line charts as inline SVG, by hand: axes, lines with an area behind them, thresholds and marks.
+//! Line charts as inline SVG, by hand: axes, lines with an area behind them, dots, thresholds and marks.
 //! Colours are CSS variables of the page, so that a chart is readable on light and dark ground.
 
 use std::fmt::Write;
@@ -35,7 +35,7 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64, f64)>,
 }
 
-/// A moment worth naming.
+/// A place on the x axis worth naming.
 pub(super) struct Mark {
     /// Where.
     pub(super) x: f64,
@@ -45,12 +45,14 @@ pub(super) struct Mark {
     pub(super) class: &'static str,
 }
 
-/// A chart over seconds.
+/// A chart.
 pub(super) struct Chart {
     /// What it shows, for those who cannot see it.
     pub(super) label: String,
-    /// First and last second.
-    pub(super) seconds: (f64, f64),
+    /// The first and the last on the x axis.
+    pub(super) across: (f64, f64),
+    /// What is on the x axis.
+    pub(super) axis: &'static str,
     /// How values become heights.
     pub(super) scale: Scale,
     /// How a value on the y axis is written.
@@ -59,6 +61,8 @@ pub(super) struct Chart {
     pub(super) level: Option<(f64, String)>,
     /// The lines.
     pub(super) lines: Vec<Line>,
+    /// Single values, as dots.
+    pub(super) dots: Vec<(f64, f64)>,
     /// The marks.
     pub(super) marks: Vec<Mark>,
 }
@@ -76,14 +80,15 @@ impl Chart {
         for line in &self.lines {
             self.draw_line(&mut svg, line);
         }
+        self.draw_dots(&mut svg);
         self.draw_names(&mut svg);
         svg.push_str("</svg>\n");
         svg
     }
 
-    fn x(&self, second: f64) -> f64 {
-        let (first, last) = self.seconds;
-        let share = (second - first) / (last - first).max(1.0);
+    fn x(&self, place: f64) -> f64 {
+        let (first, last) = self.across;
+        let share = (place - first) / (last - first).max(1.0);
         LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 
@@ -111,14 +116,14 @@ impl Chart {
                 ),
             );
         }
-        let (first, last) = self.seconds;
-        for second in multiples(step(last - first, 7.0), first, last) {
-            let x = self.x(second);
+        let (first, last) = self.across;
+        for place in multiples(step(last - first, 7.0), first, last) {
+            let x = self.x(place);
             draw(
                 svg,
                 format_args!(
                     "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{floor}\" y2=\"{:.1}\"/>\
-                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{second:.0}</text>\n",
+                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{place:.0}</text>\n",
                     floor + 4.0,
                     floor + 18.0
                 ),
@@ -127,10 +132,10 @@ impl Chart {
         draw(
             svg,
             format_args!(
-                "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">seconds from the \
-             rollout's start</text>\n",
+                "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
                 f64::midpoint(LEFT, right),
-                HEIGHT - 4.0
+                HEIGHT - 4.0,
+                escape(self.axis)
             ),
         );
     }
@@ -222,6 +227,16 @@ impl Chart {
         );
     }
 
+    fn draw_dots(&self, svg: &mut String) {
+        for (x, y) in &self.dots {
+            let (x, y) = (self.x(*x), self.y(*y));
+            draw(
+                svg,
+                format_args!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>\n"),
+            );
+        }
+    }
+
     /// Names at the lines' ends, moved apart where they would meet.
     fn draw_names(&self, svg: &mut String) {
         let mut ends: Vec<(f64, f64, &Line)> = self
@@ -289,11 +304,13 @@ mod tests {
     fn chart(scale: Scale, lines: Vec<Line>) -> Chart {
         Chart {
             label: "a <test>".to_owned(),
-            seconds: (-10.0, 60.0),
+            across: (-10.0, 60.0),
+            axis: "seconds",
             scale,
             written: |value| value.to_string(),
             level: Some((100.0, "too \"slow\"".to_owned())),
             lines,
+            dots: vec![],
             marks: vec![],
         }
     }

@@ -1,6 +1,8 @@
 use quick_xml::{Reader, events::Event};
 
-use super::{demo::Demo, *};
+use weir::api::{EstimateStatus, PointStatus, Resource, ResourceStatus, UnisonStatus};
+
+use super::{demo::Demo, saturated::tests::drowned, *};
 use crate::bystander::stats;
 
 /// A report with plausible figures; tests change what they are about.
@@ -23,8 +25,10 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         api_servers: 1,
         profile: profile.to_owned(),
         about: "lists all pods".to_owned(),
+        asks_per_second: Some(0.1),
         guarded,
         update: false,
+        updated_from: None,
         pace: guarded.then(|| "Fast".to_owned()),
         state,
         timed_out: false,
@@ -38,6 +42,13 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
             .collect(),
         states: guarded.then(|| state_at(state)).into_iter().collect(),
         held_at_width: held.then_some(13),
+        held_at_share: held.then_some(0.065),
+        held_by: held.then(|| "LatencyRegressed".to_owned()),
+        slowest_pace: guarded.then_some(1.0),
+        forecast: guarded.then(forecast),
+        forecasts: vec![],
+        beside: None,
+        loops: None,
         findings: guarded.then(finding).into_iter().collect(),
         harm: stats::harm(&idle, &series, Some(0.0)),
         seconds_to_hold: held.then_some(3.25),
@@ -63,6 +74,46 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         swarm: SwarmUse::default(),
         weir: None,
         expected: None,
+    }
+}
+
+/// What four agents that take 0.05 cores each tell of 200, on one core of which a tenth is in use.
+pub(crate) fn forecast() -> ForecastStatus {
+    let estimate = |low, mid, high| EstimateStatus {
+        low,
+        mid,
+        high: Some(high),
+    };
+    let point = |width: u32| PointStatus {
+        width,
+        cpu_cores: 0.05_f64.mul_add(f64::from(width), 0.1),
+        own_cores: 0.05 * f64::from(width),
+        windows: 6,
+    };
+    ForecastStatus {
+        full_width: 200,
+        budget: 0.5,
+        resources: vec![ResourceStatus {
+            resource: Resource::Cpu,
+            base: 0.1,
+            fixed: estimate(0.0, 0.0, 0.0),
+            per_pod: estimate(0.035, 0.05, 0.065),
+            at_full: estimate(7.1, 10.1, 13.1),
+            capacity: Some(1.0),
+            knee: Some(estimate(13.8, 18.0, 25.7)),
+        }],
+        unison: Some(UnisonStatus {
+            start: estimate(0.4, 0.5, 0.6),
+            seconds: estimate(80.0, 100.0, 120.0),
+            budget: 30.0,
+        }),
+        points: vec![point(1), point(2), point(4)],
+        dropped: vec![],
+        kappa: estimate(0.7, 0.9, 1.0),
+        metered: true,
+        meter: "FlowSchema weir-meter-x".to_owned(),
+        servers: 1,
+        record: None,
     }
 }
 
@@ -104,13 +155,14 @@ fn finding() -> FoundAt {
         severity: "Hold".to_owned(),
         subject: "172.31.255.1:6443".to_owned(),
         evidence: "p50 of probes 213 ms > 5 × 4 ms".to_owned(),
+        last_evidence: "p50 of probes 300 ms > 5 × 4 ms".to_owned(),
         clears_when: "quiet for 10 s".to_owned(),
     }
 }
 
 fn demo() -> Demo {
     Demo {
-        unguarded: report("pod-lister", false, State::Complete),
+        unguarded: drowned(2),
         guarded: report("pod-lister", true, State::Held),
         harmless: report("node-exporter", true, State::Complete),
     }
@@ -121,18 +173,66 @@ fn the_summary_says_what_was_shown() {
     let [without, with, harmless] = demo().summary();
     assert_eq!(
         without,
-        "Without Weir all 200 pods started within 1 min 35 s. A quiet client's calls, of which one in a \
+        "Without Weir all 200 pods started within 20 s. A quiet client's calls, of which one in a \
          hundred took 8.0 ms before, then took 3.4 s: 425 times as long; 7 of 600 failed, and \
          count as 10 s."
     );
     assert_eq!(
         with,
-        "With Weir the same rollout was held at 13 of 200 pods, 3.2 s after the first harm."
+        "With Weir the same rollout was held at 13 of 200 pods (6.5 %) by LatencyRegressed, not before \
+         others felt it, 3.2 s after the first harm: of the quiet client's calls one in a hundred took \
+         9.0 s in the worst ten seconds."
     );
     assert_eq!(
         harmless,
         "A harmless agent went through all 200 nodes in 1 min 35 s, and was never held."
     );
+}
+
+#[test]
+fn the_forecast_is_told_with_what_the_unguarded_run_found() {
+    assert_eq!(
+        demo().foresight(),
+        "From 4 pods Weir foresaw that 200 take 10.10 (7.10 to 13.10) cores of the API server's 1, \
+         and that 18 (14 to 26) pods use that up. Without Weir the API server answered 2.0 calls a \
+         second when it had nothing left, of which each agent asks 0.1: it bears 20 agents; what was \
+         foreseen lies 10 % below that."
+    );
+    let mut blind = demo();
+    blind.guarded.forecast = None;
+    assert_eq!(blind.foresight(), "Weir foresaw nothing.");
+}
+
+#[test]
+fn a_demo_is_met_by_an_early_hold_that_nobody_felt_and_a_knee_that_is_there() {
+    let met = || {
+        let mut demo = demo();
+        for report in [&mut demo.unguarded, &mut demo.guarded, &mut demo.harmless] {
+            report.expected = Some(Expected {
+                ends: Ending::Held,
+                met: true,
+                why: None,
+            });
+        }
+        demo.guarded.held_at_width = Some(4);
+        demo.guarded.held_at_share = Some(0.02);
+        demo.guarded.bystander.during.p99_ms = 55.0;
+        demo
+    };
+    assert_eq!(met().unmet(), Vec::<String>::new());
+    let mut late = met();
+    late.guarded.held_at_share = Some(0.03);
+    let mut felt = met();
+    felt.guarded.bystander.during.p99_ms = 155.0;
+    let mut wrong = met();
+    wrong.unguarded = Report {
+        expected: wrong.unguarded.expected,
+        ..drowned(4)
+    };
+    for (demo, why) in [(late, "held only"), (felt, "felt"), (wrong, "knee")] {
+        let unmet = demo.unmet();
+        assert!(unmet.len() == 1 && unmet[0].contains(why), "{unmet:?}");
+    }
 }
 
 #[test]
@@ -171,6 +271,10 @@ fn the_page_shows_the_figures_and_both_curves() {
         "class=\"line without\"",
         "class=\"line with\"",
         "class=\"line harmless\"",
+        "class=\"area band\"",
+        "knee foretold: 18 (14 to 26)",
+        "borne without Weir: 20",
+        "class=\"dot\"",
         "10 s</text>",
     ] {
         assert!(page.contains(shown), "the page does not show {shown}");

@@ -1,6 +1,12 @@
 //! One agent: the calls of its profile, side by side, over connections of its own.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use fastrand::Rng;
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -16,7 +22,7 @@ use super::{count::Counters, flow, request};
 use crate::{
     profile::{
         Http, Profile,
-        call::{Call, LISTED, Pages, Verb},
+        call::{By, Call, LISTED, Pages, Verb},
         resource::Resource,
         template::Values,
     },
@@ -48,11 +54,37 @@ pub(super) struct Cast {
     pub(super) caller: Caller,
     pub(super) counters: Arc<Counters>,
     pub(super) epoch: Instant,
+    /// The numbers of the agents that play: the first of them leads.
+    pub(super) playing: RefCell<BTreeSet<usize>>,
+}
+
+/// An agent's place among those that play, for as long as it does, however it ends.
+struct Place<'a> {
+    cast: &'a Cast,
+    number: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(cast: &'a Cast, number: usize) -> Self {
+        cast.playing.borrow_mut().insert(number);
+        Self { cast, number }
+    }
+
+    fn leads(&self) -> bool {
+        self.cast.playing.borrow().first() == Some(&self.number)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.cast.playing.borrow_mut().remove(&self.number);
+    }
 }
 
 /// Plays one pod's agent until it is dropped. `number` decides its first server and its jitter.
 pub(super) async fn play(cast: Rc<Cast>, pod: Pod, number: usize) {
     let _counted = cast.counters.agent();
+    let place = Place::take(&cast, number);
     let agent = Agent::new(&cast, pod, number);
     let mut rng = Rng::with_seed(number as u64);
     let mut flows: FuturesUnordered<_> = cast
@@ -62,13 +94,16 @@ pub(super) async fn play(cast: Rc<Cast>, pod: Pod, number: usize) {
         .enumerate()
         .map(|(number, call)| {
             let rng = rng.fork();
-            let agent = &agent;
+            let (agent, place) = (&agent, &place);
             let line = Line {
                 number,
                 call,
                 link: &agent.links[number],
             };
             flow::run(call, cast.epoch, rng, async move |made| {
+                if call.by == By::Leader && !place.leads() {
+                    return Ok(());
+                }
                 agent.ask(&line, made).await
             })
         })
@@ -311,6 +346,11 @@ impl Agent {
         timeout(self.cast.profile.agent.timeout, exchange)
             .await
             .unwrap_or(Err(Trouble::TimedOut))
+            .inspect(|_| {
+                if call.verb != Verb::Watch {
+                    self.cast.counters.answered();
+                }
+            })
             .map_err(|trouble| self.noted(call, trouble))
     }
 

@@ -19,6 +19,7 @@ pub struct Counters {
     agents: AtomicU64,
     watches: AtomicU64,
     requests: AtomicU64,
+    answered: AtomicU64,
     refused: AtomicU64,
     errors: AtomicU64,
     bytes: AtomicU64,
@@ -34,6 +35,8 @@ pub struct Counts {
     pub watches: u64,
     /// Requests sent.
     pub requests: u64,
+    /// Of those, answered well, and to the end; watches have no end and are not counted.
+    pub answered: u64,
     /// Of those, answered with 429.
     pub refused: u64,
     /// Of those, failed otherwise.
@@ -51,6 +54,7 @@ impl Counters {
             agents: read(&self.agents),
             watches: read(&self.watches),
             requests: read(&self.requests),
+            answered: read(&self.answered),
             refused: read(&self.refused),
             errors: read(&self.errors),
             bytes: read(&self.bytes),
@@ -68,6 +72,10 @@ impl Counters {
 
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn received(&self, bytes: usize) {

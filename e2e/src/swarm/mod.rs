@@ -8,7 +8,7 @@ pub mod follow;
 mod request;
 mod schedule;
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc, thread};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, thread};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -70,6 +70,7 @@ impl Swarm {
                     caller,
                     counters: shared,
                     epoch: Instant::now(),
+                    playing: RefCell::default(),
                 };
                 LocalSet::new().block_on(&runtime, conduct(Rc::new(cast), inbox));
             })

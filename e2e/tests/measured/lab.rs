@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use weir::api::Pace;
 use weir_e2e::{
-    experiment::{Bench, Patience, Plan},
+    experiment::{Bench, Patience, Plan, policy},
     inside,
     profile::Profile,
     report::{Report, State},
@@ -66,6 +66,16 @@ calls:
   - {verb: list, resource: v1/pods, query: {resourceVersion: "0"}, when: {every: 100ms}, onError: give-up}
 "#;
 
+/// Lists all pods every two seconds: one of them takes a twentieth of a core, and forty take two.
+const SELDOM: &str = r#"
+name: seldom
+about: lists all pods every two seconds
+expect: {ends: held, because: twenty lists a second are twice what one core can answer}
+agent: {userAgent: seldom/1.0}
+calls:
+  - {verb: list, resource: v1/pods, query: {resourceVersion: "0"}, when: {every: 2s}, onError: give-up}
+"#;
+
 async fn bench(nodes: u32, pods: u32) -> Result<Bench> {
     let spec = WorldSpec {
         nodes,
@@ -77,18 +87,16 @@ async fn bench(nodes: u32, pods: u32) -> Result<Bench> {
 }
 
 async fn run(bench: &mut Bench, profile: &str, guard: Option<Pace>) -> Result<Report> {
-    let plan = Plan {
-        profile: Profile::parse(profile, "test")?,
-        update: false,
-        guard,
-        patience: Patience {
-            idle: 15.0,
-            steady: 5.0,
-            observe: 12.0,
-            timeout: 120.0,
-        },
+    let profile = Profile::parse(profile, "test")?;
+    let guard = guard.map(|pace| policy(pace, &profile));
+    let patience = Patience {
+        idle: 15.0,
+        steady: 5.0,
+        observe: 12.0,
+        timeout: 300.0,
+        until_width: None,
     };
-    bench.run(&plan).await
+    bench.run(&Plan::new(profile, guard, patience)).await
 }
 
 #[test]
@@ -153,6 +161,26 @@ fn a_rollout_that_drowns_the_api_server_is_held_by_what_the_server_suffers() -> 
             weir.bytes.is_some_and(|bytes| bytes > 0) && weir.writes > 0,
             "{weir:?}"
         );
+        Ok(())
+    })
+}
+
+/// The main job done in time: a few pods tell what all of them would cost, and nobody feels those few.
+#[test]
+fn what_full_width_would_cost_is_foreseen_before_anybody_suffers() -> Result<()> {
+    inside!(Beside::Nobody, async {
+        let mut bench = bench(40, 800).await?;
+        let report = run(&mut bench, SELDOM, Some(Pace::Fast)).await?;
+        let text = serde_json::to_string_pretty(&report)?;
+        ensure!(
+            report.held_by.as_deref() == Some("ForecastExceedsCapacity"),
+            "{text}"
+        );
+        let width = report.held_at_width.context("it was held")?;
+        ensure!(width <= 8, "held at {width} of 40\n{text}");
+        let forecast = report.forecast.context("it was forecast")?;
+        ensure!(forecast.metered, "{forecast:?}");
+        ensure!(report.harm.first_second.is_none(), "{text}");
         Ok(())
     })
 }

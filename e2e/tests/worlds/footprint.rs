@@ -40,19 +40,23 @@ const BYTES_PER_POD: f64 = 64.0 * 1024.0;
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Rights that only other times call for: where API servers stream no lists, everything is listed;
-/// records of revisions that are gone are deleted; an event that repeats is patched. And those that
-/// are held only so that they may be granted.
-const ELSEWHERE: [(&str, &str); 14] = [
+/// records of revisions that are gone, and meters of workloads that are, are deleted; an event that
+/// repeats is patched. And those that are held only so that they may be granted, or that applying asks
+/// for where there is nothing yet.
+const ELSEWHERE: [(&str, &str); 17] = [
     ("list", "controllerrevisions"),
     ("list", "controlplanes"),
     ("list", "daemonsets"),
     ("list", "endpointslices"),
+    ("list", "flowschemas"),
     ("list", "guardedrollouts"),
     ("list", "namespaces"),
     ("list", "nodes"),
     ("list", "pods"),
     ("list", "rolloutpolicies"),
     ("list", "roles"),
+    ("create", "flowschemas"),
+    ("delete", "flowschemas"),
     ("delete", "guardedrollouts"),
     ("patch", "events"),
     ("adopt", "valve"),

@@ -5,6 +5,7 @@ mod bad_input;
 mod evidence;
 mod footprint;
 mod guard_dead;
+mod meter;
 mod rollouts;
 mod valve;
 mod world;

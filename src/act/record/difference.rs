@@ -4,15 +4,27 @@
 //!  what differs      written again no sooner than
 //!  Turn               1 s     the state, what holds it, waves: what people and a restart go by
 //!  Figures            5 s     the width, lists, counts
-//!  Words             60 s     sentences, in which some figure always moves
-//!  (nothing)        never     latencies: those of the last change are enough
+//!  Words             60 s     sentences, in which some figure always moves, and that there is a forecast
+//!  Forecast           5 min   what is foreseen, which every page of metrics moves a little
+//!  (nothing)        never     latencies, and how much a forecast was made from: those of the last
+//!                             change are enough
 //! ```
 
 use serde_json::Value;
 use weir_core::time::Span;
 
 /// Fields that alone are never worth a write. A transition's time goes with the transition.
-const IGNORED: [&str; 3] = ["latencyMs", "usualLatencyMs", "lastTransitionTime"];
+const IGNORED: [&str; 6] = [
+    "latencyMs",
+    "usualLatencyMs",
+    "lastTransitionTime",
+    // Of a forecast: windows seen and left out, and pods in the cluster.
+    "windows",
+    "dropped",
+    "pods",
+];
+/// The field that holds a forecast.
+const FORECAST: &str = "forecast";
 /// Fields that hold sentences.
 const WORDS: [&str; 5] = ["summary", "evidence", "clearsWhen", "message", "why"];
 /// Fields that move as a rollout goes on.
@@ -31,6 +43,7 @@ const FIGURES: [&str; 9] = [
 /// How much two statuses differ. Later is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Difference {
+    Forecast,
     Words,
     Figures,
     Turn,
@@ -40,6 +53,7 @@ impl Difference {
     /// How long after the last write such a difference has to wait.
     pub(super) const fn patience(self) -> Span {
         match self {
+            Self::Forecast => Span::from_secs(300),
             Self::Words => Span::from_secs(60),
             Self::Figures => Span::from_secs(5),
             Self::Turn => Span::from_secs(1),
@@ -53,12 +67,15 @@ pub(super) fn difference(before: &Value, after: &Value) -> Option<Difference> {
         let names = names.concat();
         differs(before, after, &names)
     };
-    if without(&[&IGNORED, &WORDS, &FIGURES]) {
+    let foreseen = |status: &Value| status.get(FORECAST).is_some();
+    if without(&[&IGNORED, &[FORECAST], &WORDS, &FIGURES]) {
         Some(Difference::Turn)
-    } else if without(&[&IGNORED, &WORDS]) {
+    } else if without(&[&IGNORED, &[FORECAST], &WORDS]) {
         Some(Difference::Figures)
-    } else if without(&[&IGNORED]) {
+    } else if without(&[&IGNORED, &[FORECAST]]) || foreseen(before) != foreseen(after) {
         Some(Difference::Words)
+    } else if without(&[&IGNORED]) {
+        Some(Difference::Forecast)
     } else {
         None
     }
@@ -177,6 +194,27 @@ mod tests {
     fn a_latency_alone_is_never_written() {
         let server = |ms| json!({ "servers": [{ "state": "Quiet", "latencyMs": ms }] });
         assert_eq!(difference(&server(4), &server(9)), None);
+    }
+
+    #[test]
+    fn a_forecast_that_only_more_was_seen_for_is_not_written_again() {
+        let forecast = |mid: f64, windows: u32| {
+            json!({ "state": "Held", "forecast": {
+                "kappa": { "mid": mid },
+                "points": [{ "width": 4, "cpuCores": 0.5, "windows": windows }],
+                "dropped": [{ "why": "starts", "windows": windows }],
+                "record": { "template": "sha256:00", "pods": 3000 + windows },
+            } })
+        };
+        let before = forecast(0.9, 5);
+        assert_eq!(difference(&before, &forecast(0.9, 6)), None);
+        let told = [
+            difference(&before, &forecast(0.8, 6)),
+            difference(&json!({ "state": "Held" }), &before),
+        ];
+        assert_eq!(told, [Some(Difference::Forecast), Some(Difference::Words)]);
+        assert!(Difference::Forecast < Difference::Words);
+        assert!(Difference::Forecast.patience() > Difference::Words.patience());
     }
 
     #[test]

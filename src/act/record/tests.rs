@@ -106,3 +106,43 @@ fn the_most_urgent_goes_first_and_nobody_starves() {
     memory.insert(books[1].key(), wrote(&books[1].want, at(200)));
     assert_eq!(most_urgent(&memory, &books, at(200)).unwrap().name, "a");
 }
+
+#[test]
+fn what_is_applied_is_written_until_it_is_seen_and_fights_nobody() {
+    let applied = |precedence: u32, holds| Want::Applied {
+        object: json!({ "spec": { "matchingPrecedence": precedence } }),
+        holds,
+    };
+    let none = Memory::default();
+    assert_eq!(none.due(&applied(8999, true), at(0)), None);
+    assert!(none.due(&applied(8999, false), at(0)).is_some());
+    let memory = wrote(&applied(8999, false), at(100));
+    assert_eq!(memory.due(&applied(8999, false), at(109)), None);
+    assert!(memory.due(&applied(8999, false), at(110)).is_some());
+    assert_eq!(memory.due(&applied(7000, false), at(104)), None);
+    assert!(memory.due(&applied(7000, false), at(105)).is_some());
+}
+
+#[test]
+fn what_somebody_changes_back_is_written_ever_more_rarely_and_told() {
+    let want = Want::Applied {
+        object: json!({ "spec": { "matchingPrecedence": 8999 } }),
+        holds: false,
+    };
+    let mut memory = Memory::default();
+    let mut writes = Vec::new();
+    for second in 0..3600 {
+        if memory.due(&want, at(second)).is_some() {
+            memory.wrote(&want, "weir-meter-shop.logs", at(second));
+            writes.push((second, memory.undone.is_stuck()));
+        }
+    }
+    let told: Vec<_> = writes.iter().map(|(_, told)| *told).collect();
+    assert_eq!(told[..5], [false, false, false, true, true]);
+    assert!(writes[1].0 <= 10 && writes[3].0 <= 60, "{writes:?}");
+    assert!((15..25).contains(&writes.len()), "{writes:?}");
+    let last = writes.last().unwrap().0;
+    memory.wrote(&want, "weir-meter-shop.logs", at(last + 1800));
+    assert!(!memory.undone.is_stuck(), "it held for long");
+    assert!(!memory.undone.waits(at(last + 1801)));
+}

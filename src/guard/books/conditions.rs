@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | on its way | False | True | False | False |
 //! | held or paused | False | True | False | True |
-//! | complete | True | False | False | False |
+//! | complete, or paced | True | False | False | False |
 //! | refused | False | False | True | False |
 //! | superseded | False | False | False | False |
 //! | let go | False | False | False | False |
@@ -39,6 +39,8 @@ pub(super) enum Stand<'a> {
     Held { reason: &'a str },
     /// The revision is everywhere, and approved.
     Complete,
+    /// The revision is everywhere; its pods must not start all at once, so that it is not approved.
+    Paced,
     /// It is not guarded until somebody changes the workload.
     Refused { reason: &'a str },
     /// The workload has another revision now.
@@ -53,6 +55,7 @@ pub(super) fn of_rollout(stand: Stand<'_>, message: &str) -> Vec<Said> {
         Stand::Underway { reason } => (false, true, false, false, reason),
         Stand::Held { reason } => (false, true, false, true, reason),
         Stand::Complete => (true, false, false, false, "Complete"),
+        Stand::Paced => (true, false, false, false, "Paced"),
         Stand::Refused { reason } => (false, false, true, false, reason),
         Stand::Superseded => (false, false, false, false, "Superseded"),
         Stand::LetGo => (false, false, false, false, "LetGo"),

@@ -149,7 +149,7 @@ impl Survey {
             state: match found.map(|finding| finding.rule.kind()) {
                 None => ServerState::Quiet,
                 Some(Kind::Evidence) => ServerState::Unseen,
-                Some(Kind::Harm | Kind::Order) => ServerState::Suffering,
+                Some(Kind::Harm | Kind::Order | Kind::Foreseen) => ServerState::Suffering,
             },
             latency_ms: latency.map(|latency| millis(latency.p50_ms)),
             usual_latency_ms: latency

@@ -9,6 +9,7 @@
 
 mod conditions;
 mod control_plane;
+mod forecast;
 mod policy;
 mod rollout;
 
@@ -233,6 +234,7 @@ fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> Option<Entry> {
             | State::Soaking
             | State::Held
             | State::Paused
+            | State::Paced
             | State::LetGo
             | State::Refused,
         )

@@ -9,7 +9,10 @@ use weir_core::{
     time::Moment,
 };
 
-use super::conditions::{Said, Stand, of_rollout, timed};
+use super::{
+    conditions::{Said, Stand, of_rollout, timed},
+    forecast,
+};
 use crate::{
     act::failure::Failure,
     api::{
@@ -67,11 +70,14 @@ pub(super) fn status(
     let stand = match (report.state, &held_by) {
         (_, Some(reason)) => Stand::Held { reason },
         (plan::State::Complete, None) => Stand::Complete,
+        (plan::State::Paced, None) => Stand::Paced,
         (plan::State::LetGo, None) => Stand::LetGo,
         (state, None) => Stand::Underway {
             reason: state.name(),
         },
     };
+    let recorded = || template_on_record(record);
+    let template = rollout.template.as_deref().or_else(recorded);
     let found = report.findings.len() + usize::from(failure.is_some());
     let omitted = found.saturating_sub(bounds::FINDINGS);
     GuardedRolloutStatus {
@@ -96,11 +102,21 @@ pub(super) fn status(
             .take(bounds::POLICIES)
             .cloned()
             .collect(),
+        forecast: report
+            .forecast
+            .as_ref()
+            .map(|forecast| forecast::status(forecast, template)),
         history: Some(rollout.to_record()),
         conditions: conditions(of_rollout(stand, &summary), record, now),
         summary: Some(summary),
         held_by,
     }
+}
+
+/// The hash of the template that the record says its forecast was measured of.
+fn template_on_record(record: &GuardedRollout) -> Option<&str> {
+    let forecast = record.status.as_ref()?.forecast.as_ref()?;
+    Some(&forecast.record.as_ref()?.template)
 }
 
 /// The status of a workload that Weir will not guard until somebody acknowledges what that means.
@@ -198,6 +214,7 @@ fn held_by(report: &Report) -> Option<String> {
         | plan::State::Progressing
         | plan::State::Soaking
         | plan::State::LetGo
+        | plan::State::Paced
         | plan::State::Complete => None,
     }
 }
@@ -259,6 +276,7 @@ pub(in crate::guard) const fn state(state: plan::State) -> api::State {
         plan::State::Soaking => api::State::Soaking,
         plan::State::Held => api::State::Held,
         plan::State::Paused => api::State::Paused,
+        plan::State::Paced => api::State::Paced,
         plan::State::Complete => api::State::Complete,
         plan::State::LetGo => api::State::LetGo,
     }

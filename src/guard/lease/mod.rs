@@ -19,6 +19,7 @@ use self::elector::{Claim, Elector};
 use crate::{
     act::permit::{Leadership, LeadershipView},
     api::MANAGER,
+    client::chain,
     clock::Clock,
     tasks::TaskError,
 };
@@ -231,7 +232,7 @@ impl Keeper {
 /// A request of the lease failed.
 #[derive(Debug, thiserror::Error)]
 enum LeaseError {
-    #[error(transparent)]
+    #[error("{}", chain(.0))]
     Request(#[from] kube::Error),
     #[error("no answer within {} s", REQUEST.as_secs())]
     Slow,

@@ -51,7 +51,7 @@ impl Mind {
                 Rollout::take_up(view.clone(), *mandate, choice.clone(), record, world.now)
             });
             (rollout.mandate, rollout.choice) = (*mandate, choice);
-            rollout.view.clone_from(view);
+            rollout.see(view, &id.hash);
             if won {
                 rollout.resume(record, world.now);
                 self.told.insert(id.clone(), Told::by(record));

@@ -1,6 +1,7 @@
 //! The mind in a small cluster: what people would see of it, second by second.
 
 mod doors;
+mod metering;
 mod play;
 mod restarts;
 mod writes;

@@ -8,7 +8,7 @@ use weir_core::{
 };
 
 use super::{
-    complete, held_notice, leaked, let_go, letting_go_notice, paused, resumed, started, wave,
+    complete, held_notice, leaked, let_go, letting_go_notice, paced, paused, resumed, started, wave,
 };
 use crate::{
     act::events::Notice,
@@ -100,6 +100,7 @@ impl Told {
             _ if before == Some(now) => None,
             State::Paused => Some(paused(id, report)),
             State::Complete => Some(complete(id, report)),
+            State::Paced => Some(paced(id, report)),
             State::LetGo => Some(let_go(id, report)),
             State::Pending | State::Progressing | State::Soaking => {
                 let held = matches!(before, Some(api::State::Held | api::State::Paused));

@@ -1,18 +1,29 @@
 //! A rollout's record → the history that it goes on from, after a restart or once another has led.
 
 use weir_core::{
+    forecast::{Ledger, Point, Recalled},
     history::{History, Progress},
     plan::{self, Rule},
     time::Moment,
 };
 
-use crate::api::{self, GuardedRollout, HistoryStatus};
+use crate::api::{self, GuardedRollout, HistoryStatus, PointStatus};
 
 /// The history that the record tells; one that begins if it tells of none.
 pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
     let begun = record.map_or(now, |record| begun(record, now));
     match record.and_then(|record| Some((progress(record)?, findings(record)))) {
-        Some((progress, findings)) => History::resumed(begun, progress, findings, now),
+        Some((progress, findings)) => {
+            let ledger = record.and_then(ledger).unwrap_or_default();
+            let is_paced =
+                |status: &api::GuardedRolloutStatus| status.state == Some(api::State::Paced);
+            History {
+                paced: record
+                    .and_then(|record| record.status.as_ref())
+                    .is_some_and(is_paced),
+                ..History::resumed(begun, progress, findings, ledger, now)
+            }
+        }
         None => History::begin(begun, now),
     }
 }
@@ -22,6 +33,27 @@ pub(super) fn progress(record: &GuardedRollout) -> Option<Progress> {
     let status = record.status.as_ref()?;
     let HistoryStatus { target, wave, pace } = status.history?;
     Some(Progress { target, wave, pace })
+}
+
+/// What the record tells of what pods cost.
+fn ledger(record: &GuardedRollout) -> Option<Ledger> {
+    let told = record.status.as_ref()?.forecast.as_ref()?;
+    let point = |told: &PointStatus| Point {
+        width: told.width,
+        cpu_cores: told.cpu_cores,
+        own_cores: told.own_cores,
+        windows: told.windows,
+    };
+    let points: Vec<Point> = told.points.iter().map(point).collect();
+    Some(Ledger::recalled(&Recalled {
+        points,
+        kappa: told.kappa.mid,
+        start: told.unison.as_ref().map(|unison| unison.start.mid),
+        exceeded: findings(record).iter().any(|finding| {
+            finding.rule == Rule::ForecastExceedsCapacity
+                && finding.severity == plan::Severity::Hold
+        }),
+    }))
 }
 
 /// When the record was created; `now` if it does not say.

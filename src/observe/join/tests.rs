@@ -20,6 +20,7 @@ fn daemon_set(uid: &str, generation: i64, observed_generation: i64) -> DaemonSet
         max_unavailable: 1,
         template_labels: BTreeMap::new(),
         template_facts: PodSpec::default(),
+        template_hash: "sha256:0".to_owned(),
         selector: "app=logs".to_owned(),
         revision: None,
         revisions: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::{
         apps::v1::DaemonSet,
-        core::v1::{HostPathVolumeSource, PodSpec, Toleration, Volume},
+        core::v1::{HostPathVolumeSource, PodSpec, ProjectedVolumeSource, Toleration, Volume},
     },
     apimachinery::pkg::{
         apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -13,10 +13,14 @@ use k8s_openapi::{
     },
 };
 use kube::core::Selector;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
 
 use super::slim::{Keep, Seen};
-use crate::observe::cluster::{DaemonSetView, WorkloadKey};
+use crate::{
+    observe::cluster::{DaemonSetView, WorkloadKey},
+    template,
+};
 
 /// How DaemonSets are read.
 pub(in crate::observe) struct DaemonSets;
@@ -32,9 +36,16 @@ pub(in crate::observe) struct Body {
 #[serde(rename_all = "camelCase")]
 struct Spec {
     selector: LabelSelector,
-    template: Template,
+    template: Hashed,
     #[serde(default)]
     update_strategy: Strategy,
+}
+
+/// The template, read as a whole only for its hash.
+#[derive(Debug, Clone)]
+struct Hashed {
+    template: Template,
+    hash: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -54,15 +65,18 @@ struct TemplateMeta {
 #[serde(rename_all = "camelCase")]
 struct TemplateSpec {
     priority_class_name: Option<String>,
+    service_account_name: Option<String>,
+    automount_service_account_token: Option<bool>,
     tolerations: Option<Vec<Toleration>>,
-    volumes: Option<Vec<HostVolume>>,
+    volumes: Option<Vec<SlimVolume>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HostVolume {
+struct SlimVolume {
     name: String,
     host_path: Option<HostPathVolumeSource>,
+    projected: Option<ProjectedVolumeSource>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -90,6 +104,16 @@ struct Status {
     updated_number_scheduled: u32,
 }
 
+impl<'de> Deserialize<'de> for Hashed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let whole = Value::deserialize(deserializer)?;
+        Ok(Self {
+            hash: template::hash(&whole),
+            template: Template::deserialize(whole).map_err(D::Error::custom)?,
+        })
+    }
+}
+
 impl Keep for DaemonSets {
     type Kind = DaemonSet;
     type Body = Body;
@@ -108,6 +132,7 @@ impl Keep for DaemonSets {
     ) -> Result<Option<DaemonSetView>, String> {
         let selector = Selector::try_from(spec.selector).map_err(|error| error.to_string())?;
         let desired = status.desired_number_scheduled;
+        let Hashed { template, hash } = spec.template;
         Ok(Some(DaemonSetView {
             uid: meta.uid.clone().ok_or("it has no uid")?,
             generation: meta.generation.unwrap_or(0),
@@ -115,8 +140,9 @@ impl Keep for DaemonSets {
             desired,
             updated: status.updated_number_scheduled,
             max_unavailable: max_unavailable(&spec.update_strategy, desired)?,
-            template_labels: spec.template.metadata.labels.unwrap_or_default(),
-            template_facts: spec.template.spec.into(),
+            template_labels: template.metadata.labels.unwrap_or_default(),
+            template_facts: template.spec.into(),
+            template_hash: hash,
             selector: selector.to_string(),
             revision: None,
             revisions: Vec::new(),
@@ -168,13 +194,15 @@ fn scaled(value: &IntOrString, of: u32) -> Result<u32, String> {
 impl From<TemplateSpec> for PodSpec {
     fn from(read: TemplateSpec) -> Self {
         let volumes = read.volumes.map(|volumes| {
-            let on_host = volumes
-                .into_iter()
-                .filter(|volume| volume.host_path.is_some());
-            on_host.map(Volume::from).collect()
+            let volumes = volumes.into_iter().map(Volume::from);
+            volumes
+                .filter(|volume| volume.host_path.is_some() || volume.projected.is_some())
+                .collect()
         });
         Self {
             priority_class_name: read.priority_class_name,
+            service_account_name: read.service_account_name,
+            automount_service_account_token: read.automount_service_account_token,
             tolerations: read.tolerations,
             volumes,
             ..Self::default()
@@ -182,14 +210,25 @@ impl From<TemplateSpec> for PodSpec {
     }
 }
 
-impl From<HostVolume> for Volume {
-    fn from(HostVolume { name, host_path }: HostVolume) -> Self {
+impl From<SlimVolume> for Volume {
+    fn from(read: SlimVolume) -> Self {
         Self {
-            name,
-            host_path,
+            name: read.name,
+            host_path: read.host_path,
+            projected: read.projected.and_then(tokens),
             ..Self::default()
         }
     }
+}
+
+/// Of what is projected only tokens of the account, if there are any.
+fn tokens(mut projected: ProjectedVolumeSource) -> Option<ProjectedVolumeSource> {
+    let sources = projected.sources.take()?.into_iter();
+    let tokens: Vec<_> = sources
+        .filter(|source| source.service_account_token.is_some())
+        .collect();
+    projected.sources = Some(tokens).filter(|tokens| !tokens.is_empty());
+    projected.sources.is_some().then_some(projected)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! - the other files: what is kept of each kind.
 
 pub(super) mod daemon_set;
+pub(super) mod flow_schema;
 pub(super) mod gated;
 pub(super) mod instance;
 pub(super) mod kept;

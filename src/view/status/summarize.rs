@@ -198,7 +198,7 @@ const fn urgency(state: Option<State>) -> u8 {
         Some(State::Paused) => 2,
         None | Some(State::Pending) => 3,
         Some(State::Progressing | State::Soaking) => 4,
-        Some(State::Complete | State::LetGo | State::Superseded) => 5,
+        Some(State::Paced | State::Complete | State::LetGo | State::Superseded) => 5,
     }
 }
 

@@ -1,23 +1,17 @@
 //! The status as one screen of text.
 
-use anstyle::{AnsiColor, Style};
 use weir_core::time::Span;
 
 use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir};
 use crate::{
-    api::{Finding, Mode, ServerState, Severity, State},
+    api::{Finding, ServerState, Severity, State},
     view::{
         age::age,
+        style::{BAD, FAINT, GOOD, HEAD, WARN},
         table::{self, Cell},
+        words::{mode, state},
     },
 };
-
-const GOOD: Style = AnsiColor::Green.on_default();
-const BUSY: Style = AnsiColor::Cyan.on_default();
-const WARN: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const HEAD: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
 
 /// Open rollouts on a screen that is not wide; what is held comes first.
 const ROLLOUTS: usize = 20;
@@ -155,18 +149,7 @@ fn count(rollouts: &Rollouts) -> String {
 }
 
 fn row(rollout: &Rollout) -> Vec<Cell> {
-    let (state, style) = match rollout.state {
-        None => ("New", BUSY),
-        Some(State::Pending) => ("Pending", BUSY),
-        Some(State::Progressing) => ("Progressing", BUSY),
-        Some(State::Soaking) => ("Soaking", BUSY),
-        Some(State::Held) => ("Held", BAD),
-        Some(State::Paused) => ("Paused", WARN),
-        Some(State::Complete) => ("Complete", GOOD),
-        Some(State::LetGo) => ("LetGo", FAINT),
-        Some(State::Refused) => ("Refused", BAD),
-        Some(State::Superseded) => ("Superseded", FAINT),
-    };
+    let (state, style) = state(rollout.state);
     vec![
         rollout.namespace.as_str().into(),
         rollout.name.as_str().into(),
@@ -253,14 +236,6 @@ fn gate(gate: Gate) -> String {
         Gate::NotInForce => format!("{BAD}gate not in force{BAD:#}"),
         Gate::Stranding => format!("{BAD}pods stranded{BAD:#}"),
         Gate::Unknown => format!("{WARN}gate not known{WARN:#}"),
-    }
-}
-
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => "Observe",
-        Mode::Shadow => "Shadow",
-        Mode::Enforce => "Enforce",
     }
 }
 

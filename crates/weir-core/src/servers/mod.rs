@@ -20,4 +20,4 @@ mod series;
 pub use cadence::{Cadence, PageCost};
 pub use fleet::Fleet;
 pub use probes::{ProbeKind, ProbeResult};
-pub use scrape::{Collector, Level, Scrape, ScrapeError};
+pub use scrape::{Collector, Level, Schema, Scrape, ScrapeError, Totals};

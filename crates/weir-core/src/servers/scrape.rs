@@ -1,6 +1,6 @@
 //! A kube-apiserver's `/metrics` page becomes a [`Scrape`], or a sentence that says why not.
 //!
-//! The names and labels are those of kube-apiserver 1.36.3; three of its pages are test fixtures. A
+//! The names and labels are those of kube-apiserver 1.36.3; five of its pages are test fixtures. A
 //! vector without any sample yet is not on the page at all: no rejections is no line. What always is
 //! on the page is required, and since the page is sorted by name, `process_start_time_seconds`
 //! proves that everything before it has come.
@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use thiserror::Error;
 
+pub use self::totals::{Schema, Totals};
 use crate::exposition::{End, Page, Parser, Sample};
+
+mod totals;
 
 const STARTED: &str = "process_start_time_seconds";
 const CPU_SECONDS: &str = "process_cpu_seconds_total";
@@ -22,7 +25,7 @@ const WAIT_COUNT: &str = "apiserver_flowcontrol_request_wait_duration_seconds_co
 const REJECTED: &str = "apiserver_flowcontrol_rejected_requests_total";
 const IN_QUEUE: &str = "apiserver_flowcontrol_current_inqueue_requests";
 
-const WANTED: [&str; 10] = [
+const WANTED_HERE: [&str; 10] = [
     STARTED,
     CPU_SECONDS,
     RESIDENT_BYTES,
@@ -34,6 +37,15 @@ const WANTED: [&str; 10] = [
     REJECTED,
     IN_QUEUE,
 ];
+
+/// With what [`Totals`] are made of.
+const WANTED: [&str; WANTED_HERE.len() + totals::WANTED.len()] = {
+    let mut wanted = [""; WANTED_HERE.len() + totals::WANTED.len()];
+    let (here, there) = wanted.split_at_mut(WANTED_HERE.len());
+    here.copy_from_slice(&WANTED_HERE);
+    there.copy_from_slice(&totals::WANTED);
+    wanted
+};
 
 /// Priority levels told apart; Kubernetes has 8 of its own. Whatever more there are is added up as
 /// one, so that a page cannot fill Weir's memory.
@@ -66,6 +78,8 @@ pub struct Scrape {
     pub refused: f64,
     /// Priority levels by name, without `exempt`.
     pub levels: BTreeMap<String, Level>,
+    /// What else was counted, in all and of each FlowSchema.
+    pub totals: Totals,
 }
 
 /// One priority level, all its flow schemas added up.
@@ -172,6 +186,7 @@ struct Draft {
     inflight: Option<f64>,
     refused: f64,
     levels: BTreeMap<String, Level>,
+    totals: totals::Draft,
     /// The first sample that cannot be true.
     impossible: Option<String>,
 }
@@ -179,7 +194,8 @@ struct Draft {
 impl Draft {
     fn take(&mut self, sample: Sample<'_>) {
         let value = sample.value;
-        if !(value.is_finite() && value >= 0.0) {
+        let may_be_negative = totals::Draft::may_be_unknown(sample.name);
+        if !value.is_finite() || value < 0.0 && !may_be_negative {
             return self.impossible(format!("{} is {value}", sample.name));
         }
         match sample.name {
@@ -190,7 +206,12 @@ impl Draft {
             INFLIGHT => *self.inflight.get_or_insert(0.0) += value,
             REQUESTS if is_refused(sample) => self.refused += value,
             REQUESTS => {}
-            _ => self.take_level(sample),
+            WAIT_SUM | WAIT_COUNT | IN_QUEUE => self.take_level(sample),
+            REJECTED => {
+                self.take_level(sample);
+                self.take_total(sample);
+            }
+            _ => self.take_total(sample),
         }
     }
 
@@ -216,6 +237,12 @@ impl Draft {
         }
     }
 
+    fn take_total(&mut self, sample: Sample<'_>) {
+        if let Err(why) = self.totals.take(sample) {
+            self.impossible(why);
+        }
+    }
+
     fn impossible(&mut self, why: String) {
         self.impossible.get_or_insert(why);
     }
@@ -234,6 +261,7 @@ impl Draft {
             inflight: self.inflight.ok_or_else(missing(INFLIGHT))?,
             refused: self.refused,
             levels: self.levels,
+            totals: self.totals.finish(),
         })
     }
 }

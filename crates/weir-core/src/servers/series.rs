@@ -8,12 +8,13 @@
 //!                                                 the interval of all rates
 //! ```
 
-use std::{collections::VecDeque, ops::Add};
+use std::{collections::VecDeque, ops::Add, sync::Arc};
 
 use super::Scrape;
 use crate::{
     evidence::{Flow, Process},
     time::{Moment, Span},
+    usage::Counted,
 };
 
 /// How far back growth of memory is looked for. Agents that relist every few minutes show within
@@ -46,6 +47,36 @@ pub(super) struct Series {
 struct Timed {
     at: Moment,
     scrape: Scrape,
+    /// The same, as it is told: often, and by many.
+    counted: Arc<Counted>,
+}
+
+impl Timed {
+    fn new(at: Moment, scrape: Scrape) -> Self {
+        let totals = &scrape.totals;
+        let schemas = totals.schemas.iter();
+        let counted = Counted {
+            at,
+            cpu_seconds: scrape.cpu_seconds,
+            cpu_limit_cores: scrape.cpu_limit_cores,
+            resident_bytes: scrape.resident_bytes,
+            memory_limit_bytes: totals.memory_limit_bytes,
+            etcd_requests: totals.etcd_requests,
+            response_bytes: totals.response_bytes,
+            watches: totals.watches,
+            schemas: schemas
+                .map(|(name, schema)| (name.clone(), schema.count.clone()))
+                .collect(),
+            version: totals.version.clone(),
+            pods: totals.pods,
+            seats: totals.seats.clone(),
+        };
+        Self {
+            at,
+            scrape,
+            counted: Arc::new(counted),
+        }
+    }
 }
 
 impl Series {
@@ -56,7 +87,7 @@ impl Series {
             is_replaced: false,
             before: None,
             memory: VecDeque::from([(at, scrape.resident_bytes)]),
-            last: Timed { at, scrape },
+            last: Timed::new(at, scrape),
         }
     }
 
@@ -77,14 +108,17 @@ impl Series {
     }
 
     /// Takes the process's next scrape. If its CPU time went back, the series begins anew.
-    pub(super) fn push(&mut self, scrape: Scrape, at: Moment) {
+    pub(super) fn push(&mut self, mut scrape: Scrape, at: Moment) {
         if at <= self.heard() {
             return;
         }
         self.is_replaced = false;
         let is_continued = scrape.cpu_seconds >= self.last.scrape.cpu_seconds;
+        if is_continued {
+            scrape.totals.follow(&self.last.scrape.totals);
+        }
         let memory = (at, scrape.resident_bytes);
-        let last = std::mem::replace(&mut self.last, Timed { at, scrape });
+        let last = std::mem::replace(&mut self.last, Timed::new(at, scrape));
         self.before = is_continued.then_some(last);
         if !is_continued {
             self.memory.clear();
@@ -146,6 +180,11 @@ impl Series {
             resident_before_bytes,
             inflight: new.inflight,
         })
+    }
+
+    /// All that the process had counted by its last page.
+    pub(super) fn counted(&self) -> Arc<Counted> {
+        Arc::clone(&self.last.counted)
     }
 
     fn interval(&self, at_most: Span) -> Option<Interval<'_>> {

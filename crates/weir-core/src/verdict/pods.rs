@@ -60,7 +60,13 @@ const fn case_of(rule: Rule) -> Option<Case> {
         | Rule::NodesLost
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
-        | Rule::PodsLeaked => None,
+        | Rule::PodsLeaked
+        | Rule::NotTheCause
+        | Rule::ForecastExceedsCapacity
+        | Rule::UnisonExceedsCapacity
+        | Rule::EvidenceInsufficient
+        | Rule::CostGrowsWithAge
+        | Rule::RetryAmplification => None,
     }
 }
 

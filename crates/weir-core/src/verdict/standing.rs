@@ -94,6 +94,12 @@ fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
         | Rule::ReleasedUnschedulable
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
-        | Rule::PodsLeaked => scene.clear_after,
+        | Rule::PodsLeaked
+        | Rule::NotTheCause
+        | Rule::ForecastExceedsCapacity
+        | Rule::UnisonExceedsCapacity
+        | Rule::EvidenceInsufficient
+        | Rule::CostGrowsWithAge
+        | Rule::RetryAmplification => scene.clear_after,
     }
 }

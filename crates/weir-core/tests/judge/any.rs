@@ -1,15 +1,20 @@
 //! Any policy, evidence and history that a judgement may be asked for, within a small world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use weir_core::{
     evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence, ServerEvidence},
+    forecast::Ledger,
     history::{History, Progress, Standing},
     plan::{Finding, Rule, Severity},
     policy::{Policy, Required, Servers},
     soak::Seen,
     time::{Moment, Span},
+    usage::Meter,
 };
 
 use crate::play::{BEGIN, calm, server};
@@ -124,6 +129,7 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
                 latency,
                 flow,
                 process,
+                counted: Reading::Fresh(Arc::default()),
                 restarted: server.restarted,
                 spare: server.spare,
             })
@@ -211,6 +217,9 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
                 earlier_approved,
                 approved,
                 paused,
+                meter: Meter::Own {
+                    schema: "weir-meter-shop.logs".to_owned(),
+                },
             })
         },
     )
@@ -268,7 +277,7 @@ fn history() -> impl Strategy<Value = History> {
                 standing,
                 starving_tokens,
                 serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
-                ..History::resumed(BEGIN, progress, Vec::new(), BEGIN)
+                ..History::resumed(BEGIN, progress, Vec::new(), Ledger::default(), BEGIN)
             }
         },
     )

@@ -1,6 +1,8 @@
 //! The judge as a whole: timelines that read as scripts, and properties that hold for any evidence.
 
 mod any;
+mod costs;
+mod foreseen;
 mod letting_go;
 mod losing_nodes;
 mod play;

@@ -1,19 +1,26 @@
 //! A little world for timelines: nodes, a DaemonSet controller, API servers, and Weir judging each
 //! second. What happened is kept as a story, one line per change, to be compared with a script.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use weir_core::{
     evidence::{
         Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
         ServerEvidence, ServerId,
     },
+    forecast::{Forecast, Ledger, Recalled},
     history::History,
     judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Report, Rule, State},
     policy::Policy,
     time::{Moment, Span},
+    usage::Meter,
 };
+
+use crate::costs::Costs;
 
 /// When plays begin; far from zero, so that spans before it exist.
 pub(crate) const BEGIN: Moment = Moment::from_millis(1_000_000_000);
@@ -45,6 +52,7 @@ pub(crate) fn calm() -> ServerEvidence {
             resident_before_bytes: 600e6,
             inflight: 3.0,
         }),
+        counted: Reading::Fresh(Arc::default()),
         restarted: None,
         spare: false,
     }
@@ -91,6 +99,8 @@ pub(crate) struct Play {
     shadow: bool,
     /// Nobody asks for the guard any longer.
     pub unasked: bool,
+    /// What pods cost, if anything.
+    pub costs: Option<Costs>,
     story: Vec<String>,
     told: Option<(State, u32)>,
 }
@@ -123,7 +133,9 @@ impl Play {
         play
     }
 
-    fn empty(policy: Policy) -> Self {
+    /// Forecasts steer nothing, but where a play says so.
+    fn empty(mut policy: Policy) -> Self {
+        policy.forecast.holds = false;
         let rollout = RolloutEvidence {
             desired: 0,
             max_unavailable: 1,
@@ -134,6 +146,9 @@ impl Play {
             earlier_approved: false,
             approved: false,
             paused: false,
+            meter: Meter::Own {
+                schema: "weir-meter-shop.logs".to_owned(),
+            },
         };
         Self {
             policy,
@@ -155,6 +170,7 @@ impl Play {
             joined: 0,
             shadow: false,
             unasked: false,
+            costs: None,
             story: Vec::new(),
             told: None,
         }
@@ -185,7 +201,8 @@ impl Play {
 
     /// The named API server's probes take this long.
     pub(crate) fn latency(&mut self, address: &str, p50_ms: f64) {
-        let mut evidence = calm();
+        let mut evidence = self.server(address).clone();
+        evidence.latency = calm().latency;
         if let Reading::Fresh(latency) = &mut evidence.latency {
             latency.p50_ms = p50_ms;
             latency.max_ms = 2.0 * p50_ms;
@@ -276,7 +293,27 @@ impl Play {
         self.now = self.now + gap;
         let findings = self.last.as_ref().map(|last| last.report.findings.clone());
         let (begun, progress) = (self.history.begun, self.history.progress);
-        self.history = History::resumed(begun, progress, findings.unwrap_or_default(), self.now);
+        let forecast = self
+            .last
+            .as_ref()
+            .and_then(|last| last.report.forecast.as_ref());
+        let recalled = |told: &Forecast| {
+            Ledger::recalled(&Recalled {
+                points: told.basis.points.clone(),
+                kappa: told.basis.kappa.mid,
+                start: told.unison.as_ref().map(|unison| unison.start.mid),
+                exceeded: self.rules().contains(&Rule::ForecastExceedsCapacity),
+            })
+        };
+        let ledger = forecast.map(recalled).unwrap_or_default();
+        self.history = History::resumed(
+            begun,
+            progress,
+            findings.unwrap_or_default(),
+            ledger,
+            self.now,
+        );
+        self.history.paced = self.told.is_some_and(|(state, _)| state == State::Paced);
     }
 
     /// The rules that found something at the last judgement.
@@ -363,10 +400,26 @@ impl Play {
         }
         self.kill();
         self.make_room();
+        self.charge();
         let ready = self.nodes().values().filter(|node| node.ready).count();
         let wanted = ready - self.forsaken.len();
         self.evidence.rollout.desired = u32::try_from(wanted).expect("few nodes");
         self.evidence.rollout.served_by_others = &self.old | &self.forsaken;
+    }
+
+    /// The API servers count what pods cost.
+    fn charge(&mut self) {
+        let now = self.now;
+        let runs = |pod: &&PodRow| matches!(pod.state, PodState::Starting | PodState::Ready);
+        let ages: Vec<Span> = self
+            .pods()
+            .values()
+            .filter(runs)
+            .map(|pod| now.since(pod.since))
+            .collect();
+        if let Some(costs) = &mut self.costs {
+            costs.second(&mut self.evidence.servers, &ages, now);
+        }
     }
 
     /// Pods that have been ready for long enough take their nodes with them.
@@ -461,6 +514,7 @@ fn told(intent: &Intent) -> String {
             Because::Starving => format!(", serve {}", pods.len()),
             Because::Approved => format!(", drain {}", pods.len()),
             Because::LetGo => format!(", let go {}", pods.len()),
+            Because::Paced => format!(", pace {}", pods.len()),
         },
     }
 }

@@ -28,6 +28,7 @@ fn met(course: &Course, ends: &str, harm: Option<i64>, held_by: &str) -> bool {
         harm: &harm_at(harm),
         swarm: &at_work(),
         calm: true,
+        blame: Blame::Untried,
     };
     let expected = expected(&profile(ends), &ran).expect("it expects");
     assert_eq!(expected.met, expected.why.is_none(), "{expected:?}");
@@ -38,6 +39,7 @@ fn met(course: &Course, ends: &str, harm: Option<i64>, held_by: &str) -> bool {
 fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
     let held = guarded(&[(10.0, State::Held)]);
     let complete = guarded(&[(10.0, State::Complete)]);
+    let paced = guarded(&[(10.0, State::Paced)]);
     let detour = guarded(&[(5.0, State::Held), (20.0, State::Complete)]);
     for (course, ends, as_expected) in [
         (&held, "held", true),
@@ -45,6 +47,8 @@ fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
         (&complete, "held", false),
         (&complete, "paced", true),
         (&complete, "harmless", true),
+        (&paced, "paced", true),
+        (&paced, "harmless", false),
         (&detour, "paced", true),
         (&detour, "harmless", false),
     ] {
@@ -58,6 +62,7 @@ fn expectations_are_about_the_end_and_for_the_harmless_about_the_way_too() {
 fn what_must_be_held_must_be_held_by_load_and_before_full_width() {
     let held = guarded(&[(10.0, State::Held)]);
     assert!(met(&held, "held", Some(4), "QueueSaturated"));
+    assert!(met(&held, "held", None, "ForecastExceedsCapacity"));
     assert!(!met(&held, "held", Some(4), "EvidenceAbsent"));
     assert!(!met(&held, "held", Some(4), "PodsUnhealthy"));
     let mut everywhere = held;
@@ -103,6 +108,7 @@ fn agents_whose_calls_fail_prove_nothing() {
                 ..SwarmUse::default()
             },
             calm: true,
+            blame: Blame::Untried,
         };
         let expected = expected(&profile(ends), &ran).expect("it expects");
         assert_eq!(expected.met, as_expected, "{ends} {requests} {errors}");
@@ -117,9 +123,30 @@ fn a_run_that_began_in_unrest_proves_nothing_and_some_profiles_expect_nothing() 
         harm: &harm_at(None),
         swarm: &at_work(),
         calm: false,
+        blame: Blame::Untried,
     };
     let restless = expected(&profile("harmless"), &ran).expect("it expects");
     assert!(!restless.met, "{restless:?}");
     let silent = Profile::parse("calls: []", "test").expect("a good profile");
     assert_eq!(expected(&silent, &ran), None);
+}
+
+#[test]
+fn a_harmless_rollout_beside_a_loop_may_be_held_and_must_not_be_blamed() {
+    let held = guarded(&[(10.0, State::Held)]);
+    for (blame, as_expected) in [
+        (Blame::Cleared, true),
+        (Blame::Blamed("it would be too much".to_owned()), false),
+        (Blame::Untried, false),
+    ] {
+        let ran = Ran {
+            course: &held,
+            harm: &harm_at(Some(4)),
+            swarm: &at_work(),
+            calm: true,
+            blame,
+        };
+        let expected = expected(&profile("harmless"), &ran).expect("it expects");
+        assert_eq!(expected.met, as_expected, "{expected:?}");
+    }
 }

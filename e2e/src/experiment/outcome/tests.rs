@@ -7,6 +7,7 @@ const PATIENCE: Patience = Patience {
     steady: 30.0,
     observe: 20.0,
     timeout: 600.0,
+    until_width: None,
 };
 
 pub(in crate::experiment) fn guarded(states: &[(f64, State)]) -> Course {
@@ -23,7 +24,7 @@ pub(in crate::experiment) fn guarded(states: &[(f64, State)]) -> Course {
                 summary: String::new(),
             })
             .collect(),
-        widths: vec![],
+        ..Course::default()
     }
 }
 
@@ -31,7 +32,6 @@ pub(in crate::experiment) fn unguarded(running: &[(f64, u32)]) -> Course {
     Course {
         guarded: false,
         full_width: 200,
-        states: vec![],
         widths: running
             .iter()
             .map(|&(second, running)| WidthAt {
@@ -40,6 +40,7 @@ pub(in crate::experiment) fn unguarded(running: &[(f64, u32)]) -> Course {
                 running,
             })
             .collect(),
+        ..Course::default()
     }
 }
 
@@ -88,6 +89,35 @@ fn pods_that_never_all_run_are_no_completion() {
         ..unguarded(&[(3.0, 200)])
     };
     assert_eq!((course.state(), course.completed()), (State::Pending, None));
+}
+
+#[test]
+fn what_is_paced_for_ever_is_everywhere_too() {
+    let course = guarded(&[(1.0, State::Progressing), (100.0, State::Paced)]);
+    assert_eq!(course.completed(), Some(100.0));
+    assert_eq!(course.ended(120.0, PATIENCE), Some(End::Complete));
+}
+
+#[test]
+fn an_experiment_about_a_width_ends_when_it_has_lasted() {
+    let patience = Patience {
+        until_width: Some(16),
+        ..PATIENCE
+    };
+    let course = Course {
+        guarded: true,
+        ..unguarded(&[(1.0, 8), (40.0, 16), (41.0, 16)])
+    };
+    assert_eq!(course.ended(69.0, patience), None);
+    assert_eq!(course.ended(70.0, patience), Some(End::Reached));
+    assert_eq!(course.ended(70.0, PATIENCE), None);
+}
+
+#[test]
+fn a_hold_is_told_as_a_share_of_full_width() {
+    let course = guarded(&[(10.0, State::Held)]);
+    assert_eq!(course.held_at_share(), Some(0.035));
+    assert_eq!(guarded(&[]).held_at_share(), None);
 }
 
 #[test]

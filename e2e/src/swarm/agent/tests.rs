@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -45,6 +48,22 @@ fn come_to(version: &str) -> Response<Full<Bytes>> {
     )
 }
 
+fn cast(server: SocketAddr, ca_pem: &str) -> Cast {
+    Cast {
+        profile: Profile::parse(INFORMER, "informer").unwrap(),
+        servers: Servers::new(vec![server], ca_pem.as_bytes()).unwrap(),
+        caller: Caller {
+            token: "secret".into(),
+            user_agent: "test/1".to_owned(),
+            gzip: false,
+            http: Http::H2,
+        },
+        counters: Arc::default(),
+        epoch: Instant::now(),
+        playing: RefCell::default(),
+    }
+}
+
 /// The first `count` things that an informer asks; a watch from a version is answered by `watch`.
 async fn asks(
     count: usize,
@@ -68,18 +87,7 @@ async fn asks(
         answer
     };
     let server = Stand::open(&authority, Http::H2, answers).await;
-    let cast = Cast {
-        profile: Profile::parse(INFORMER, "informer").unwrap(),
-        servers: Servers::new(vec![server.address], authority.pem().as_bytes()).unwrap(),
-        caller: Caller {
-            token: "secret".into(),
-            user_agent: "test/1".to_owned(),
-            gzip: false,
-            http: Http::H2,
-        },
-        counters: Arc::default(),
-        epoch: Instant::now(),
-    };
+    let cast = cast(server.address, &authority.pem());
     let pod = Pod {
         name: "agent-0".to_owned(),
         namespace: "agents".to_owned(),
@@ -131,4 +139,15 @@ async fn a_watch_that_has_fallen_behind_begins_with_a_list_again() {
         ];
         assert_eq!(heard.await, expected, "{status}");
     }
+}
+
+#[test]
+fn the_first_of_those_that_play_leads_and_the_next_when_it_is_gone() {
+    let cast = cast(([127, 0, 0, 1], 1).into(), &authority().pem());
+    let first = Place::take(&cast, 3);
+    let second = Place::take(&cast, 7);
+    assert!(first.leads() && !second.leads());
+    drop(first);
+    let later = Place::take(&cast, 9);
+    assert!(second.leads() && !later.leads());
 }

@@ -33,6 +33,7 @@ fn world(servers: u16) -> World {
             rollouts: Reading::Fresh(Arc::default()),
             role: Reading::Fresh(None),
             control_plane: Reading::Fresh(None),
+            flow_schemas: Reading::Fresh(Arc::default()),
             nodes: absent(),
             pods: BTreeMap::new(),
             gated: Reading::Fresh(Arc::default()),
@@ -73,6 +74,7 @@ fn calm() -> ServerEvidence {
             resident_before_bytes: 600e6,
             inflight: 3.0,
         }),
+        counted: Reading::Fresh(std::sync::Arc::default()),
         restarted: None,
         spare: false,
     }

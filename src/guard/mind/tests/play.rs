@@ -34,6 +34,7 @@ use crate::{
         roster::RolloutId,
         world::World,
     },
+    meter::Schema,
     observe::{
         Cluster, DaemonSetView, GatedPod, NodeView, PodView, Restarts, RevisionView, WorkloadKey,
     },
@@ -102,6 +103,7 @@ impl Play {
             rollouts: fresh(BTreeMap::new()),
             role: Reading::Fresh(None),
             control_plane: Reading::Fresh(None),
+            flow_schemas: fresh(BTreeMap::new()),
             nodes: fresh((0..nodes).map(node).collect()),
             pods: BTreeMap::new(),
             gated: fresh(BTreeMap::new()),
@@ -155,6 +157,7 @@ impl Play {
             updated: 0,
             max_unavailable: 1,
             template_labels: BTreeMap::new(),
+            template_hash: "sha256:00".to_owned(),
             template_facts: PodSpec::default(),
             selector: "app=logs".to_owned(),
             revision: Some(hash.to_owned()),
@@ -549,9 +552,33 @@ impl Play {
                     let policies = rows(&mut self.world.cluster.policies);
                     policies.get_mut(&entry.name).unwrap().status = Some(status);
                 }
-                ("ControlPlane", _) => {}
+                ("FlowSchema", want) if self.recorder => self.keep_schema(&entry.name, want),
+                ("ControlPlane" | "FlowSchema", _) => {}
                 (kind, want) => panic!("nobody writes {want:?} of a {kind}"),
             }
+        }
+    }
+
+    fn keep_schema(&mut self, name: &str, want: &Want) {
+        let schemas = rows(&mut self.world.cluster.flow_schemas);
+        match want {
+            Want::Applied { object, holds } => {
+                let meta = serde_json::from_value(object["metadata"].clone()).unwrap();
+                let spec = serde_json::from_value(object["spec"].clone()).unwrap();
+                let uid = Some("meter".to_owned());
+                let made = Schema::read(&ObjectMeta { uid, ..meta }, spec, false).unwrap();
+                let before = schemas.insert(name.to_owned(), made.clone());
+                assert_eq!(
+                    *holds,
+                    before.is_some_and(|before| before == made),
+                    "{name}"
+                );
+            }
+            Want::Gone { uid } => {
+                let gone = schemas.remove(name).unwrap();
+                assert_eq!(gone.uid, *uid);
+            }
+            Want::Created(_) | Want::Status { .. } => panic!("nobody writes {want:?} of {name}"),
         }
     }
 
@@ -595,6 +622,11 @@ fn fast() -> (String, RolloutPolicy) {
         "fast",
         RolloutPolicySpec {
             pace: crate::api::Pace::Fast,
+            // Nothing counts here what pods cost.
+            forecast: Some(crate::api::ForecastLimits {
+                act: Some(crate::api::ForecastAct::Tell),
+                ..crate::api::ForecastLimits::default()
+            }),
             ..RolloutPolicySpec::default()
         },
     );
@@ -660,6 +692,7 @@ fn calm() -> ServerEvidence {
             resident_before_bytes: 600e6,
             inflight: 3.0,
         }),
+        counted: Reading::Fresh(std::sync::Arc::default()),
         restarted: None,
         spare: false,
     }

@@ -100,3 +100,22 @@ fn a_harm_that_only_delayed_the_beginning_holds_nothing_after_a_restart() {
     assert!((pace(&mut play) - 1.0).abs() < 1e-9);
     assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
 }
+
+#[test]
+fn a_revision_is_told_by_its_own_template_and_by_none_if_that_is_not_known() {
+    let template = |play: &Play| {
+        let mut rollouts = play.mind.rollouts.iter();
+        let (_, rollout) = rollouts.find(|(id, _)| id.hash == "aaa")?;
+        rollout.template.clone()
+    };
+    let mut play = new_daemon_set(50);
+    play.steps(5);
+    assert_eq!(template(&play).as_deref(), Some("sha256:00"));
+    let view = play.daemon_sets().get_mut(&logs()).unwrap();
+    (view.revision, view.template_hash) = (None, "sha256:11".to_owned());
+    play.steps(3);
+    assert_eq!(template(&play).as_deref(), Some("sha256:00"), "an edit");
+    play.restart();
+    play.steps(3);
+    assert_eq!(template(&play), None, "nobody has seen it");
+}

@@ -23,12 +23,18 @@ fn logs() -> Value {
                 "spec": {
                     "containers": [{ "image": "nginx", "name": "c", "resources": {} }],
                     "priorityClassName": "system-node-critical",
+                    "serviceAccountName": "agent", "automountServiceAccountToken": false,
                     "tolerations": [
                         { "key": "node.cilium.io/agent-not-ready", "operator": "Exists" }
                     ],
                     "volumes": [
                         { "hostPath": { "path": "/etc/cni/net.d", "type": "" }, "name": "cni" },
-                        { "emptyDir": {}, "name": "tmp" }
+                        { "emptyDir": {}, "name": "tmp" },
+                        { "projected": { "sources": [
+                            { "configMap": { "name": "ca" } },
+                            { "serviceAccountToken": { "path": "token" } }
+                        ] }, "name": "api" },
+                        { "projected": { "sources": [{ "configMap": { "name": "ca" } }] }, "name": "ca" }
                     ]
                 }
             },
@@ -72,6 +78,10 @@ fn what_is_needed_is_read() {
     );
     assert_eq!(view.selector, "app=logs");
     assert_eq!(
+        view.template_hash,
+        template::hash(&logs()["spec"]["template"])
+    );
+    assert_eq!(
         (view.revision, view.revisions.len(), view.deleting),
         (None, 0, false)
     );
@@ -92,7 +102,10 @@ fn what_makes_nodes_depend_on_it_is_kept_and_nothing_else() {
         .collect();
     assert_eq!(keys, [Some("node.cilium.io/agent-not-ready")]);
     let volumes = facts.volumes.unwrap();
-    assert_eq!(volumes.len(), 1, "only volumes of the host");
+    let names: Vec<_> = volumes.iter().map(|volume| &volume.name).collect();
+    assert_eq!(names, ["cni", "api"], "only the host's, and tokens");
+    let projected = volumes[1].projected.as_ref().unwrap();
+    assert_eq!(projected.sources.as_ref().unwrap().len(), 1);
     assert_eq!(
         volumes[0].host_path.as_ref().unwrap().path,
         "/etc/cni/net.d"

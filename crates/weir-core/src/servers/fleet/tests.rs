@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     evidence::{Flow, Process},
-    servers::Level,
+    servers::{Level, Totals},
     time::Span,
 };
 
@@ -43,6 +43,7 @@ fn page(started: i64, age: u64) -> Scrape {
         inflight: 3.0,
         refused: 0.0,
         levels: BTreeMap::new(),
+        totals: Totals::default(),
     }
 }
 

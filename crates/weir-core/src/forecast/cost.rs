@@ -1,0 +1,281 @@
+//! What was seen at a few widths becomes a cost at any width, with its interval.
+//!
+//! ```text
+//!  widths seen      fit                                    interval
+//!  none             nothing is known                       0 to infinite
+//!  one or two       each pod costs as much (most likely)   low: all of it is a leader's, and stays
+//!                                                          high: the dearest pod seen, times the width
+//!  three or more    intercept and slope                    95 % of the mean response
+//!  four or more     and a bend, if it is certain           the same
+//! ```
+//!
+//! No interval is narrower than the floor: a fit through few points can be exact by accident. A cost
+//! is never negative: an intercept or slope below zero is taken for none.
+
+use super::{
+    cells::Cells,
+    line::{Curve, Moments},
+    quantity::Quantity,
+    told::Estimate,
+};
+
+/// No interval is narrower than this share of its figure, to each side (design.md, section 8).
+const FLOOR: f64 = 0.3;
+
+/// Widths from which intercept and slope are told apart: by two a leader-elected agent cannot be told
+/// from one that grows.
+const WIDTHS_OF_LINE: usize = 3;
+
+/// Widths from which a bend is looked for, and how many times as wide as the narrowest the widest must
+/// be: within less anything is straight.
+const WIDTHS_OF_BEND: usize = 4;
+const WIDE: u32 = 8;
+
+/// A cost by width, above what is used without the rollout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Cost {
+    /// No window with pods was seen.
+    Unknown,
+    /// One or two widths.
+    Few {
+        /// What was surely used at the widest.
+        seen: f64,
+        /// What each pod used there.
+        each: f64,
+        /// The most that a pod may have used at any width.
+        dearest: f64,
+    },
+    /// A straight line; also the other ends of what a fit without negative cost leaves out.
+    Line {
+        /// The curve that is most likely.
+        likely: Shape,
+        /// The line as it was fitted, for the upper end.
+        fitted: Curve<2>,
+    },
+    /// It grows faster than the width.
+    Bend(Curve<3>),
+}
+
+/// A line without negative cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Line(Curve<2>),
+    /// An intercept below zero is none.
+    ThroughOrigin(Curve<1>),
+    /// A slope below zero is none.
+    Flat(Curve<1>),
+}
+
+impl Cost {
+    /// The cost of a quantity, above `base`.
+    ///
+    /// Windows at one width are taken for independent of each other where nobody but the account moves
+    /// the quantity. Others' load drifts, and strays by minutes: there each width is one point.
+    pub(super) fn fit(cells: &Cells, quantity: Quantity, base: f64) -> Self {
+        let widths = cells.telling(quantity).count();
+        if widths >= WIDTHS_OF_LINE {
+            let grouped = !matches!(
+                quantity,
+                Quantity::Own | Quantity::Seats | Quantity::Attempts
+            );
+            let moments = cells.moments(quantity, base, grouped);
+            let may_bend = widths >= WIDTHS_OF_BEND && is_wide(cells, quantity);
+            let bend = may_bend.then(|| bend(&moments)).flatten();
+            if let Some(cost) = bend.or_else(|| line(&moments)) {
+                return cost;
+            }
+        }
+        few(cells, quantity, base)
+    }
+
+    /// Whether it surely grows with the width.
+    pub(super) fn grows(&self) -> bool {
+        match self {
+            Self::Unknown | Self::Few { .. } => false,
+            Self::Line { fitted, .. } => {
+                let (slope, reach) = fitted.factor(1);
+                slope - reach > 0.0
+            }
+            Self::Bend(_) => true,
+        }
+    }
+
+    /// Whether intercept and slope were told apart.
+    pub(super) const fn is_fitted(&self) -> bool {
+        matches!(self, Self::Line { .. } | Self::Bend(_))
+    }
+
+    /// The cost at a width.
+    pub(super) fn at(&self, width: f64) -> Estimate {
+        match self {
+            Self::Unknown => Estimate {
+                low: 0.0,
+                mid: 0.0,
+                high: f64::INFINITY,
+            },
+            Self::Few {
+                seen,
+                each,
+                dearest,
+            } => Estimate {
+                low: seen.min(each * width) * (1.0 - FLOOR),
+                mid: each * width,
+                high: dearest * width * (1.0 + FLOOR),
+            },
+            Self::Line { likely, fitted } => {
+                let estimate = around(likely.at(width));
+                let (mid, reach) = fitted.at(width);
+                Estimate {
+                    high: estimate.high.max(mid + reach),
+                    ..estimate
+                }
+            }
+            Self::Bend(curve) => around(curve.at(width)),
+        }
+    }
+
+    /// What does not grow with the width.
+    pub(super) fn fixed(&self) -> Estimate {
+        let up_to = |high: f64| Estimate {
+            low: 0.0,
+            mid: 0.0,
+            high,
+        };
+        match self {
+            Self::Unknown => up_to(f64::INFINITY),
+            Self::Few { seen, .. } => up_to(*seen),
+            Self::Line { likely, .. } => match likely {
+                Shape::Line(curve) => around(curve.factor(0)),
+                Shape::Flat(curve) => around(curve.factor(0)),
+                Shape::ThroughOrigin(_) => Estimate::default(),
+            },
+            Self::Bend(curve) => around(curve.factor(0)),
+        }
+    }
+
+    /// What each pod adds, on average up to a width.
+    pub(super) fn per_pod(&self, width: f64) -> Estimate {
+        match self {
+            Self::Unknown => self.at(1.0),
+            Self::Few { each, dearest, .. } => Estimate {
+                low: 0.0,
+                mid: *each,
+                high: dearest * (1.0 + FLOOR),
+            },
+            Self::Line { likely, fitted } => match likely {
+                Shape::Line(curve) => around(curve.factor(1)),
+                Shape::ThroughOrigin(curve) => around(curve.factor(0)),
+                Shape::Flat(_) => {
+                    let (slope, reach) = fitted.factor(1);
+                    Estimate {
+                        low: 0.0,
+                        mid: 0.0,
+                        high: (slope + reach).max(0.0),
+                    }
+                }
+            },
+            Self::Bend(curve) => {
+                let (fixed, _) = curve.factor(0);
+                around(curve.at(width)).map(|value| ((value - fixed) / width.max(1.0)).max(0.0))
+            }
+        }
+    }
+}
+
+impl Shape {
+    fn at(&self, width: f64) -> (f64, f64) {
+        match self {
+            Self::Line(curve) => curve.at(width),
+            Self::ThroughOrigin(curve) | Self::Flat(curve) => curve.at(width),
+        }
+    }
+}
+
+impl Estimate {
+    /// Each end and the middle, turned into something that grows with them.
+    pub(super) fn map(self, make: impl Fn(f64) -> f64) -> Self {
+        Self {
+            low: make(self.low),
+            mid: make(self.mid),
+            high: make(self.high),
+        }
+    }
+
+    /// The sum of two quantities, end by end: no narrower than their sum is.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            low: self.low + other.low,
+            mid: self.mid + other.mid,
+            high: self.high + other.high,
+        }
+    }
+
+    /// The product of two quantities that are not negative.
+    pub(super) fn times(self, other: Self) -> Self {
+        let product = |one: f64, other: f64| if one == 0.0 { 0.0 } else { one * other };
+        Self {
+            low: product(self.low, other.low),
+            mid: product(self.mid, other.mid),
+            high: product(self.high, other.high),
+        }
+    }
+}
+
+/// The estimate around a figure, no narrower than the floor and not below zero.
+pub(super) fn around((mid, reach): (f64, f64)) -> Estimate {
+    let mid = mid.max(0.0);
+    let reach = reach.max(FLOOR * mid);
+    Estimate {
+        low: (mid - reach).max(0.0),
+        mid,
+        high: mid + reach,
+    }
+}
+
+/// Whether the widest of the widths seen is many times as wide as the narrowest.
+pub(super) fn is_wide(cells: &Cells, quantity: Quantity) -> bool {
+    let mut widths = cells.telling(quantity).map(|(width, _)| width);
+    let narrowest = widths.next();
+    narrowest.is_some_and(|narrowest| widths.next_back() >= Some(WIDE.saturating_mul(narrowest)))
+}
+
+/// By one or two widths.
+fn few(cells: &Cells, quantity: Quantity, base: f64) -> Cost {
+    let above = |mean: f64| (mean - base).max(0.0);
+    let dearest = cells.telling(quantity).map(|(width, cell)| {
+        let most = above(cell.mean(quantity) + cell.reach(quantity));
+        most / f64::from(width)
+    });
+    let dearest = dearest.fold(0.0, f64::max);
+    match cells.telling(quantity).next_back() {
+        None => Cost::Unknown,
+        Some((width, cell)) => Cost::Few {
+            seen: above(cell.mean(quantity) - cell.reach(quantity)),
+            each: above(cell.mean(quantity)) / f64::from(width),
+            dearest,
+        },
+    }
+}
+
+/// By a straight line, if the points tell one with some certainty.
+fn line(moments: &Moments) -> Option<Cost> {
+    let fitted = moments.fit([0, 1])?;
+    if fitted.factor(1).1.is_infinite() {
+        return None;
+    }
+    let likely = if fitted.factor(1).0 < 0.0 {
+        Shape::Flat(moments.fit([0])?)
+    } else if fitted.factor(0).0 < 0.0 {
+        Shape::ThroughOrigin(moments.fit([1])?)
+    } else {
+        Shape::Line(fitted)
+    };
+    Some(Cost::Line { likely, fitted })
+}
+
+/// By a curve that bends upwards, if that is certain.
+fn bend(moments: &Moments) -> Option<Cost> {
+    let curve = moments.fit([0, 1, 2])?;
+    let (bend, reach) = curve.factor(2);
+    (bend - reach > 0.0).then_some(Cost::Bend(curve))
+}

@@ -1,0 +1,179 @@
+//! An outlook becomes a [`Forecast`], to be told.
+
+use super::{
+    cost::Cost,
+    ledger::Ledger,
+    outlook::Outlook,
+    quantity::Quantity,
+    told::{Basis, Estimate, Forecast, Point, Resource, ResourceForecast, Unison},
+};
+use crate::{policy::Foresight, usage::Meter};
+
+/// What is told of an outlook.
+pub(crate) fn forecast(
+    outlook: &Outlook,
+    ledger: &Ledger,
+    meter: &Meter,
+    limits: &Foresight,
+) -> Forecast {
+    let others = [
+        (Resource::Seats, Quantity::Seats, outlook.has.seats),
+        (Resource::Memory, Quantity::Memory, outlook.has.memory),
+        (Resource::EtcdRequests, Quantity::EtcdRequests, None),
+        (Resource::ResponseBytes, Quantity::ResponseBytes, None),
+        (Resource::Watches, Quantity::Watches, None),
+    ];
+    let others = others
+        .into_iter()
+        .filter(|(resource, ..)| *resource != Resource::Seats || outlook.metered)
+        .map(|(resource, quantity, capacity)| other(outlook, ledger, resource, quantity, capacity));
+    Forecast {
+        full_width: outlook.full,
+        resources: [cpu(outlook)].into_iter().chain(others).collect(),
+        unison: outlook
+            .cost
+            .start
+            .zip(outlook.unison())
+            .map(|(start, seconds)| Unison {
+                start,
+                seconds,
+                budget: limits.unison.as_secs_f64(),
+            }),
+        budget: limits.budget,
+        basis: basis(outlook, ledger, meter),
+    }
+}
+
+fn cpu(outlook: &Outlook) -> ResourceForecast {
+    let full = f64::from(outlook.full);
+    let in_cores = |own: Estimate| own.times(outlook.kappa).times(outlook.sharing.own);
+    let base = outlook.base();
+    let unexplained = outlook.cost.unexplained.as_ref();
+    let unexplained = unexplained.map_or_else(Estimate::default, |cost| {
+        cost.per_pod(full).times(outlook.sharing.own)
+    });
+    let (fixed, per_pod) = (
+        in_cores(outlook.cost.own.fixed()),
+        in_cores(outlook.cost.own.per_pod(full)).plus(unexplained),
+    );
+    ResourceForecast {
+        resource: Resource::Cpu,
+        base,
+        fixed,
+        per_pod,
+        at_full: outlook.cpu(outlook.full),
+        capacity: outlook.has.cores,
+        knee: outlook
+            .has
+            .cores
+            .and_then(|cores| knee(|width| outlook.cpu(width), cores)),
+    }
+}
+
+/// A figure that is no single client's, or has no capacity of its own that is known.
+fn other(
+    outlook: &Outlook,
+    ledger: &Ledger,
+    resource: Resource,
+    quantity: Quantity,
+    capacity: Option<f64>,
+) -> ResourceForecast {
+    let base = ledger.cells.quiet_mean(quantity).unwrap_or(0.0);
+    let cost = Cost::fit(&ledger.cells, quantity, base);
+    // Seats are those of one API server; whatever else has a capacity is a mean over them already.
+    let share = |cost: Estimate| match resource {
+        Resource::Seats => cost.times(outlook.sharing.own),
+        Resource::Cpu
+        | Resource::Memory
+        | Resource::EtcdRequests
+        | Resource::ResponseBytes
+        | Resource::Watches => cost,
+    };
+    let at = |width: u32| share(cost.at(f64::from(width))).map(|cost| base + cost);
+    ResourceForecast {
+        resource,
+        base,
+        fixed: share(cost.fixed()),
+        per_pod: share(cost.per_pod(f64::from(outlook.full))),
+        at_full: at(outlook.full),
+        capacity,
+        knee: capacity.and_then(|capacity| knee(at, capacity)),
+    }
+}
+
+/// Widths beyond this are not looked at.
+const WIDEST: u32 = 1 << 20;
+
+/// The width at which a capacity is used up: at the latest by the lower end of the cost, at the
+/// earliest by the upper. `None` if even the upper end never uses it up.
+fn knee(at: impl Fn(u32) -> Estimate, capacity: f64) -> Option<Estimate> {
+    let first = |of: fn(Estimate) -> f64| {
+        if of(at(WIDEST)) <= capacity {
+            return f64::INFINITY;
+        }
+        let (mut below, mut above) = (0, WIDEST);
+        while above - below > 1 {
+            let middle = below + (above - below) / 2;
+            if of(at(middle)) <= capacity {
+                below = middle;
+            } else {
+                above = middle;
+            }
+        }
+        // Between the last width that it bears and the first that it does not.
+        let [under, over] = [below, above].map(|width| of(at(width)));
+        let part = ((capacity - under) / (over - under)).clamp(0.0, 1.0);
+        f64::from(below) + if part.is_finite() { part } else { 0.0 }
+    };
+    let knee = Estimate {
+        low: first(|estimate| estimate.high),
+        mid: first(|estimate| estimate.mid),
+        high: first(|estimate| estimate.low),
+    };
+    (knee.low.is_finite() && knee.mid.is_finite()).then_some(knee)
+}
+
+fn basis(outlook: &Outlook, ledger: &Ledger, meter: &Meter) -> Basis {
+    let points = ledger.cells.all().map(|(width, cell)| {
+        let cpu_cores = cell.mean(Quantity::Cpu);
+        let own = if outlook.metered {
+            outlook.kappa.mid * cell.mean(Quantity::Own)
+        } else {
+            (cpu_cores - outlook.base_cores).max(0.0)
+        };
+        Point {
+            width,
+            cpu_cores,
+            own_cores: own,
+            windows: u32::try_from(cell.windows()).unwrap_or(u32::MAX),
+        }
+    });
+    Basis {
+        points: points.collect(),
+        dropped: ledger.dropped.clone(),
+        kappa: outlook.kappa,
+        metered: outlook.metered,
+        meter: meter_said(outlook, meter),
+        servers: u32::try_from(outlook.sharing.servers).unwrap_or(u32::MAX),
+        version: ledger.about.version.clone(),
+        pods: ledger.about.pods,
+    }
+}
+
+fn meter_said(outlook: &Outlook, meter: &Meter) -> String {
+    match meter {
+        Meter::Own { .. } | Meter::Shared { .. } if !outlook.metered => {
+            "Priority and Fairness counts nothing (is it switched off?): judged by the CPU of all \
+             requests, over the widths seen"
+                .to_owned()
+        }
+        Meter::Own { schema } => format!("the account's requests alone, by FlowSchema {schema}"),
+        Meter::Shared { schema, with } => format!(
+            "the account's requests, by FlowSchema {schema}; {with} use it too, so that only what \
+             grows with the width is taken for this rollout's"
+        ),
+        Meter::Awaited { why } | Meter::None { why } => {
+            format!("{why}: judged by the CPU of all requests, over the widths seen")
+        }
+    }
+}

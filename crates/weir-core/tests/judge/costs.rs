@@ -1,0 +1,142 @@
+//! What agents cost in a play: API servers count it, and tell it on a page every five seconds.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use weir_core::{
+    evidence::{Process, Reading, ServerEvidence, ServerId},
+    time::{Moment, Span},
+    usage::{Counted, SchemaCount},
+};
+
+/// The rollout's FlowSchema.
+pub(crate) const METER: &str = "weir-meter-shop.logs";
+
+/// Another account's.
+pub(crate) const OTHER: &str = "weir-meter-shop.other";
+
+/// How often a page is told, in seconds.
+const PAGE: u64 = 5;
+
+/// What is used, in cores; of the account's own requests all is CPU.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Costs {
+    /// Without the rollout.
+    pub(crate) base: f64,
+    /// By whichever of the pods leads.
+    pub(crate) leader: f64,
+    /// By each pod that has run for `late`.
+    pub(crate) each: f64,
+    /// How long a pod runs before it costs anything.
+    pub(crate) late: Span,
+    /// What the cost of each pod grows by with each second of its age, as a share.
+    pub(crate) ageing: f64,
+    /// CPU seconds of a pod's start.
+    pub(crate) start: f64,
+    /// By each pod for each pod: lists of what the pods themselves make.
+    pub(crate) squared: f64,
+    /// By another account.
+    pub(crate) other: f64,
+    /// By the watches of each pod, which no meter counts.
+    pub(crate) watches: f64,
+    /// By how much a second strays, to either side in turn.
+    pub(crate) noise: f64,
+    /// What each API server has.
+    pub(crate) cores: f64,
+    /// Pages tell no `FlowSchema`s.
+    pub(crate) unmetered: bool,
+    /// The books.
+    pub(crate) books: Books,
+}
+
+/// What was counted so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Books {
+    counted: Counted,
+    seconds: u64,
+}
+
+impl Costs {
+    /// Quiet API servers with so many cores each.
+    pub(crate) fn of(cores: f64) -> Self {
+        Self {
+            base: 0.1,
+            cores,
+            ..Self::default()
+        }
+    }
+
+    /// A second passes, with pods of these ages.
+    pub(crate) fn second(
+        &mut self,
+        servers: &mut BTreeMap<ServerId, ServerEvidence>,
+        ages: &[Span],
+        now: Moment,
+    ) {
+        let begun = ages
+            .iter()
+            .filter(|age| **age == Span::from_secs(1))
+            .count() as f64;
+        let pods = ages.len() as f64;
+        let grown = |age: &Span| self.each * (1.0 + self.ageing * age.as_secs_f64());
+        let old = ages.iter().filter(|age| **age >= self.late);
+        let leader = if pods > 0.0 { self.leader } else { 0.0 };
+        let steady: f64 = old.map(grown).sum::<f64>() + leader + self.squared * pods * pods;
+        self.books.seconds += 1;
+        // Five seconds to a page: two and three of either sign would not cancel out.
+        let sign =
+            [1.0, -1.0, 1.0, -1.0, 0.0][usize::try_from(self.books.seconds % 5).unwrap_or(0)];
+        let page_sign = if (self.books.seconds / PAGE).is_multiple_of(2) {
+            1.0
+        } else {
+            -1.0
+        };
+        let own = steady + self.start * begun;
+        let strayed = self.noise * (sign + page_sign);
+        let others = self.base + self.other + self.watches * pods;
+        self.books.counted.cpu_seconds += (others + own + strayed).max(0.0);
+        if !self.unmetered {
+            self.count(METER, own);
+            self.count(OTHER, self.other);
+            self.count("service-accounts", self.base / 2.0);
+        }
+        if self.books.seconds.is_multiple_of(PAGE) {
+            self.tell(servers, others + own, now);
+        }
+    }
+
+    fn count(&mut self, schema: &str, cores: f64) {
+        let count = self
+            .books
+            .counted
+            .schemas
+            .entry(schema.to_owned())
+            .or_insert_with(|| SchemaCount {
+                level: "workload-low".to_owned(),
+                ..SchemaCount::default()
+            });
+        count.execution_seconds += cores;
+        count.dispatched += 10.0 * cores;
+        count.estimated_seats += 10.0 * cores;
+    }
+
+    /// All API servers tell the same: each bears an equal part.
+    fn tell(&mut self, servers: &mut BTreeMap<ServerId, ServerEvidence>, cores: f64, now: Moment) {
+        self.books.counted.at = now;
+        self.books.counted.cpu_limit_cores = Some(self.cores);
+        let part = 1.0 / servers.len() as f64;
+        let mut counted = self.books.counted.clone();
+        counted.cpu_seconds *= part;
+        for schema in counted.schemas.values_mut() {
+            schema.execution_seconds *= part;
+            schema.dispatched *= part;
+            schema.estimated_seats *= part;
+        }
+        let counted = Arc::new(counted);
+        for known in servers.values_mut() {
+            known.counted = Reading::Fresh(Arc::clone(&counted));
+            if let Reading::Fresh(Process { cpu_cores, .. }) = &mut known.process {
+                *cpu_cores = cores * part;
+            }
+        }
+    }
+}
