@@ -49,7 +49,7 @@ pub(super) struct DemoRun {
     /// Where report.json and report.html are written
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     out: PathBuf,
-    /// The harmful agents [default: the repository's own that list all pods every 10 s]
+    /// The harmful agents [default: the repository's own that list all pods every 12 s]
     #[arg(long, value_name = "FILE")]
     harmful: Option<PathBuf>,
     /// The harmless agents [default: the repository's own that call nothing]
