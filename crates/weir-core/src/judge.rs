@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     census::{Case, Census},
     course::{self, Course},
-    evidence::Evidence,
+    evidence::{Evidence, ServerEvidence, ServerId},
     forecast::{self, Foreseen, Given, JUST_BEFORE, Look, Outlook},
     history::History,
     plan::{Hold, Intent, Plan, Report},
@@ -43,15 +43,10 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
-    let look = Glance {
-        policy,
-        evidence,
-        census: &census,
-        now,
-    };
+    let glance = Glance::of(policy, evidence, &census, now);
     let mut history = history;
-    let foreseen = foresee(&look, &mut history);
-    at_the_valve(&scene(&look, foreseen.as_ref(), &history), history)
+    let foreseen = foresee(&glance, &mut history);
+    at_the_valve(&scene(&glance, foreseen.as_ref(), &history), history)
 }
 
 /// Judges a rollout that was held behind the valve, and for which nobody asks that any longer: what
@@ -64,17 +59,12 @@ pub fn let_go(policy: &Policy, evidence: &Evidence, history: History, now: Momen
         return judge(policy, evidence, history, now);
     }
     let census = Census::take(&evidence.rollout, &policy.pods, now);
-    let look = Glance {
-        policy,
-        evidence,
-        census: &census,
-        now,
-    };
+    let glance = Glance::of(policy, evidence, &census, now);
     let mut history = history;
-    let foreseen = foresee(&look, &mut history);
+    let foreseen = foresee(&glance, &mut history);
     let scene = Scene {
         stance: Stance::LetsGo,
-        ..scene(&look, foreseen.as_ref(), &history)
+        ..scene(&glance, foreseen.as_ref(), &history)
     };
     at_the_valve(&scene, history)
 }
@@ -102,21 +92,16 @@ fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
 pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Moment) -> Judgement {
     let census = Census::take(&evidence.rollout, &policy.pods, now);
     let target = census.out();
-    let look = Glance {
-        policy,
-        evidence,
-        census: &census,
-        now,
-    };
+    let glance = Glance::of(policy, evidence, &census, now);
     let mut history = history;
-    let foreseen = foresee(&look, &mut history);
+    let foreseen = foresee(&glance, &mut history);
     let scene = Scene {
         stance: Stance::LooksOn,
         target,
         // No wave of its own ever makes up for a hold.
         clear_after: policy.harm.clear_after,
         repeated: 1.0,
-        ..scene(&look, foreseen.as_ref(), &history)
+        ..scene(&glance, foreseen.as_ref(), &history)
     };
     let verdict = verdict::examine(&scene, &history);
 
@@ -130,8 +115,22 @@ pub fn assess(policy: &Policy, evidence: &Evidence, history: History, now: Momen
 struct Glance<'a> {
     policy: &'a Policy,
     evidence: &'a Evidence,
+    /// The API servers that count.
+    servers: Vec<(&'a ServerId, &'a ServerEvidence)>,
     census: &'a Census<'a>,
     now: Moment,
+}
+
+impl<'a> Glance<'a> {
+    fn of(policy: &'a Policy, evidence: &'a Evidence, census: &'a Census<'a>, now: Moment) -> Self {
+        Self {
+            policy,
+            evidence,
+            servers: verdict::counted(policy, evidence),
+            census,
+            now,
+        }
+    }
 }
 
 /// Takes what is seen into the ledger, and looks ahead.
@@ -139,15 +138,15 @@ fn foresee(glance: &Glance<'_>, history: &mut History) -> Option<Foreseen> {
     let Glance {
         policy,
         evidence,
+        ref servers,
         census,
         now,
     } = *glance;
-    let servers = verdict::counted(policy, evidence);
     let width = census.judged();
     let meter = &evidence.rollout.meter;
     let limits = &policy.forecast;
     history.ledger.look(&Look {
-        servers: &servers,
+        servers,
         limits: &policy.harm,
         meter,
         width,
@@ -161,7 +160,7 @@ fn foresee(glance: &Glance<'_>, history: &mut History) -> Option<Foreseen> {
     let given = Given {
         limits,
         meter,
-        servers: &servers,
+        servers,
         full: census.full,
         width,
     };
@@ -176,6 +175,7 @@ fn scene<'a>(glance: &Glance<'a>, foreseen: Option<&'a Foreseen>, history: &Hist
     let Glance {
         policy,
         evidence,
+        ref servers,
         census,
         now,
     } = *glance;
@@ -183,7 +183,7 @@ fn scene<'a>(glance: &Glance<'a>, foreseen: Option<&'a Foreseen>, history: &Hist
     Scene {
         policy,
         evidence,
-        servers: verdict::counted(policy, evidence),
+        servers: servers.clone(),
         census,
         outlook: foreseen.map(|foreseen| &foreseen.outlook),
         forecast: foreseen.map(|foreseen| &foreseen.forecast),

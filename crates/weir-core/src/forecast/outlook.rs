@@ -155,7 +155,7 @@ impl Outlook {
         let Some(cores) = self.has.cores else {
             return true;
         };
-        self.cpu(width).high <= self.budget * cores || self.added(width).high <= NEGLIGIBLE * cores
+        self.cpu(width).high <= self.budget * cores || self.is_negligible(self.added(width).high)
     }
 
     /// Whether a width would surely be survived, if perhaps beyond the budget. Where nothing was seen of
@@ -179,7 +179,7 @@ impl Outlook {
     pub(crate) fn is_unlikely_borne(&self, width: u32) -> bool {
         let cores = self.has.cores.filter(|_| !self.is_unseen());
         cores.is_some_and(|cores| {
-            self.cpu(width).mid > cores && self.added(width).mid > NEGLIGIBLE * cores
+            self.cpu(width).mid > cores && !self.is_negligible(self.added(width).mid)
         })
     }
 
@@ -188,16 +188,8 @@ impl Outlook {
         if self.is_within(to) {
             return Some(to);
         }
-        // Within budget up to some width, and not beyond: the upper end grows with the width.
-        let (mut within, mut beyond) = (from, to);
-        while beyond - within > 1 {
-            let middle = within + (beyond - within) / 2;
-            if self.is_within(middle) {
-                within = middle;
-            } else {
-                beyond = middle;
-            }
-        }
+        // The upper end grows with the width.
+        let within = last_where((from, to), |width| self.is_within(width));
         (within > from).then_some(within)
     }
 
@@ -320,6 +312,21 @@ impl SeenWidths {
             busiest: ledger.latest.as_ref().map_or(0.0, |latest| latest.busiest),
         }
     }
+}
+
+/// The last width of which something holds that holds at the first of these, and not at the second, and
+/// of none beyond the first of which it does not.
+pub(super) fn last_where((first, beyond): (u32, u32), holds: impl Fn(u32) -> bool) -> u32 {
+    let (mut within, mut beyond) = (first, beyond);
+    while beyond - within > 1 {
+        let middle = within + (beyond - within) / 2;
+        if holds(middle) {
+            within = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    within
 }
 
 /// What is fitted by width.

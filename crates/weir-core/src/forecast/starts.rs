@@ -149,11 +149,7 @@ impl Wave {
             return self.own;
         }
         let mean_width = self.pod_seconds / self.seconds;
-        let running = match steady {
-            // What one width shows holds the start as well as what follows.
-            Cost::Unknown => 0.0,
-            Cost::Few { .. } | Cost::Line { .. } | Cost::Bend(_) => steady.at(mean_width).mid,
-        };
+        let running = steady.at(mean_width).mid;
         (self.own - (quiet + running) * self.seconds).max(0.0)
     }
 

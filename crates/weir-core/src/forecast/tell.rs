@@ -3,7 +3,7 @@
 use super::{
     cost::Cost,
     ledger::Ledger,
-    outlook::Outlook,
+    outlook::{Outlook, last_where},
     quantity::Quantity,
     told::{Basis, Estimate, Forecast, Point, Resource, ResourceForecast, Unison},
 };
@@ -111,17 +111,9 @@ fn knee(at: impl Fn(u32) -> Estimate, capacity: f64) -> Option<Estimate> {
         if of(at(WIDEST)) <= capacity {
             return f64::INFINITY;
         }
-        let (mut below, mut above) = (0, WIDEST);
-        while above - below > 1 {
-            let middle = below + (above - below) / 2;
-            if of(at(middle)) <= capacity {
-                below = middle;
-            } else {
-                above = middle;
-            }
-        }
+        let below = last_where((0, WIDEST), |width| of(at(width)) <= capacity);
         // Between the last width that it bears and the first that it does not.
-        let [under, over] = [below, above].map(|width| of(at(width)));
+        let [under, over] = [below, below + 1].map(|width| of(at(width)));
         let part = ((capacity - under) / (over - under)).clamp(0.0, 1.0);
         f64::from(below) + if part.is_finite() { part } else { 0.0 }
     };
