@@ -40,7 +40,7 @@ pub(super) struct TruthRun {
     /// How long Weir soaks at each width
     #[arg(long, value_parser = duration, default_value = "60s")]
     soak: Duration,
-    /// How many times, each in a world of its own
+    /// How many times; all runs of a profile are in one world
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Run nothing: take the reports of earlier runs
@@ -83,10 +83,10 @@ impl TruthRun {
             let mut rows = vec![];
             for profile in profiles {
                 let plan = self.plan(profile);
+                let mut bench = self.world.start().await?;
                 for run in 1..=self.runs {
                     let name = &plan.profile.name;
                     heading(&format!("── {name}, run {run} of {}", self.runs));
-                    let mut bench = self.world.start().await?;
                     let report = bench.run(&plan).await?;
                     report.write(&self.path(name, run))?;
                     rows.push(self.row(report, run));

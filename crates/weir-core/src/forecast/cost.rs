@@ -9,18 +9,15 @@
 //!  four or more     and a bend, if it is certain           the same
 //! ```
 //!
-//! No interval is narrower than the floor: a fit through few points can be exact by accident. A cost
-//! is never negative: an intercept or slope below zero is taken for none.
+//! A cost is never negative: an intercept or slope below zero is taken for none. Intervals are those of
+//! the fit alone: the floor comes last, once a figure is whole ([`Estimate::floored`]).
 
 use super::{
     cells::Cells,
+    estimate::Estimate,
     line::{Curve, Moments},
     quantity::Quantity,
-    told::Estimate,
 };
-
-/// No interval is narrower than this share of its figure, to each side (design.md, section 8).
-const FLOOR: f64 = 0.3;
 
 /// Widths from which intercept and slope are told apart: by two a leader-elected agent cannot be told
 /// from one that grows.
@@ -118,19 +115,19 @@ impl Cost {
                 each,
                 dearest,
             } => Estimate {
-                low: seen.min(each * width) * (1.0 - FLOOR),
+                low: seen.min(each * width),
                 mid: each * width,
-                high: dearest * width * (1.0 + FLOOR),
+                high: dearest * width,
             },
             Self::Line { likely, fitted } => {
-                let estimate = around(likely.at(width));
+                let estimate = Estimate::around(likely.at(width));
                 let (mid, reach) = fitted.at(width);
                 Estimate {
                     high: estimate.high.max(mid + reach),
                     ..estimate
                 }
             }
-            Self::Bend(curve) => around(curve.at(width)),
+            Self::Bend(curve) => Estimate::around(curve.at(width)),
         }
     }
 
@@ -145,11 +142,11 @@ impl Cost {
             Self::Unknown => up_to(f64::INFINITY),
             Self::Few { seen, .. } => up_to(*seen),
             Self::Line { likely, .. } => match likely {
-                Shape::Line(curve) => around(curve.factor(0)),
-                Shape::Flat(curve) => around(curve.factor(0)),
+                Shape::Line(curve) => Estimate::around(curve.factor(0)),
+                Shape::Flat(curve) => Estimate::around(curve.factor(0)),
                 Shape::ThroughOrigin(_) => Estimate::default(),
             },
-            Self::Bend(curve) => around(curve.factor(0)),
+            Self::Bend(curve) => Estimate::around(curve.factor(0)),
         }
     }
 
@@ -160,11 +157,11 @@ impl Cost {
             Self::Few { each, dearest, .. } => Estimate {
                 low: 0.0,
                 mid: *each,
-                high: dearest * (1.0 + FLOOR),
+                high: *dearest,
             },
             Self::Line { likely, fitted } => match likely {
-                Shape::Line(curve) => around(curve.factor(1)),
-                Shape::ThroughOrigin(curve) => around(curve.factor(0)),
+                Shape::Line(curve) => Estimate::around(curve.factor(1)),
+                Shape::ThroughOrigin(curve) => Estimate::around(curve.factor(0)),
                 Shape::Flat(_) => {
                     let (slope, reach) = fitted.factor(1);
                     Estimate {
@@ -176,7 +173,8 @@ impl Cost {
             },
             Self::Bend(curve) => {
                 let (fixed, _) = curve.factor(0);
-                around(curve.at(width)).map(|value| ((value - fixed) / width.max(1.0)).max(0.0))
+                Estimate::around(curve.at(width))
+                    .map(|value| ((value - fixed) / width.max(1.0)).max(0.0))
             }
         }
     }
@@ -188,47 +186,6 @@ impl Shape {
             Self::Line(curve) => curve.at(width),
             Self::ThroughOrigin(curve) | Self::Flat(curve) => curve.at(width),
         }
-    }
-}
-
-impl Estimate {
-    /// Each end and the middle, turned into something that grows with them.
-    pub(super) fn map(self, make: impl Fn(f64) -> f64) -> Self {
-        Self {
-            low: make(self.low),
-            mid: make(self.mid),
-            high: make(self.high),
-        }
-    }
-
-    /// The sum of two quantities, end by end: no narrower than their sum is.
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            low: self.low + other.low,
-            mid: self.mid + other.mid,
-            high: self.high + other.high,
-        }
-    }
-
-    /// The product of two quantities that are not negative.
-    pub(super) fn times(self, other: Self) -> Self {
-        let product = |one: f64, other: f64| if one == 0.0 { 0.0 } else { one * other };
-        Self {
-            low: product(self.low, other.low),
-            mid: product(self.mid, other.mid),
-            high: product(self.high, other.high),
-        }
-    }
-}
-
-/// The estimate around a figure, no narrower than the floor and not below zero.
-pub(super) fn around((mid, reach): (f64, f64)) -> Estimate {
-    let mid = mid.max(0.0);
-    let reach = reach.max(FLOOR * mid);
-    Estimate {
-        low: (mid - reach).max(0.0),
-        mid,
-        high: mid + reach,
     }
 }
 

@@ -24,7 +24,7 @@ mod others;
 use serde::{Deserialize, Serialize};
 
 pub use self::others::{Gauge, Other, Stated};
-use super::told::{Estimate, Resource};
+use super::{estimate::Estimate, told::Resource};
 
 /// Beyond so many times the widest width that was seen a line is a guess, which bears nothing.
 pub const STRETCH: f64 = 10.0;

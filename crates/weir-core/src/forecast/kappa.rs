@@ -1,6 +1,6 @@
 //! CPU seconds for each second that requests of the account run: κ = ΔCPU / Δexecution, at most one.
 
-use super::{ledger::Ledger, quantity::USUAL_KAPPA, told::Estimate};
+use super::{estimate::Estimate, ledger::Ledger, quantity::USUAL_KAPPA};
 
 /// How far κ usually strays from what is usual: from 0.9 to 0.65 where it was measured on calm servers.
 const STRAYS: f64 = 0.15;

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     calm::{Calm, Look, NEGLIGIBLE, cores, out_of_proportion},
     cells::Cells,
+    estimate::Estimate,
     line::Moments,
     outlook::Outlook,
     quantity::{Quantity, USUAL_KAPPA, Values},
     starts::Starts,
-    told::{Estimate, Forecast, Point, ResourceForecast},
+    told::{Forecast, Point, ResourceForecast},
     window::{Pages, Window},
 };
 use crate::{evidence::ServerId, time::Moment};
@@ -258,8 +259,9 @@ impl Ledger {
         } else if look.width == 0 {
             self.drop("pods being created");
         } else {
-            let base = self.cells.quiet_mean(Quantity::Cpu).unwrap_or(0.0);
-            self.starts.add(look.width, window.seconds, values, base);
+            let quiet = || self.cells.quiet_mean(Quantity::Cpu);
+            let rest = self.rest.or_else(quiet).unwrap_or(0.0);
+            self.starts.add(look.width, window.seconds, values, rest);
         }
     }
 

@@ -16,6 +16,7 @@ mod calm;
 mod cells;
 mod cost;
 mod elsewhere;
+mod estimate;
 mod kappa;
 mod ledger;
 mod line;
@@ -42,8 +43,9 @@ pub use self::{
         Case, Elsewhere, Gauge, Growth, Measured, Mismatch, Objects, Other, STRETCH, Stated,
         Target, Verdict, elsewhere,
     },
+    estimate::Estimate,
     ledger::{Ledger, Recalled},
-    told::{Basis, Estimate, Forecast, Point, Resource, ResourceForecast, Unison},
+    told::{Basis, Forecast, Point, Resource, ResourceForecast, Unison},
 };
 
 /// What is foreseen, for rules and for people.

@@ -4,11 +4,12 @@ use super::{
     calm::{NEGLIGIBLE, cores},
     cells::Cell,
     cost::{Cost, is_wide},
+    estimate::Estimate,
     kappa::{self, kappa},
     ledger::Ledger,
     quantity::Quantity,
     sharing::Sharing,
-    told::{Estimate, Resource},
+    told::Resource,
 };
 use crate::{
     evidence::{ServerEvidence, ServerId},
@@ -123,10 +124,10 @@ impl Outlook {
     /// CPU that the rollout would add to the busiest API server at a width, in cores.
     fn added(&self, width: u32) -> Estimate {
         let width = f64::from(width);
-        let own = self.cost.own.at(width).times(self.kappa);
+        let own = self.cost.own.at(width).times_independent(self.kappa);
         let unexplained = self.cost.unexplained.as_ref();
         let all = unexplained.map_or(own, |cost| own.plus(cost.at(width)));
-        all.times(self.sharing.own)
+        all.floored().times(self.sharing.own)
     }
 
     /// CPU of the busiest API server without the rollout.
@@ -291,11 +292,11 @@ impl Costs {
         let base = if metered { quiet_own } else { base_cores };
         let own = Cost::fit(&ledger.cells, fitted(metered), base);
         let each = kappa.mid * own.per_pod(f64::from(full)).mid;
-        let start = ledger.starts.own(&own, quiet_own).filter(|_| metered);
+        let start = ledger.starts.cost(&own, quiet_own, kappa);
         Self {
             own,
             unexplained: metered.then(|| unexplained(ledger)).flatten(),
-            start: start.map(|start| start.times(kappa)),
+            start: start.filter(|_| metered).map(Estimate::floored),
             start_by_all: ledger.starts.by_all(base_cores, each),
         }
     }

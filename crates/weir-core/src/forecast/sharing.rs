@@ -3,7 +3,7 @@
 //! Connections are made once and stay: a client's load is on one API server, and after a restart of
 //! another on one more. Not the mean but the busiest counts, and one less must still bear it.
 
-use super::{ledger::Ledger, told::Estimate};
+use super::{estimate::Estimate, ledger::Ledger};
 use crate::evidence::{ServerEvidence, ServerId};
 
 /// Parts of a total that one API server bears.

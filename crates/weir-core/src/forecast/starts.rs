@@ -9,10 +9,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cost::{Cost, around},
-    quantity::{Quantity, Values},
+    cost::Cost,
+    estimate::Estimate,
+    quantity::{Quantity, USUAL_KAPPA, Values},
     student,
-    told::Estimate,
 };
 
 /// Waves kept apart; the last two of more are added up.
@@ -23,6 +23,9 @@ const WAVES_IF_SHARED: usize = 3;
 
 /// As few waves as tell a start from a leader's, with an interval.
 const WAVES_RECALLED: usize = 5;
+
+/// By which share what others use may stray within a wave: CPU bounds a start only beyond that.
+const OTHERS_STRAY: f64 = 0.5;
 
 /// CPU seconds that a pod costs the API servers from its placing to its being ready, whatever runs in
 /// it (measured elsewhere: 0.11 for a pod's whole life; reference, control-plane, section 7).
@@ -41,8 +44,10 @@ struct Wave {
     windows: u32,
     /// Pods that ran meanwhile, times seconds.
     pod_seconds: f64,
-    /// Execution seconds of the account, as far as CPU bears them out.
+    /// Execution seconds of the account, where CPU bears them out.
     own: f64,
+    /// CPU seconds that it can have cost at most, where requests ran for longer than they cost.
+    bounded: f64,
     /// CPU seconds of all API servers.
     cpu: f64,
     /// Only the account's part is on record.
@@ -76,18 +81,22 @@ impl Starts {
         self.open.get_or_insert_default().pods += pods;
     }
 
-    /// Takes in a window in which pods of a wave started, with `width` pods out at its end. `spare` is
-    /// the CPU that is used without the rollout, in cores.
-    pub(super) fn add(&mut self, width: u32, seconds: f64, values: &Values, spare: f64) {
+    /// Takes in a window in which pods of a wave started, with `width` pods out at its end. `rest` is
+    /// the CPU that is used without the account, in cores.
+    pub(super) fn add(&mut self, width: u32, seconds: f64, values: &Values, rest: f64) {
         let Some(wave) = &mut self.open else { return };
-        let cpu = values.of(Quantity::Cpu);
-        // While the CPU is short of supply requests run for longer than they cost.
-        let own = values.of(Quantity::Own).min((cpu - spare).max(0.0));
+        let [own, cpu] = [Quantity::Own, Quantity::Cpu].map(|quantity| values.of(quantity));
         wave.seconds += seconds;
         wave.windows += 1;
         wave.pod_seconds += seconds * f64::from(width);
-        wave.own += seconds * own;
         wave.cpu += seconds * cpu;
+        // Requests that run at once share a core, and all of them run for longer than they cost.
+        let left = (cpu - rest).max(0.0);
+        if USUAL_KAPPA * own > left + OTHERS_STRAY * rest {
+            wave.bounded += seconds * left;
+        } else {
+            wave.own += seconds * own;
+        }
     }
 
     /// Nothing starts any more.
@@ -102,29 +111,42 @@ impl Starts {
         }
     }
 
-    /// Execution seconds of the account for one pod's start; `None` before a wave was seen.
+    /// CPU seconds of the account for one pod's start, without the floor; `None` before a wave was seen.
     ///
     /// The first wave alone may be a leader's start: as long as there is no other, the lower end is
     /// none at all. Where others use the account too (`quiet` is what it used before the first pod) that
     /// goes for the first three.
-    pub(super) fn own(&self, steady: &Cost, quiet: f64) -> Option<Estimate> {
+    pub(super) fn cost(&self, steady: &Cost, quiet: f64, kappa: Estimate) -> Option<Estimate> {
         let samples: Vec<(f64, f64)> = self
             .waves
             .iter()
-            .map(|wave| (f64::from(wave.pods), wave.excess(steady, quiet)))
+            .map(|wave| (f64::from(wave.pods), wave.excess(steady, quiet, kappa.mid)))
             .collect();
         let all = mean(&samples)?;
         let uncertain = if quiet > 0.0 { WAVES_IF_SHARED } else { 1 };
         let later = samples.get(uncertain..).unwrap_or_default();
         let low = match mean(later) {
             None => 0.0,
-            Some(mean) => around((mean, reach(later, mean))).low,
+            Some(mean) => Estimate::around((mean, reach(later, mean))).low,
         };
-        let estimate = around((all, reach(&samples, all)));
-        Some(Estimate {
+        let estimate = Estimate::around((all, reach(&samples, all)));
+        let seen = Estimate {
             low: low.min(estimate.mid),
             ..estimate
-        })
+        };
+        Some(seen.times_independent(self.converted(kappa)))
+    }
+
+    /// By what factor a start's cost may be off because κ is: only what was converted by it.
+    fn converted(&self, kappa: Estimate) -> Estimate {
+        let sum = |of: fn(&Wave) -> f64| self.waves.iter().map(of).sum::<f64>();
+        let [own, bounded] = [kappa.mid * sum(|wave| wave.own), sum(|wave| wave.bounded)];
+        let share = if bounded > 0.0 {
+            own / (own + bounded)
+        } else {
+            1.0
+        };
+        kappa.map(|factor| 1.0 + share * (factor / kappa.mid - 1.0))
     }
 
     /// CPU seconds of all API servers for one pod's start, whoever asked for them: the scheduler and
@@ -143,14 +165,15 @@ impl Starts {
 }
 
 impl Wave {
-    /// Execution seconds above what running pods cost.
-    fn excess(&self, steady: &Cost, quiet: f64) -> f64 {
+    /// CPU seconds of the account above what running pods cost.
+    fn excess(&self, steady: &Cost, quiet: f64, kappa: f64) -> f64 {
+        let all = kappa * self.own + self.bounded;
         if self.seconds <= 0.0 {
-            return self.own;
+            return all;
         }
         let mean_width = self.pod_seconds / self.seconds;
-        let running = steady.at(mean_width).mid;
-        (self.own - (quiet + running) * self.seconds).max(0.0)
+        let running = kappa * (quiet + steady.at(mean_width).mid);
+        (all - running * self.seconds).max(0.0)
     }
 
     fn join(&mut self, other: Self) {
@@ -159,6 +182,7 @@ impl Wave {
         self.windows += other.windows;
         self.pod_seconds += other.pod_seconds;
         self.own += other.own;
+        self.bounded += other.bounded;
         self.cpu += other.cpu;
     }
 }
@@ -182,4 +206,87 @@ fn reach(waves: &[(f64, f64)], mean: f64) -> f64 {
         .map(|(pods, cost)| pods * (cost / pods - mean).powi(2))
         .sum();
     student::quantile(degrees) * (spread / degrees as f64 / pods).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SURE: Estimate = Estimate {
+        low: 0.8,
+        mid: 0.8,
+        high: 0.8,
+    };
+    const UNSURE: Estimate = Estimate {
+        low: 0.5,
+        mid: 0.8,
+        high: 1.0,
+    };
+    const FREE: Cost = Cost::Few {
+        seen: 0.0,
+        each: 0.0,
+        dearest: 0.0,
+    };
+
+    /// Waves of so many pods, seen in one window of five seconds each beside 0.2 cores of others.
+    fn starts(waves: &[(u32, f64, f64)]) -> Starts {
+        let mut starts = Starts::default();
+        for (pods, own, cpu) in waves {
+            let mut values = Values::default();
+            values.set(Quantity::Own, *own);
+            values.set(Quantity::Cpu, *cpu);
+            starts.begin(*pods);
+            starts.add(*pods, 5.0, &values, 0.2);
+            starts.end();
+        }
+        starts
+    }
+
+    #[test]
+    fn requests_that_have_the_core_to_themselves_cost_their_time_by_kappa() {
+        let seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36), (4, 0.4, 0.52)]);
+        let cost = seen.cost(&FREE, 0.0, UNSURE).unwrap();
+        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
+        assert!((cost.low - 0.25).abs() < 1e-9, "{cost:?}");
+    }
+
+    /// Eight lists of half a CPU second, at once on one core, run for four seconds each.
+    #[test]
+    fn requests_that_share_the_core_cost_no_more_than_it_gives() {
+        let seen = starts(&[(8, 8.0 * 4.0 / 5.0, 1.0); 3]);
+        let cost = seen.cost(&FREE, 0.0, UNSURE).unwrap();
+        assert!((cost.mid - 0.5).abs() < 1e-9, "{cost:?}");
+        assert!(
+            cost.low > 0.49,
+            "CPU was seen: κ says nothing of it: {cost:?}"
+        );
+    }
+
+    /// What is used by others strays by more than one pod's start costs.
+    #[test]
+    fn a_quiet_moment_of_others_makes_no_start_cheap() {
+        let seen = starts(&[(1, 0.1, 0.21), (1, 0.1, 0.21)]);
+        let cost = seen.cost(&FREE, 0.0, SURE).unwrap();
+        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
+    }
+
+    #[test]
+    fn the_first_wave_may_be_a_leader_s() {
+        let seen = starts(&[(1, 0.1, 0.28)]);
+        let cost = seen.cost(&FREE, 0.0, SURE).unwrap();
+        assert!(cost.low <= 0.0 && cost.mid > 0.39, "{cost:?}");
+        assert!(starts(&[]).cost(&FREE, 0.0, SURE).is_none());
+    }
+
+    #[test]
+    fn what_running_pods_cost_is_no_start() {
+        let running = Cost::Few {
+            seen: 0.1,
+            each: 0.1,
+            dearest: 0.1,
+        };
+        let seen = starts(&[(1, 0.2, 0.36), (1, 0.2, 0.36)]);
+        let cost = seen.cost(&running, 0.0, SURE).unwrap();
+        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
+    }
 }

@@ -2,10 +2,11 @@
 
 use super::{
     cost::Cost,
+    estimate::Estimate,
     ledger::Ledger,
     outlook::{Outlook, last_where},
     quantity::Quantity,
-    told::{Basis, Estimate, Forecast, Point, Resource, ResourceForecast, Unison},
+    told::{Basis, Forecast, Point, Resource, ResourceForecast, Unison},
 };
 use crate::{policy::Foresight, usage::Meter};
 
@@ -46,15 +47,20 @@ pub(crate) fn forecast(
 
 fn cpu(outlook: &Outlook) -> ResourceForecast {
     let full = f64::from(outlook.full);
-    let in_cores = |own: Estimate| own.times(outlook.kappa).times(outlook.sharing.own);
+    let in_cores = |own: Estimate| {
+        let cores = own.times_independent(outlook.kappa);
+        cores.times(outlook.sharing.own)
+    };
     let base = outlook.base();
     let unexplained = outlook.cost.unexplained.as_ref();
     let unexplained = unexplained.map_or_else(Estimate::default, |cost| {
         cost.per_pod(full).times(outlook.sharing.own)
     });
     let (fixed, per_pod) = (
-        in_cores(outlook.cost.own.fixed()),
-        in_cores(outlook.cost.own.per_pod(full)).plus(unexplained),
+        in_cores(outlook.cost.own.fixed()).floored(),
+        in_cores(outlook.cost.own.per_pod(full))
+            .plus(unexplained)
+            .floored(),
     );
     ResourceForecast {
         resource: Resource::Cpu,
@@ -82,12 +88,12 @@ fn other(
     let cost = Cost::fit(&ledger.cells, quantity, base);
     // Seats are those of one API server; whatever else has a capacity is a mean over them already.
     let share = |cost: Estimate| match resource {
-        Resource::Seats => cost.times(outlook.sharing.own),
+        Resource::Seats => cost.floored().times(outlook.sharing.own),
         Resource::Cpu
         | Resource::Memory
         | Resource::EtcdRequests
         | Resource::ResponseBytes
-        | Resource::Watches => cost,
+        | Resource::Watches => cost.floored(),
     };
     let at = |width: u32| share(cost.at(f64::from(width))).map(|cost| base + cost);
     ResourceForecast {

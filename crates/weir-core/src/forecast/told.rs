@@ -4,16 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A figure and the interval that it lies in with 95 % confidence, widened to the fit's floor.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The lower end.
-    pub low: f64,
-    /// The most likely.
-    pub mid: f64,
-    /// The upper end; infinite if nothing bounds it.
-    pub high: f64,
-}
+use super::estimate::Estimate;
 
 /// What is counted of an API server, and may run out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
