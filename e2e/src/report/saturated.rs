@@ -27,11 +27,11 @@ pub struct Borne {
 }
 
 /// What API servers bear of these agents; none where they ask nothing again and again, or the core was
-/// not used up by all of them.
+/// not used up by those that started.
 #[must_use]
 pub fn borne(report: &Report) -> Option<Borne> {
     let asked_per_second = report.asks_per_second?;
-    let from = report.seconds_to_complete? + SETTLES;
+    let from = all_started(report)? + SETTLES;
     let series = &report.swarm.series;
     let within: Vec<_> = series.iter().filter(|at| at.second >= from).collect();
     let (first, rest) = within.split_first()?;
@@ -56,16 +56,33 @@ pub fn borne(report: &Report) -> Option<Borne> {
     })
 }
 
+/// When the last pod that ever ran was running: a drowned control plane does not start them all.
+fn all_started(report: &Report) -> Option<f64> {
+    let most = report.width.iter().map(|at| at.running).max()?;
+    let first = report.width.iter().find(|at| at.running == most)?;
+    (most > 0).then_some(first.second)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::{ApiServerAt, State, SwarmAt, tests::report};
+    use crate::report::{ApiServerAt, State, SwarmAt, WidthAt, tests::report};
+
+    /// So many pods run from that second on, and ten fewer before.
+    fn running_from(second: f64, running: u32) -> Vec<WidthAt> {
+        let at = |second, running| WidthAt {
+            second,
+            width: 200,
+            running,
+        };
+        vec![at(0.0, running - 10), at(second, running)]
+    }
 
     /// A run without Weir, all of whose 200 agents ask every ten seconds from second 20 on, on an API
     /// server that answers so many of them each second.
     pub(crate) fn drowned(answered: u64) -> Report {
         let mut run = report("pod-lister", false, State::Complete);
-        run.seconds_to_complete = Some(20.0);
+        run.width = running_from(20.0, 200);
         run.asks_per_second = Some(0.1);
         let seconds = || (0..70_u32).map(f64::from);
         run.swarm.series = seconds()
@@ -109,7 +126,17 @@ pub(crate) mod tests {
         once.asks_per_second = None;
         assert_eq!(borne(&once), None);
         let mut short = drowned(2);
-        short.seconds_to_complete = Some(50.0);
+        short.width = running_from(50.0, 200);
         assert_eq!(borne(&short), None);
+    }
+
+    #[test]
+    fn a_control_plane_that_cannot_start_all_pods_proves_as_much() {
+        let mut stuck = drowned(2);
+        stuck.state = State::Progressing;
+        stuck.seconds_to_complete = None;
+        stuck.width = running_from(30.0, 137);
+        let borne = borne(&stuck).expect("it drowned");
+        assert!((borne.pods - 20.0).abs() < 0.01, "{borne:?}");
     }
 }

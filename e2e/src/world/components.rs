@@ -91,6 +91,7 @@ impl Files {
             flag("anonymous-auth", "false"),
             flag("allow-privileged", "true"),
             flag("endpoint-reconciler-type", spec.endpoints.flag()),
+            flag("enable-priority-and-fairness", spec.priority_and_fairness),
         ];
         if spec.audit {
             flags.push(flag("audit-policy-file", self.path("audit-policy.yaml")));

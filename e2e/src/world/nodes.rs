@@ -1,6 +1,7 @@
 //! Nodes: registered by the world as their kubelets would, kept alive by kwok.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -21,6 +22,12 @@ pub(super) const PODS_PER_NODE: u32 = 250;
 /// Objects created at once: enough to keep an API server's core busy.
 pub(super) const AT_ONCE: usize = 48;
 
+/// How often a node's Lease is renewed, counted from when the node joined.
+const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(10);
+
+/// From so many nodes on, their Leases are a load of their own.
+const FLEET: u32 = 100;
+
 /// Taints of nodes that are not ready, or not heard of.
 const FAILED: [&str; 2] = [
     "node.kubernetes.io/not-ready",
@@ -33,6 +40,21 @@ impl World {
     /// # Errors
     /// More than the world's address plan holds, or not Ready in time.
     pub async fn add_nodes(&self, count: u32) -> Result<()> {
+        self.add_nodes_over(count, Duration::ZERO).await
+    }
+
+    /// Adds the nodes that a world begins with. Those of a fleet join one after the other: nodes that
+    /// join at once renew their Leases at once for ever, and no real fleet beats like that.
+    pub(super) async fn add_first_nodes(&self, count: u32) -> Result<()> {
+        let takes = if count < FLEET {
+            Duration::ZERO
+        } else {
+            LEASE_RENEWED_EVERY
+        };
+        self.add_nodes_over(count, takes).await
+    }
+
+    async fn add_nodes_over(&self, count: u32, takes: Duration) -> Result<()> {
         if count == 0 {
             return Ok(());
         }
@@ -48,8 +70,13 @@ impl World {
         });
         let first = numbers.max().map_or(0, |highest| highest + 1);
         ensure!(first + count <= MOST, "a world holds at most {MOST} nodes");
-        stream::iter(first..first + count)
-            .map(|number| register(&nodes, number))
+        let each = takes / count;
+        stream::iter(0..count)
+            .then(async |index| {
+                tokio::time::sleep(each).await;
+                index
+            })
+            .map(|index| register(&nodes, first + index))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

@@ -56,6 +56,8 @@ pub struct WorldSpec {
     /// After how many seconds of silence the controllers take a node for gone; Kubernetes' default
     /// of 50 unless stated. Kubelets say something every 10 s.
     pub node_grace_seconds: Option<u32>,
+    /// Whether API servers share themselves out by Priority and Fairness, which is their default.
+    pub priority_and_fairness: bool,
 }
 
 impl WorldSpec {
@@ -73,6 +75,7 @@ impl WorldSpec {
             api_server_memory_mib: None,
             controller_qps: 500,
             node_grace_seconds: None,
+            priority_and_fairness: true,
         }
     }
 

@@ -53,7 +53,7 @@ impl World {
             etcd,
         };
         if !stocked {
-            world.add_nodes(spec.nodes).await?;
+            world.add_first_nodes(spec.nodes).await?;
             world.populate(spec.pods).await?;
         }
         world.settled(spec).await?;

@@ -272,6 +272,7 @@ pub fn weir_binary() -> Result<PathBuf> {
             "--package=weir",
             "--package=weir-e2e",
             "--bin=weir",
+            "--bin=kubectl-weir",
             "--profile",
             name,
             "--target-dir",

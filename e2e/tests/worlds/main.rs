@@ -6,6 +6,7 @@ mod evidence;
 mod footprint;
 mod guard_dead;
 mod meter;
+mod plugin;
 mod rollouts;
 mod valve;
 mod world;

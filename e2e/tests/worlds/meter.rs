@@ -18,6 +18,7 @@ use weir_e2e::{cases, inside};
 
 mod hands;
 mod levels;
+mod off;
 mod rights;
 
 /// Nodes of the world: only the account counts here.

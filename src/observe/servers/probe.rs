@@ -9,6 +9,9 @@
 //! Where servers stand behind a balancer each probe has a connection of its own, in quiet times too:
 //! over one that is kept all would meet one server. The handshake is then part of what is measured,
 //! and of what it is compared with.
+//!
+//! They go out unevenly ([`tempo::uneven`]): agents ask by the second, too, and probes that kept step
+//! with them would meet all of their calls, or none.
 
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
@@ -45,6 +48,17 @@ const OPEN: usize = 5;
 
 /// Probes one API server for as long as it is polled; the object lives in `namespace`.
 pub(super) async fn run(desk: Desk, client: kube::Client, address: String, namespace: Arc<str>) {
+    probe_by(desk, client, address, namespace, tempo::uneven).await;
+}
+
+/// Probes with rests that `rest` makes of the usual one.
+async fn probe_by(
+    desk: Desk,
+    client: kube::Client,
+    address: String,
+    namespace: Arc<str>,
+    rest: fn(Duration) -> Duration,
+) {
     let prober = Prober { client, namespace };
     let mut tempo = desk.tempo.clone();
     let mut denials = Denials::default();
@@ -58,11 +72,11 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String, names
             open.push(prober.probe(kind, now.balanced, desk.clock));
         }
         let every = Duration::from_millis(now.cadence().probe_every.as_millis());
-        let mut rest = pin!(tempo::rest(&mut tempo, now.pace, every));
+        let mut resting = pin!(tempo::rest(&mut tempo, now.pace, rest(every)));
         loop {
             let (kind, result) = tokio::select! {
                 Some(ended) = open.next() => ended,
-                () = &mut rest => break,
+                () = &mut resting => break,
             };
             let at = desk.clock.now();
             if let Some(result) = result.and_then(|result| denials.believe(kind, result, at)) {

@@ -95,6 +95,13 @@ impl Tempo {
     }
 }
 
+/// Half as long to half as long again, as long on average. After each such rest every phase of a load
+/// that comes that often is as likely as any other, so that probes see what a client sees that asks at
+/// any time.
+pub(super) fn uneven(rest: Duration) -> Duration {
+    rest.mul_f64(0.5 + fastrand::f64())
+}
+
 /// Waits, or less if the pace changes: a rollout that takes off is not kept waiting.
 pub(super) async fn rest(tempo: &mut watch::Receiver<Tempo>, pace: Pace, at_most: Duration) {
     let other_pace = async {
@@ -190,6 +197,25 @@ mod tests {
         assert_eq!(pages(follower), pages(idle));
         assert!(pages(leader).0 < pages(idle).0);
         assert_eq!(follower.probe_every, leader.probe_every);
+    }
+
+    #[test]
+    fn uneven_rests_keep_step_with_nothing() {
+        const RESTS: u32 = 10_000;
+        fastrand::seed(1);
+        let mut met = [0_u32; 10];
+        let mut time = Duration::ZERO;
+        for _ in 0..RESTS {
+            let rest = uneven(Duration::from_secs(1));
+            assert!((500..=1500).contains(&rest.as_millis()), "{rest:?}");
+            time += rest;
+            met[time.subsec_millis() as usize / 100] += 1;
+        }
+        assert!(
+            (time.as_secs_f64() / f64::from(RESTS) - 1.0).abs() < 0.02,
+            "{time:?}"
+        );
+        assert!(met.iter().all(|met| (900..1100).contains(met)), "{met:?}");
     }
 
     #[test]

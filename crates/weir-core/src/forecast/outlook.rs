@@ -7,7 +7,7 @@ use super::{
     estimate::Estimate,
     kappa::{self, kappa},
     ledger::Ledger,
-    quantity::Quantity,
+    quantity::{OTHERS_STRAY, Quantity},
     sharing::Sharing,
     told::Resource,
 };
@@ -341,13 +341,28 @@ const fn fitted(metered: bool) -> Quantity {
 
 /// What nobody's requests explain, if it surely grows with the width over widths that are far apart: the
 /// events of watches are no requests.
+///
+/// Others' load drifts, and over a few widths now and then it passes for a slope. So open watches must
+/// grow as well, since nobody else sends events; and at the widest there must be more than others stray by.
 fn unexplained(ledger: &Ledger) -> Option<Cost> {
-    if !is_wide(&ledger.cells, Quantity::Unexplained) {
+    let quantity = Quantity::Unexplained;
+    if !is_wide(&ledger.cells, quantity) || !watches_grow(ledger) {
         return None;
     }
-    let base = ledger.cells.quiet_mean(Quantity::Unexplained)?;
-    let cost = Cost::fit(&ledger.cells, Quantity::Unexplained, base);
-    (cost.is_fitted() && cost.grows()).then_some(cost)
+    let base = ledger.cells.quiet_mean(quantity)?;
+    let cost = Cost::fit(&ledger.cells, quantity, base);
+    let (widest, _) = ledger.cells.telling(quantity).next_back()?;
+    let others = ledger.cells.quiet_mean(Quantity::Cpu)?;
+    let is_felt = cost.at(f64::from(widest)).mid > OTHERS_STRAY * others;
+    (cost.is_fitted() && cost.grows() && is_felt).then_some(cost)
+}
+
+/// Whether at least every other pod surely keeps a watch open.
+fn watches_grow(ledger: &Ledger) -> bool {
+    const OF_A_POD: f64 = 0.5;
+    let base = ledger.cells.quiet_mean(Quantity::Watches).unwrap_or(0.0);
+    let watches = Cost::fit(&ledger.cells, Quantity::Watches, base);
+    watches.is_fitted() && watches.grows() && watches.per_pod(1.0).mid >= OF_A_POD
 }
 
 /// CPU of all API servers without the rollout: what its account does not explain at present, where it is

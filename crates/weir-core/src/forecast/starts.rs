@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cost::Cost,
     estimate::Estimate,
-    quantity::{Quantity, USUAL_KAPPA, Values},
+    quantity::{OTHERS_STRAY, Quantity, USUAL_KAPPA, Values},
     student,
 };
 
@@ -23,9 +23,6 @@ const WAVES_IF_SHARED: usize = 3;
 
 /// As few waves as tell a start from a leader's, with an interval.
 const WAVES_RECALLED: usize = 5;
-
-/// By which share what others use may stray within a wave: CPU bounds a start only beyond that.
-const OTHERS_STRAY: f64 = 0.5;
 
 /// CPU seconds that a pod costs the API servers from its placing to its being ready, whatever runs in
 /// it (measured elsewhere: 0.11 for a pod's whole life; reference, control-plane, section 7).
@@ -90,7 +87,8 @@ impl Starts {
         wave.windows += 1;
         wave.pod_seconds += seconds * f64::from(width);
         wave.cpu += seconds * cpu;
-        // Requests that run at once share a core, and all of them run for longer than they cost.
+        // Requests that run at once share a core, and all of them run for longer than they cost. What
+        // others use may have strayed: CPU bounds a start only beyond that.
         let left = (cpu - rest).max(0.0);
         if USUAL_KAPPA * own > left + OTHERS_STRAY * rest {
             wave.bounded += seconds * left;

@@ -38,6 +38,8 @@ pub(crate) struct Costs {
     pub(crate) other: f64,
     /// By the watches of each pod, which no meter counts.
     pub(crate) watches: f64,
+    /// By others, who happen to do more with each of the first sixteen pods.
+    pub(crate) drift: f64,
     /// By how much a second strays, to either side in turn.
     pub(crate) noise: f64,
     /// What each API server has.
@@ -92,7 +94,8 @@ impl Costs {
         };
         let own = steady + self.start * begun;
         let strayed = self.noise * (sign + page_sign);
-        let others = self.base + self.other + self.watches * pods;
+        let others = self.base + self.other + self.watches * pods + self.drift * pods.min(16.0);
+        self.books.counted.watches = if self.watches > 0.0 { pods } else { 0.0 };
         self.books.counted.cpu_seconds += (others + own + strayed).max(0.0);
         if !self.unmetered {
             self.count(METER, own);

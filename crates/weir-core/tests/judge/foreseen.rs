@@ -167,6 +167,24 @@ fn where_a_policy_paces_it_goes_on_and_is_never_approved() {
     assert!(!play.evidence.rollout.approved);
 }
 
+/// A control plane gets busier for a while just as a rollout widens: that is nobody's watch.
+#[test]
+fn a_drift_of_others_is_not_taken_for_watches() {
+    let costs = Costs {
+        drift: 0.015,
+        ..Costs::of(1.0)
+    };
+    let mut play = fast(200, costs);
+    play.until("complete", |report| {
+        assert!(
+            !has(report, Rule::ForecastExceedsCapacity),
+            "{:?}",
+            report.findings
+        );
+        report.state == State::Complete
+    });
+}
+
 #[test]
 fn a_restart_of_weir_does_not_approve_what_is_paced() {
     let costs = Costs {

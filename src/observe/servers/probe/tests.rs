@@ -117,11 +117,12 @@ impl Probing {
             tempo: paced,
         };
         let server = Server::that(answers);
-        let run = run(
+        let run = probe_by(
             desk.clone(),
             server.client(),
             "a:1".to_owned(),
             "weir-system".into(),
+            |rest| rest,
         );
         Self {
             server,
