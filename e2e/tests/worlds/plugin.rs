@@ -15,7 +15,7 @@ const USAGE: i32 = 2;
 const REFUSED: i32 = 4;
 
 /// Long enough at each width to see windows in which nothing starts.
-const WATCHED: &str = "soak: 12s\nwaves: { canary: 1%, growth: 2 }";
+const WATCHED: &str = "pace: Fast\nsoak: 12s\nwaves: { canary: 1%, growth: 2 }";
 
 #[test]
 fn what_was_seen_is_explained_exported_and_reckoned_elsewhere() -> Result<()> {
@@ -42,7 +42,7 @@ fn what_was_seen_is_explained_exported_and_reckoned_elsewhere() -> Result<()> {
 async fn status(world: &World) -> Result<()> {
     let said = world.kubectl_weir(&["status"]).await?;
     ensure!(said.code == Some(FINE), "{said:?}");
-    ensure!(said.out.contains("explained"), "{said:?}");
+    ensure!(said.out.contains("1 complete"), "{said:?}");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ fn without_priority_and_fairness_weir_judges_by_everybodys_cpu_and_says_so() -> 
         })
         .await?;
         let (stage, weir) = Stage::set(&world).await?;
-        let watched = "soak: 12s\nwaves: { canary: 1%, growth: 2 }";
+        let watched = "pace: Fast\nsoak: 12s\nwaves: { canary: 1%, growth: 2 }";
         world
             .apply(&policy_for("watched", &["uncounted"], watched))
             .await?;
