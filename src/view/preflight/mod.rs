@@ -123,6 +123,9 @@ pub struct Case {
     pub per_pod: EstimateStatus,
     /// Cores in use with all pods, all else included.
     pub steady: EstimateStatus,
+    /// Whether that is less than 2 % of the cores more than without it, even by the upper end:
+    /// harmless, however much is in use already.
+    pub adds_little: bool,
     /// How long the start of all at once would take, in seconds, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unison: Option<EstimateStatus>,
@@ -185,6 +188,7 @@ fn case(case: &forecast::Case) -> Case {
         growth: case.growth,
         per_pod: told(case.per_pod),
         steady: told(case.steady),
+        adds_little: case.adds_little,
         unison: case.unison.map(told),
     }
 }

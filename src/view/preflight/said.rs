@@ -22,7 +22,8 @@ pub(super) fn reasons(document: &Preflight) -> Vec<String> {
     }
     for case in &document.cases {
         let growth = growth(case.growth);
-        let steady = document.budget_cores.and_then(|limit| {
+        let limit = document.budget_cores.filter(|_| !case.adds_little);
+        let steady = limit.and_then(|limit| {
             let need = beyond(&case.steady, limit, &cores)?;
             let limit = cores(limit);
             Some(format!(

@@ -139,11 +139,17 @@ fn within(document: &Preflight) -> String {
             name(resource)
         )
     });
+    let budget = document.budget_cores.unwrap_or_default();
+    let busy = if steady > budget {
+        ", which is next to nothing more than without it"
+    } else {
+        ""
+    };
     format!(
-        "at most {} would be in use, of {} that may be{}, and all starts at once would take at most \
+        "at most {} would be in use, of {} that may be{busy}{}, and all starts at once would take at most \
          {} s of {}.",
         cores(steady),
-        cores(document.budget_cores.unwrap_or_default()),
+        cores(budget),
         others.collect::<String>(),
         figure(unison, 3),
         figure(document.budget_seconds, 3)

@@ -24,7 +24,7 @@ mod others;
 use serde::{Deserialize, Serialize};
 
 pub use self::others::{Gauge, Other, Stated};
-use super::{estimate::Estimate, told::Resource};
+use super::{calm::NEGLIGIBLE, estimate::Estimate, told::Resource};
 
 /// Beyond so many times the widest width that was seen a line is a guess, which bears nothing.
 pub const STRETCH: f64 = 10.0;
@@ -95,6 +95,9 @@ pub struct Case {
     pub per_pod: Estimate,
     /// Cores in use with all pods, all else included.
     pub steady: Estimate,
+    /// Whether that is next to nothing more than without it, even by the upper end: harmless, however
+    /// much is in use already.
+    pub adds_little: bool,
     /// How long the start of all at once would take, in seconds, if that is known.
     pub unison: Option<Estimate>,
 }
@@ -228,6 +231,7 @@ struct Rates {
 impl Rates {
     fn case(&self, nodes: f64, in_use: f64, cores: Option<f64>) -> Case {
         let steady = |fixed: f64, each: f64| in_use + fixed + nodes * each;
+        let most = steady(self.fixed.high, self.per_pod.high);
         let unison = self.start.zip(cores).filter(|(_, cores)| *cores > 0.0);
         Case {
             growth: self.growth,
@@ -235,8 +239,9 @@ impl Rates {
             steady: Estimate {
                 low: steady(self.fixed.low, self.per_pod.low),
                 mid: steady(self.fixed.mid, self.per_pod.mid),
-                high: steady(self.fixed.high, self.per_pod.high),
+                high: most,
             },
+            adds_little: cores.is_some_and(|cores| most - in_use <= NEGLIGIBLE * cores),
             unison: unison.map(|(start, cores)| times(start, nodes / cores)),
         }
     }
@@ -361,10 +366,14 @@ fn verdict(cases: &[Case], limit: Option<f64>, unison: f64) -> Verdict {
             .zip(limit)
             .is_some_and(|(one, limit)| one.low > limit)
     };
-    let is_within =
-        |case: &Case| below(Some(case.steady), limit) && below(case.unison, Some(unison));
-    let is_beyond =
-        |case: &Case| above(Some(case.steady), limit) || above(case.unison, Some(unison));
+    let is_within = |case: &Case| {
+        let steady = case.adds_little || below(Some(case.steady), limit);
+        steady && below(case.unison, Some(unison))
+    };
+    let is_beyond = |case: &Case| {
+        let steady = !case.adds_little && above(Some(case.steady), limit);
+        steady || above(case.unison, Some(unison))
+    };
     if cases.iter().all(is_within) {
         Verdict::Within
     } else if cases.iter().all(is_beyond) {

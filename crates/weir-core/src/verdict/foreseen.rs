@@ -255,6 +255,7 @@ fn count(pods: f64) -> String {
 fn shown(resource: Resource, value: f64) -> String {
     const MIB: f64 = 1024.0 * 1024.0;
     match resource {
+        Resource::Cpu if 0.0 < value && value < 0.0095 => format!("{value:.5} cores"),
         // A hundredth of a core is much for a pod, and nothing for two hundred of them.
         Resource::Cpu if value < 0.095 => format!("{value:.3} cores"),
         Resource::Cpu if value < 9.5 => format!("{value:.2} cores"),

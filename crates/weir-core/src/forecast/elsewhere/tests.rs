@@ -77,6 +77,14 @@ fn a_verdict_needs_all_cases_and_everything_known() {
     assert_eq!(verdict(|_, to| to.nodes = 10_000.0), Verdict::Exceeded);
     assert_eq!(verdict(|_, to| to.unison = 0.1), Verdict::Exceeded);
     assert_eq!(verdict(|_, to| to.in_use = Some(3.0)), Verdict::Exceeded);
+    // What adds less than a fiftieth is harmless where others use too much already.
+    assert_eq!(
+        verdict(|one, to| {
+            to.in_use = Some(3.0);
+            one.per_pod = around(0.0001);
+        }),
+        Verdict::Within
+    );
     assert_eq!(verdict(|one, _| one.start = None), Verdict::Open);
     assert_eq!(verdict(|one, _| one.cores = None), Verdict::Open);
     assert_eq!(
