@@ -240,6 +240,22 @@ impl Cells {
         self.0.range(1..).map(|(width, cell)| (*width, cell))
     }
 
+    /// How far single windows with pods stray from the mean at their width, to each side (95 %, pooled over
+    /// the widths). While each width has one window only, nobody knows: as far as the mean itself.
+    pub(super) fn strays(&self, quantity: Quantity) -> f64 {
+        let (mut degrees, mut squares, mut most) = (0, 0.0, 0.0_f64);
+        for (_, cell) in self.telling(quantity) {
+            let free = cell.of(quantity).number.saturating_sub(1);
+            degrees += free;
+            squares += free as f64 * cell.deviation(quantity).powi(2);
+            most = most.max(cell.mean(quantity).abs());
+        }
+        if degrees == 0 {
+            return most;
+        }
+        student::quantile(degrees) * (squares / degrees as f64).sqrt()
+    }
+
     /// Everything seen.
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Cell)> {
         self.0.iter().map(|(width, cell)| (*width, cell))

@@ -9,6 +9,7 @@ use super::{
     ledger::Ledger,
     quantity::{OTHERS_STRAY, Quantity},
     sharing::Sharing,
+    starts::Running,
     told::Resource,
 };
 use crate::{
@@ -292,7 +293,12 @@ impl Costs {
         let base = if metered { quiet_own } else { base_cores };
         let own = Cost::fit(&ledger.cells, fitted(metered), base);
         let each = kappa.mid * own.per_pod(f64::from(full)).mid;
-        let start = ledger.starts.cost(&own, quiet_own, kappa);
+        let running = Running {
+            steady: &own,
+            quiet: quiet_own,
+            strays: ledger.cells.strays(Quantity::Own),
+        };
+        let start = ledger.starts.cost(running, kappa);
         Self {
             own,
             unexplained: metered.then(|| unexplained(ledger)).flatten(),

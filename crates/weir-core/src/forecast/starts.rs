@@ -31,6 +31,17 @@ const USUAL_START: f64 = 0.1;
 /// So many pods must have started to say as much as what is usual.
 const USUAL_PODS: f64 = 4.0;
 
+/// What the account's running pods cost meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Running<'a> {
+    /// By width, in execution seconds per second.
+    pub(super) steady: &'a Cost,
+    /// What the account used before the first pod.
+    pub(super) quiet: f64,
+    /// How far single windows stray from these, to each side.
+    pub(super) strays: f64,
+}
+
 /// One wave's start, or all of it so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Wave {
@@ -112,16 +123,20 @@ impl Starts {
     /// CPU seconds of the account for one pod's start, without the floor; `None` before a wave was seen.
     ///
     /// The first wave alone may be a leader's start: as long as there is no other, the lower end is
-    /// none at all. Where others use the account too (`quiet` is what it used before the first pod) that
-    /// goes for the first three.
-    pub(super) fn cost(&self, steady: &Cost, quiet: f64, kappa: Estimate) -> Option<Estimate> {
-        let samples: Vec<(f64, f64)> = self
+    /// none at all. Where others use the account too (it used something before the first pod) that goes for
+    /// the first three.
+    pub(super) fn cost(&self, running: Running<'_>, kappa: Estimate) -> Option<Estimate> {
+        let samples: Vec<Sample> = self
             .waves
             .iter()
-            .map(|wave| (f64::from(wave.pods), wave.excess(steady, quiet, kappa.mid)))
+            .map(|wave| wave.sample(running, kappa.mid))
             .collect();
         let all = mean(&samples)?;
-        let uncertain = if quiet > 0.0 { WAVES_IF_SHARED } else { 1 };
+        let uncertain = if running.quiet > 0.0 {
+            WAVES_IF_SHARED
+        } else {
+            1
+        };
         let later = samples.get(uncertain..).unwrap_or_default();
         let low = match mean(later) {
             None => 0.0,
@@ -164,14 +179,17 @@ impl Starts {
 
 impl Wave {
     /// CPU seconds of the account above what running pods cost.
-    fn excess(&self, steady: &Cost, quiet: f64, kappa: f64) -> f64 {
+    fn sample(&self, running: Running<'_>, kappa: f64) -> Sample {
         let all = kappa * self.own + self.bounded;
-        if self.seconds <= 0.0 {
-            return all;
+        let mean_width = self.pod_seconds / self.seconds.max(f64::MIN_POSITIVE);
+        let usual = kappa * (running.quiet + running.steady.at(mean_width).mid);
+        // A leader's list that comes every other window is in one of them as a whole.
+        let windows = f64::from(self.windows.max(1));
+        Sample {
+            pods: f64::from(self.pods),
+            cost: (all - usual * self.seconds).max(0.0),
+            strays: kappa * running.strays * self.seconds / windows.sqrt(),
         }
-        let mean_width = self.pod_seconds / self.seconds;
-        let running = kappa * (quiet + steady.at(mean_width).mid);
-        (all - running * self.seconds).max(0.0)
     }
 
     fn join(&mut self, other: Self) {
@@ -185,25 +203,37 @@ impl Wave {
     }
 }
 
-/// The mean for one pod of waves of so many pods and so much cost.
-fn mean(waves: &[(f64, f64)]) -> Option<f64> {
-    let pods: f64 = waves.iter().map(|(pods, _)| pods).sum();
-    let cost: f64 = waves.iter().map(|(_, cost)| cost).sum();
+/// What one wave says.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    pods: f64,
+    /// CPU seconds of all their starts.
+    cost: f64,
+    /// By how much of that running pods may have strayed from what is usual.
+    strays: f64,
+}
+
+/// The mean for one pod.
+fn mean(waves: &[Sample]) -> Option<f64> {
+    let pods: f64 = waves.iter().map(|wave| wave.pods).sum();
+    let cost: f64 = waves.iter().map(|wave| wave.cost).sum();
     (pods > 0.0).then(|| cost / pods)
 }
 
-/// How far the 95 % interval of the mean of waves reaches to each side. One wave says no more than
-/// within a half.
-fn reach(waves: &[(f64, f64)], mean: f64) -> f64 {
-    let Some(degrees) = waves.len().checked_sub(1).filter(|degrees| *degrees > 0) else {
-        return mean / 2.0;
+/// How far the 95 % interval of the mean of waves reaches to each side: by how much they differ, and by
+/// how much what ran beside them strays. One wave says no more than within a half.
+fn reach(waves: &[Sample], mean: f64) -> f64 {
+    let pods: f64 = waves.iter().map(|wave| wave.pods).sum();
+    let strays: f64 = waves.iter().map(|wave| wave.strays.powi(2)).sum();
+    let differ = match waves.len().checked_sub(1) {
+        None | Some(0) => mean / 2.0,
+        Some(degrees) => {
+            let spread = |wave: &Sample| wave.pods * (wave.cost / wave.pods - mean).powi(2);
+            let spread: f64 = waves.iter().map(spread).sum();
+            student::quantile(degrees) * (spread / degrees as f64 / pods).sqrt()
+        }
     };
-    let pods: f64 = waves.iter().map(|(pods, _)| pods).sum();
-    let spread: f64 = waves
-        .iter()
-        .map(|(pods, cost)| pods * (cost / pods - mean).powi(2))
-        .sum();
-    student::quantile(degrees) * (spread / degrees as f64 / pods).sqrt()
+    differ.hypot(strays.sqrt() / pods)
 }
 
 #[cfg(test)]
@@ -226,6 +256,14 @@ mod tests {
         dearest: 0.0,
     };
 
+    const fn beside(steady: &Cost, strays: f64) -> Running<'_> {
+        Running {
+            steady,
+            quiet: 0.0,
+            strays,
+        }
+    }
+
     /// Waves of so many pods, seen in one window of five seconds each beside 0.2 cores of others.
     fn starts(waves: &[(u32, f64, f64)]) -> Starts {
         let mut starts = Starts::default();
@@ -243,7 +281,7 @@ mod tests {
     #[test]
     fn requests_that_have_the_core_to_themselves_cost_their_time_by_kappa() {
         let seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36), (4, 0.4, 0.52)]);
-        let cost = seen.cost(&FREE, 0.0, UNSURE).unwrap();
+        let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
         assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
         assert!((cost.low - 0.25).abs() < 1e-9, "{cost:?}");
     }
@@ -252,7 +290,7 @@ mod tests {
     #[test]
     fn requests_that_share_the_core_cost_no_more_than_it_gives() {
         let seen = starts(&[(8, 8.0 * 4.0 / 5.0, 1.0); 3]);
-        let cost = seen.cost(&FREE, 0.0, UNSURE).unwrap();
+        let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
         assert!((cost.mid - 0.5).abs() < 1e-9, "{cost:?}");
         assert!(
             cost.low > 0.49,
@@ -264,16 +302,16 @@ mod tests {
     #[test]
     fn a_quiet_moment_of_others_makes_no_start_cheap() {
         let seen = starts(&[(1, 0.1, 0.21), (1, 0.1, 0.21)]);
-        let cost = seen.cost(&FREE, 0.0, SURE).unwrap();
+        let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
         assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
     }
 
     #[test]
     fn the_first_wave_may_be_a_leader_s() {
         let seen = starts(&[(1, 0.1, 0.28)]);
-        let cost = seen.cost(&FREE, 0.0, SURE).unwrap();
+        let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
         assert!(cost.low <= 0.0 && cost.mid > 0.39, "{cost:?}");
-        assert!(starts(&[]).cost(&FREE, 0.0, SURE).is_none());
+        assert!(starts(&[]).cost(beside(&FREE, 0.0), SURE).is_none());
     }
 
     #[test]
@@ -284,7 +322,26 @@ mod tests {
             dearest: 0.1,
         };
         let seen = starts(&[(1, 0.2, 0.36), (1, 0.2, 0.36)]);
-        let cost = seen.cost(&running, 0.0, SURE).unwrap();
+        let cost = seen.cost(beside(&running, 0.0), SURE).unwrap();
         assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
+    }
+
+    /// A leader lists every ten seconds; the windows of five in which others start hold all of a list, or
+    /// nothing of it.
+    #[test]
+    fn a_list_that_runs_beside_a_start_is_not_taken_for_it() {
+        let leader = Cost::Few {
+            seen: 0.05,
+            each: 0.05,
+            dearest: 0.05,
+        };
+        let seen = starts(&[(1, 0.1, 0.28), (1, 0.1, 0.28)]);
+        let calm = seen.cost(beside(&leader, 0.0), SURE).unwrap();
+        assert!(calm.low > 0.0, "{calm:?}");
+        let beside_lists = seen.cost(beside(&leader, 0.12), SURE).unwrap();
+        assert!(
+            beside_lists.low <= 0.0 && beside_lists.mid > 0.1,
+            "{beside_lists:?}"
+        );
     }
 }

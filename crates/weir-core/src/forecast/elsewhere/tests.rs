@@ -81,7 +81,7 @@ fn a_verdict_needs_all_cases_and_everything_known() {
     assert_eq!(
         verdict(|one, to| {
             to.in_use = Some(3.0);
-            one.per_pod = around(0.0001);
+            one.per_pod = around(0.00005);
         }),
         Verdict::Within
     );
