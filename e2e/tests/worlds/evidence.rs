@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use weir::api::{Harm, Pace, RolloutPolicySpec, State, forms};
+use weir::api::{ForecastAct, ForecastLimits, Harm, Pace, RolloutPolicySpec, State, forms};
 use weir_e2e::inside;
 use weir_e2e::world::{Ceiling, Enrolled, WeirProcess, World, WorldSpec};
 
@@ -49,6 +49,11 @@ async fn guarded(spec: WorldSpec, soak: &str) -> Result<(World, WeirProcess)> {
         pace: Pace::Fast,
         soak: span(soak),
         harm: Some(harm),
+        // What pods cost is measured elsewhere; here too little is seen of it to widen quickly.
+        forecast: Some(ForecastLimits {
+            act: Some(ForecastAct::Tell),
+            ..ForecastLimits::default()
+        }),
         ..RolloutPolicySpec::default()
     };
     world.policy(&policy).await?;
