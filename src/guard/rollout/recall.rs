@@ -1,7 +1,7 @@
 //! A rollout's record → the history that it goes on from, after a restart or once another has led.
 
 use weir_core::{
-    forecast::{Ledger, Point, Recalled},
+    forecast::{Exceeded, Ledger, Point, Recalled},
     history::{History, Progress},
     plan::{self, Rule},
     time::Moment,
@@ -45,14 +45,19 @@ fn ledger(record: &GuardedRollout) -> Option<Ledger> {
         windows: told.windows,
     };
     let points: Vec<Point> = told.points.iter().map(point).collect();
+    let findings = findings(record);
+    let held_by = |rule: Rule| {
+        let mut findings = findings.iter();
+        findings.any(|finding| finding.rule == rule && finding.severity == plan::Severity::Hold)
+    };
     Some(Ledger::recalled(&Recalled {
         points,
         kappa: told.kappa.mid,
         start: told.unison.as_ref().map(|unison| unison.start.mid),
-        exceeded: findings(record).iter().any(|finding| {
-            finding.rule == Rule::ForecastExceedsCapacity
-                && finding.severity == plan::Severity::Hold
-        }),
+        exceeded: Exceeded {
+            capacity: held_by(Rule::ForecastExceedsCapacity),
+            unison: held_by(Rule::UnisonExceedsCapacity),
+        },
     }))
 }
 

@@ -60,8 +60,8 @@ pub struct Ledger {
     calm: Calm,
     /// Cores of each API server when last looked at.
     cores: Option<f64>,
-    /// A capacity was found to be exceeded at full width, and nothing since says that it is not.
-    exceeded: bool,
+    /// What was found to be exceeded, where nothing since says that it is not.
+    exceeded: Exceeded,
     /// What is known of the cluster.
     pub(super) about: About,
 }
@@ -114,8 +114,17 @@ pub struct Recalled {
     pub kappa: f64,
     /// CPU seconds of a pod's start, if one was seen.
     pub start: Option<f64>,
-    /// Whether a capacity was found to be exceeded at full width.
-    pub exceeded: bool,
+    /// What was found to be exceeded.
+    pub exceeded: Exceeded,
+}
+
+/// What was found to be exceeded at full width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Exceeded {
+    /// A capacity.
+    pub capacity: bool,
+    /// The time that the start of all pods at once may take.
+    pub unison: bool,
 }
 
 impl Ledger {
@@ -180,8 +189,8 @@ impl Ledger {
         }
     }
 
-    /// Takes in what is foreseen at full width: a capacity that would be exceeded stays so until the
-    /// most likely cost is below it.
+    /// Takes in what is foreseen at full width: what would be exceeded stays so until the most likely cost
+    /// is below it.
     pub(crate) fn weigh(&mut self, forecast: &Forecast, outlook: &Outlook) {
         let resources = || forecast.resources.iter();
         let bounded = || resources().filter(|told| outlook.may_hold(told.resource));
@@ -194,7 +203,16 @@ impl Ledger {
         };
         let exceeds = bounded().any(|told| above(told, |estimate| estimate.low));
         let may_exceed = bounded().any(|told| above(told, |estimate| estimate.mid));
-        self.exceeded = exceeds || self.exceeded && may_exceed;
+        let unison = |of: fn(&Estimate) -> f64| {
+            let told = forecast.unison.as_ref();
+            told.is_some_and(|unison| of(&unison.seconds) > unison.budget)
+        };
+        let before = self.exceeded;
+        self.exceeded = Exceeded {
+            capacity: exceeds || before.capacity && may_exceed,
+            unison: unison(|estimate| estimate.low)
+                || before.unison && unison(|estimate| estimate.mid),
+        };
         let grown = self.grown_with_age();
         if grown.is_some_and(|[before, after]| outlook.is_material(after - before)) {
             // What was seen before it cost so much says nothing of what it costs.
@@ -203,8 +221,8 @@ impl Ledger {
         }
     }
 
-    /// Whether a capacity would be exceeded at full width, as far as is known.
-    pub(crate) const fn exceeded(&self) -> bool {
+    /// What would be exceeded at full width, as far as is known.
+    pub(crate) const fn exceeded(&self) -> Exceeded {
         self.exceeded
     }
 
@@ -223,7 +241,7 @@ impl Ledger {
         let before = self.cores.replace(cores);
         if before.is_some_and(|before| (before - cores).abs() > SAME_CAPACITY * before) {
             self.kappa = Moments::default();
-            self.exceeded = false;
+            self.exceeded = Exceeded::default();
         }
     }
 

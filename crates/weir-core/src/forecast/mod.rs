@@ -44,7 +44,7 @@ pub use self::{
         Target, Verdict, elsewhere,
     },
     estimate::Estimate,
-    ledger::{Ledger, Recalled},
+    ledger::{Exceeded, Ledger, Recalled},
     told::{Basis, Forecast, Point, Resource, ResourceForecast, Unison},
 };
 

@@ -20,7 +20,7 @@ const REGARDLESS: &str = "to let it through regardless, approve the revision";
 /// By what the first pods cost, full width would be more than a capacity.
 pub(super) fn forecast_exceeds_capacity(scene: &Scene<'_>, history: &History) -> Option<Finding> {
     let (outlook, forecast) = scene.outlook.zip(scene.forecast)?;
-    if !history.ledger.exceeded() {
+    if !history.ledger.exceeded().capacity {
         return None;
     }
     let exceeded = |told: &&ResourceForecast| {
@@ -69,9 +69,9 @@ pub(super) fn forecast_exceeds_capacity(scene: &Scene<'_>, history: &History) ->
 }
 
 /// By what the first pods' start cost, all pods' at once would take the API servers too long.
-pub(super) fn unison_exceeds_capacity(scene: &Scene<'_>, _: &History) -> Option<Finding> {
+pub(super) fn unison_exceeds_capacity(scene: &Scene<'_>, history: &History) -> Option<Finding> {
     let unison = scene.forecast?.unison.as_ref()?;
-    if unison.seconds.low <= unison.budget {
+    if !history.ledger.exceeded().unison {
         return None;
     }
     let seconds = |value: f64| format!("{value:.0} s");
@@ -109,7 +109,7 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
         && scene.target < scene.census.full
         && history.soaked >= crate::soak::needed(scene.policy, scene.census.full);
     let undecided = !outlook.is_within(next) || !outlook.has_seen_present();
-    if !is_soaked || !undecided || history.ledger.exceeded() {
+    if !is_soaked || !undecided || history.ledger.exceeded().capacity {
         return None;
     }
     let cores = |value: f64| shown(Resource::Cpu, value);

@@ -143,6 +143,33 @@ fn starts_that_would_take_too_long_at_once_are_held() {
     assert!(width <= 4, "held at {width}");
 }
 
+/// As with a capacity: else a hold would come and go with each window that strays.
+#[test]
+fn starts_that_would_take_too_long_stay_held_until_they_probably_would_not() {
+    let costs = Costs {
+        start: 0.5,
+        ..Costs::of(1.0)
+    };
+    let mut play = fast(200, costs);
+    held_for(&mut play, Rule::UnisonExceedsCapacity);
+    let forecast = play.report().forecast.clone();
+    let seconds = forecast
+        .expect("a forecast")
+        .unison
+        .expect("starts")
+        .seconds;
+    let mut held_at = |seconds: f64| {
+        play.policy.forecast.unison = Span::from_secs(1).times(seconds);
+        play.seconds(5);
+        has(play.report(), Rule::UnisonExceedsCapacity)
+    };
+    assert!(
+        held_at(f64::midpoint(seconds.low, seconds.mid)),
+        "{seconds:?}"
+    );
+    assert!(!held_at(1.2 * seconds.mid), "{seconds:?}");
+}
+
 #[test]
 fn where_a_policy_paces_it_goes_on_and_is_never_approved() {
     let costs = Costs {

@@ -11,7 +11,7 @@ use weir_core::{
         Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
         ServerEvidence, ServerId,
     },
-    forecast::{Forecast, Ledger, Recalled},
+    forecast::{Exceeded, Forecast, Ledger, Recalled},
     history::History,
     judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Report, Rule, State},
@@ -302,7 +302,10 @@ impl Play {
                 points: told.basis.points.clone(),
                 kappa: told.basis.kappa.mid,
                 start: told.unison.as_ref().map(|unison| unison.start.mid),
-                exceeded: self.rules().contains(&Rule::ForecastExceedsCapacity),
+                exceeded: Exceeded {
+                    capacity: self.rules().contains(&Rule::ForecastExceedsCapacity),
+                    unison: self.rules().contains(&Rule::UnisonExceedsCapacity),
+                },
             })
         };
         let ledger = forecast.map(recalled).unwrap_or_default();
