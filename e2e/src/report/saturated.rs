@@ -83,6 +83,7 @@ pub(crate) mod tests {
     pub(crate) fn drowned(answered: u64) -> Report {
         let mut run = report("pod-lister", false, State::Complete);
         run.width = running_from(20.0, 200);
+        run.seconds_to_complete = Some(20.0);
         run.asks_per_second = Some(0.1);
         let seconds = || (0..70_u32).map(f64::from);
         run.swarm.series = seconds()

@@ -190,6 +190,18 @@ fn the_summary_says_what_was_shown() {
 }
 
 #[test]
+fn what_a_drowned_control_plane_did_not_start_is_not_called_started() {
+    let mut demo = demo();
+    demo.unguarded.seconds_to_complete = None;
+    demo.unguarded.width.truncate(1);
+    let [without, ..] = demo.summary();
+    assert!(
+        without.starts_with("Without Weir 190 of 200 pods started. A quiet"),
+        "{without}"
+    );
+}
+
+#[test]
 fn the_forecast_is_told_with_what_the_unguarded_run_found() {
     assert_eq!(
         demo().foresight(),
