@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use weir_core::forecast;
 
 use super::bounds;
 
@@ -99,6 +100,32 @@ pub enum Resource {
     Watches,
 }
 
+impl From<forecast::Resource> for Resource {
+    fn from(resource: forecast::Resource) -> Self {
+        match resource {
+            forecast::Resource::Cpu => Self::Cpu,
+            forecast::Resource::Seats => Self::Seats,
+            forecast::Resource::Memory => Self::Memory,
+            forecast::Resource::EtcdRequests => Self::EtcdRequests,
+            forecast::Resource::ResponseBytes => Self::ResponseBytes,
+            forecast::Resource::Watches => Self::Watches,
+        }
+    }
+}
+
+impl From<Resource> for forecast::Resource {
+    fn from(resource: Resource) -> Self {
+        match resource {
+            Resource::Cpu => Self::Cpu,
+            Resource::Seats => Self::Seats,
+            Resource::Memory => Self::Memory,
+            Resource::EtcdRequests => Self::EtcdRequests,
+            Resource::ResponseBytes => Self::ResponseBytes,
+            Resource::Watches => Self::Watches,
+        }
+    }
+}
+
 /// One resource's use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -131,6 +158,9 @@ pub struct UnisonStatus {
     pub seconds: EstimateStatus,
     /// How long they may, in seconds.
     pub budget: f64,
+    /// Waves whose start was seen.
+    #[serde(default)]
+    pub waves: u32,
 }
 
 /// The mean of what was seen at one width.
@@ -141,8 +171,16 @@ pub struct PointStatus {
     pub width: u32,
     /// CPU of all API servers, in cores.
     pub cpu_cores: f64,
-    /// What was counted of the rollout's account, as cores.
-    pub own_cores: f64,
+    /// What was counted of the rollout's account, as cores; not stated where no meter counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_cores: Option<f64>,
+    /// CPU that nobody's requests explain, in cores; stated with `ownCores`. Less than none where requests
+    /// ran for longer than they cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained_cores: Option<f64>,
+    /// Open watches, of everybody; stated with `ownCores`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watches: Option<f64>,
     /// Windows that it is the mean of.
     pub windows: u32,
 }

@@ -268,7 +268,7 @@ pub struct ForecastLimits {
     #[schemars(with = "BeyondUnison")]
     pub beyond_unison: Option<BeyondUnison>,
     /// How long a rollout waits, after its soak, for evidence that does not suffice, before it takes
-    /// the smallest step.
+    /// a step that is only probably within budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')")

@@ -148,7 +148,7 @@ fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     let Scene { policy, census, .. } = *scene;
     let target = history.progress.target;
     if target > 0 && waves::complete(policy, census, target) {
-        return if must_be_paced(scene) {
+        return if must_be_paced(scene, history) {
             Course::Pace
         } else {
             Course::Approve
@@ -164,8 +164,8 @@ fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     }
 }
 
-/// The next wave, as wide as is surely within budget: up to `next`, or else the smallest step once
-/// there was patience enough for more to be seen, as long as that would surely be survived.
+/// The next wave, as wide as is surely within budget: up to `next`. Once there was patience enough for more
+/// to be seen, as wide as is probably within budget, or else one pod, as long as that would surely be survived.
 fn foreseeing(scene: &Scene<'_>, history: &History, next: u32) -> Course {
     let target = history.progress.target;
     let limits = &scene.policy.forecast;
@@ -186,7 +186,8 @@ fn foreseeing(scene: &Scene<'_>, history: &History, next: u32) -> Course {
     } else if patient || !outlook.is_bearable(target + 1) {
         Course::Learn
     } else {
-        Course::Widen(target + 1)
+        let likely = outlook.widest_likely(target, next);
+        Course::Widen(likely.unwrap_or(target + 1))
     }
 }
 
@@ -197,10 +198,11 @@ pub(crate) fn waited(scene: &Scene<'_>, history: &History) -> Span {
 }
 
 /// Whether all pods' start at once would probably take the API servers longer than they may need.
-fn must_be_paced(scene: &Scene<'_>) -> bool {
+fn must_be_paced(scene: &Scene<'_>, history: &History) -> bool {
     let limits = &scene.policy.forecast;
     let seconds = scene.outlook.and_then(Outlook::unison);
-    limits.holds && seconds.is_some_and(|seconds| seconds.mid > limits.unison.as_secs_f64())
+    let probably = seconds.is_some_and(|seconds| seconds.mid > limits.unison.as_secs_f64());
+    limits.holds && (probably || history.ledger.exceeded().unison)
 }
 
 /// Whether it is not known yet how fast the API servers answer in quiet times, what they use then, or

@@ -14,6 +14,7 @@ use super::{
     Patience,
     guard::{Guard, Mark},
     guarded::Sighting,
+    joining::Joining,
     looper::Looper,
     outcome::{Course, End},
     sampler::Sampler,
@@ -42,6 +43,7 @@ pub(super) struct Watch<'a> {
     main: Track,
     beside: Option<Track>,
     looper: Option<Looper>,
+    joining: Option<Joining<'a>>,
     sampler: Sampler,
     world: &'a World,
     bystander: &'a Bystander,
@@ -93,6 +95,7 @@ impl<'a> Watch<'a> {
         let mut tasks = JoinSet::new();
         let client = watched.world.client();
         let mut track = |cast| Track::begin(cast, &client, &mut tasks);
+        let joins = watched.main.joins;
         let main = track(watched.main);
         let beside = watched.beside.map(track);
         Self {
@@ -100,6 +103,7 @@ impl<'a> Watch<'a> {
             main,
             beside,
             looper: watched.looper,
+            joining: (joins > 0).then(|| Joining::new(watched.world, joins)),
             sampler: Sampler::start(watched.admins),
             world: watched.world,
             bystander: watched.bystander,
@@ -150,6 +154,7 @@ impl<'a> Watch<'a> {
                     guard.map_or(Ok(()), Guard::check)?;
                     self.mark_completion(guard).await;
                     self.loop_beside(story);
+                    self.let_join(story);
                     self.tell(story, idle);
                 }
                 sighting = self.main.next() => self.sight(&sighting, story),
@@ -158,6 +163,7 @@ impl<'a> Watch<'a> {
                         story.tell(&format!("beside it, {}: {news}", beside.profile));
                     }
                 }
+                news = Joining::joined(self.joining.as_mut()) => story.tell(&news?),
                 Some(ended) = self.tasks.join_next() => {
                     ended.context("a watch has panicked")??;
                     bail!("a watch has ended");
@@ -220,6 +226,15 @@ impl<'a> Watch<'a> {
         let (width, second) = (self.main.fleet().released, self.second());
         let looper = self.looper.as_mut();
         if let Some(news) = looper.and_then(|looper| looper.look(width, second)) {
+            story.tell(&news);
+        }
+    }
+
+    /// Lets nodes join once the rollout is over.
+    fn let_join(&mut self, story: Story) {
+        let second = self.second();
+        let (joining, course) = (self.joining.as_mut(), &mut self.main.course);
+        if let Some(news) = joining.and_then(|joining| joining.look(second, course)) {
             story.tell(&news);
         }
     }

@@ -12,6 +12,7 @@ mod expected;
 mod forecasts;
 mod guard;
 mod guarded;
+mod joining;
 mod looper;
 mod needs;
 mod outcome;
@@ -172,6 +173,7 @@ impl Bench {
                 swarm: self.swarm(profile, workload).await?,
                 guarded: plan.guard.is_some(),
                 full_width: self.nodes,
+                joins: plan.joins,
             });
         }
         let looper = match (&plan.loops, &scene.loops) {

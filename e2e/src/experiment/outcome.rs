@@ -31,6 +31,10 @@ pub(super) struct Course {
     pub(super) widths: Vec<WidthAt>,
     /// The least that Weir multiplied its waves by, once it said so.
     pub(super) slowest: Option<f64>,
+    /// Nodes that join after it, so that it ends only once their pods run; 0 for none.
+    pub(super) joins: u32,
+    /// When they joined.
+    pub(super) joined: Option<f64>,
 }
 
 /// Why an experiment ends.
@@ -64,7 +68,7 @@ impl Course {
         let end = match self.state() {
             State::Held if lasted(since, patience.steady) => Some(End::Held),
             State::Refused | State::Superseded => Some(End::Refused),
-            State::Complete | State::Paced if lasted(self.completed(), patience.observe) => {
+            State::Complete | State::Paced if lasted(self.settled(), patience.observe) => {
                 Some(End::Complete)
             }
             _ if lasted(reached, patience.steady) => Some(End::Reached),
@@ -81,6 +85,36 @@ impl Course {
         let mut states = self.states.iter();
         let complete = states.find(|at| matches!(at.state, State::Complete | State::Paced))?;
         Some(complete.second)
+    }
+
+    /// When nothing more was to come: it was through, and so were the pods of nodes that joined after it.
+    fn settled(&self) -> Option<f64> {
+        if self.joins == 0 {
+            return self.completed();
+        }
+        self.joined?;
+        self.running_since(self.full_width + self.joins)
+    }
+
+    /// From the joining of nodes until all of their pods ran, in seconds.
+    pub(super) fn seconds_to_run_joined(&self) -> Option<f64> {
+        let ran = self.running_since(self.full_width + self.joins)?;
+        Some(ran - self.joined?)
+    }
+
+    /// The most pods that began to run within a second, from the joining of nodes on.
+    pub(super) fn most_begun_in_a_second(&self) -> u32 {
+        let Some(joined) = self.joined else { return 0 };
+        let after: Vec<_> = self
+            .widths
+            .iter()
+            .filter(|at| at.second >= joined)
+            .collect();
+        let rise = |pair: &[&WidthAt]| match pair {
+            [before, at] => at.running.saturating_sub(before.running),
+            _ => 0,
+        };
+        after.windows(2).map(rise).max().unwrap_or_default()
     }
 
     /// When all pods first ran.

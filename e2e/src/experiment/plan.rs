@@ -19,6 +19,8 @@ pub struct Plan {
     pub beside: Option<Profile>,
     /// An account that begins to ask while the rollout is in flight.
     pub loops: Option<Loops>,
+    /// Nodes that join at once, after the rollout has been everywhere for a while; 0 for none.
+    pub joins: u32,
     /// How long things are watched.
     pub patience: Patience,
 }
@@ -67,6 +69,7 @@ impl Plan {
             guard,
             beside: None,
             loops: None,
+            joins: 0,
             patience,
         }
     }

@@ -7,7 +7,7 @@ use super::{
     blame::Blame,
     course::{Seen, SeenTrack},
     expected::{Ran, expected},
-    outcome::End,
+    outcome::{Course, End},
 };
 use crate::{
     bystander::{
@@ -15,7 +15,7 @@ use crate::{
         stats::{self, Harm, Latency},
     },
     profile::Profile,
-    report::{self, Beside, LoopsUse, Report, WeirUse, machine::Machine},
+    report::{self, Beside, Joined, LoopsUse, Report, WeirUse, machine::Machine},
 };
 
 /// What was measured beside the course of events.
@@ -57,6 +57,7 @@ impl Bench {
             .as_ref()
             .zip(seen.beside)
             .map(|(profile, track)| beside(profile, track, (&harm, calm), seen.loops.as_ref()));
+        let joined = joined(&main.course, &samples, (zero, &idle));
         let course = main.course;
         Report {
             started,
@@ -92,6 +93,7 @@ impl Bench {
             forecasts: main.forecasts,
             beside,
             loops: seen.loops,
+            joined,
             harm,
             bystander,
             api_server: seen.api_server,
@@ -116,6 +118,37 @@ fn bystander(
         worst_p99_ms: stats::worst_p99_ms(&during),
         series: stats::by_second(samples, zero),
     }
+}
+
+/// What nodes that joined after the rollout did to others; none if none were to join.
+fn joined(
+    course: &Course,
+    samples: &[Sample],
+    (zero, idle): (Instant, &Latency),
+) -> Option<Joined> {
+    if course.joins == 0 {
+        return None;
+    }
+    let from = course.joined;
+    let is_after = |sample: &&Sample| from.is_some_and(|from| at(sample, zero) >= from);
+    let after: Vec<_> = samples.iter().filter(is_after).copied().collect();
+    let above_ms = stats::harmful_above(idle);
+    let seconds = stats::by_second(&after, zero);
+    let harmful = seconds.iter().filter(|at| stats::is_harmful(at, above_ms));
+    Some(Joined {
+        nodes: course.joins,
+        from_second: from,
+        seconds_to_run: course.seconds_to_run_joined(),
+        most_begun_in_a_second: course.most_begun_in_a_second(),
+        harmful_seconds: harmful.count() as u64,
+        latency: Latency::of(&after),
+    })
+}
+
+/// The second in which a call was due.
+fn at(sample: &Sample, zero: Instant) -> f64 {
+    let since = sample.due.saturating_duration_since(zero).as_secs_f64();
+    since - zero.saturating_duration_since(sample.due).as_secs_f64()
 }
 
 /// What became of the workload beside it, by its own profile.

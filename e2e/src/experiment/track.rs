@@ -43,6 +43,8 @@ pub(super) struct Cast {
     pub(super) swarm: Swarm,
     pub(super) guarded: bool,
     pub(super) full_width: u32,
+    /// Nodes that are to join after it.
+    pub(super) joins: u32,
 }
 
 impl Track {
@@ -60,6 +62,7 @@ impl Track {
             course: Course {
                 guarded: cast.guarded,
                 full_width: cast.full_width,
+                joins: cast.joins,
                 ..Course::default()
             },
             guarded: Guarded::default(),

@@ -1,6 +1,7 @@
 //! The lab's command line: what to run, in which world, and where its report goes.
 
 mod demo;
+mod join;
 mod live;
 mod proof;
 mod repeat;
@@ -40,6 +41,8 @@ enum Command {
     Repeat(repeat::Repeat),
     /// Forecasts of CPU beside what each width really takes
     Truth(truth::TruthRun),
+    /// Nodes that join at once after a rollout, without and with Weir
+    Join(join::Join),
     /// A harmful rollout without and with Weir, then a harmless one
     Demo(demo::DemoRun),
     /// A control plane with nodes and pods to try things in, until it is told to end
@@ -135,6 +138,7 @@ impl Command {
             Self::Table(table) => table.run(),
             Self::Repeat(repeat) => repeat.run(),
             Self::Truth(truth) => truth.run(),
+            Self::Join(join) => join.run(),
             Self::Demo(demo) => demo.run(),
             Self::World(live) => live.run(),
         }

@@ -1,10 +1,12 @@
-//! What else went on during a rollout: another one beside it, or an account that looped.
+//! What else went on during a rollout, or after it: another one beside it, an account that looped, nodes
+//! that joined.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir::api::ForecastStatus;
 
 use super::{Expected, FoundAt, State, StateAt};
+use crate::bystander::stats::Latency;
 
 /// Another workload that was rolled out at the same moment, guarded alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,4 +50,21 @@ pub struct LoopsUse {
     pub requests: u64,
     /// Of those, refused or failed.
     pub errors: u64,
+}
+
+/// Nodes that joined at once after the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Joined {
+    /// How many.
+    pub nodes: u32,
+    /// The second in which they joined; null if the rollout never was over.
+    pub from_second: Option<f64>,
+    /// From then on until all of their pods ran; null if they never did.
+    pub seconds_to_run: Option<f64>,
+    /// The most pods that began to run within a second.
+    pub most_begun_in_a_second: u32,
+    /// Seconds from then on that were harmful to others.
+    pub harmful_seconds: u64,
+    /// What a quiet client felt from then on.
+    pub latency: Latency,
 }

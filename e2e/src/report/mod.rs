@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir::api::ForecastStatus;
 
-pub use self::beside::{Beside, LoopsUse};
+pub use self::beside::{Beside, Joined, LoopsUse};
 use self::{foreseen::ForecastAt, machine::Machine};
 use crate::{
     bystander::stats::{Harm, Latency, LatencyAt},
@@ -86,6 +86,8 @@ pub struct Report {
     pub beside: Option<Beside>,
     /// What another account asked meanwhile; null if none was to.
     pub loops: Option<LoopsUse>,
+    /// What nodes that joined after it did to others; null if none were to.
+    pub joined: Option<Joined>,
     /// Whether others were harmed.
     pub harm: Harm,
     /// From the first harm to the hold; null where nobody was harmed, where the rollout was already

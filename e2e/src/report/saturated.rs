@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{Report, WidthAt};
 
 /// The start of the last pods is over after this many seconds.
 const SETTLES: f64 = 10.0;
@@ -12,6 +12,8 @@ const SETTLES: f64 = 10.0;
 const LEAST: f64 = 15.0;
 /// From this many cores on, all of the one that API servers share is in use.
 const USED_UP: f64 = 0.9;
+/// The share of all pods whose start is waited for.
+const NEARLY_ALL: f64 = 0.95;
 
 /// What API servers bear.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,17 +58,19 @@ pub fn borne(report: &Report) -> Option<Borne> {
     })
 }
 
-/// When the last pod that ever ran was running: a drowned control plane does not start them all.
+/// When nearly all pods that ever ran were running: a drowned control plane does not start them all, and
+/// starts the last ones by and by.
 fn all_started(report: &Report) -> Option<f64> {
     let most = report.width.iter().map(|at| at.running).max()?;
-    let first = report.width.iter().find(|at| at.running == most)?;
+    let nearly = |at: &&WidthAt| f64::from(at.running) >= NEARLY_ALL * f64::from(most);
+    let first = report.width.iter().find(nearly)?;
     (most > 0).then_some(first.second)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::{ApiServerAt, State, SwarmAt, WidthAt, tests::report};
+    use crate::report::{ApiServerAt, State, SwarmAt, tests::report};
 
     /// So many pods run from that second on, and ten fewer before.
     fn running_from(second: f64, running: u32) -> Vec<WidthAt> {
@@ -137,7 +141,14 @@ pub(crate) mod tests {
         stuck.state = State::Progressing;
         stuck.seconds_to_complete = None;
         stuck.width = running_from(30.0, 137);
-        let borne = borne(&stuck).expect("it drowned");
-        assert!((borne.pods - 20.0).abs() < 0.01, "{borne:?}");
+        let found = borne(&stuck).expect("it drowned");
+        assert!((found.pods - 20.0).abs() < 0.01, "{found:?}");
+        // One that starts at the very end is not waited for.
+        stuck.width.push(WidthAt {
+            second: 65.0,
+            width: 200,
+            running: 138,
+        });
+        assert_eq!(borne(&stuck), Some(found));
     }
 }

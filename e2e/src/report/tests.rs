@@ -49,6 +49,7 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
         forecasts: vec![],
         beside: None,
         loops: None,
+        joined: None,
         findings: guarded.then(finding).into_iter().collect(),
         harm: stats::harm(&idle, &series, Some(0.0)),
         seconds_to_hold: held.then_some(3.25),
@@ -87,7 +88,9 @@ pub(crate) fn forecast() -> ForecastStatus {
     let point = |width: u32| PointStatus {
         width,
         cpu_cores: 0.05_f64.mul_add(f64::from(width), 0.1),
-        own_cores: 0.05 * f64::from(width),
+        own_cores: Some(0.05 * f64::from(width)),
+        unexplained_cores: Some(0.0),
+        watches: Some(100.0),
         windows: 6,
     };
     ForecastStatus {
@@ -106,6 +109,7 @@ pub(crate) fn forecast() -> ForecastStatus {
             start: estimate(0.4, 0.5, 0.6),
             seconds: estimate(80.0, 100.0, 120.0),
             budget: 30.0,
+            waves: 3,
         }),
         points: vec![point(1), point(2), point(4)],
         dropped: vec![],
@@ -241,7 +245,7 @@ fn a_demo_is_met_by_an_early_hold_that_nobody_felt_and_a_knee_that_is_there() {
         expected: wrong.unguarded.expected,
         ..drowned(4)
     };
-    for (demo, why) in [(late, "held only"), (felt, "felt"), (wrong, "knee")] {
+    for (demo, why) in [(&late, "held only"), (&felt, "felt"), (&wrong, "knee")] {
         let unmet = demo.unmet();
         assert!(unmet.len() == 1 && unmet[0].contains(why), "{unmet:?}");
     }

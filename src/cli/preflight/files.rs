@@ -3,7 +3,7 @@
 use std::{fs, io::Read, path::Path};
 
 use serde_json::Value;
-use weir_core::forecast::{self, Estimate, Gauge, Measured};
+use weir_core::forecast::{Estimate, Gauge, Measured};
 
 use crate::{
     api::{Cost, EstimateStatus, RecordStatus, Resource, ResourceStatus},
@@ -158,23 +158,12 @@ fn gauge(told: &ResourceStatus) -> Result<Gauge, String> {
         }
     }
     Ok(Gauge {
-        resource: same(resource),
+        resource: resource.into(),
         base: told.base,
         fixed: estimate("fixed", resource, &told.fixed)?,
         per_pod: estimate("perPod", resource, &told.per_pod)?,
         capacity: told.capacity.filter(|all| *all > 0.0),
     })
-}
-
-const fn same(resource: Resource) -> forecast::Resource {
-    match resource {
-        Resource::Cpu => forecast::Resource::Cpu,
-        Resource::Seats => forecast::Resource::Seats,
-        Resource::Memory => forecast::Resource::Memory,
-        Resource::EtcdRequests => forecast::Resource::EtcdRequests,
-        Resource::ResponseBytes => forecast::Resource::ResponseBytes,
-        Resource::Watches => forecast::Resource::Watches,
-    }
 }
 
 fn estimate(name: &str, of: Resource, told: &EstimateStatus) -> Result<Estimate, String> {

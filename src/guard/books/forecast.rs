@@ -3,8 +3,8 @@
 use weir_core::forecast::{self, Basis, Estimate, Forecast, Point};
 
 use crate::api::{
-    DroppedStatus, EstimateStatus, ForecastStatus, PointStatus, RecordStatus, Resource,
-    ResourceStatus, UnisonStatus,
+    DroppedStatus, EstimateStatus, ForecastStatus, PointStatus, RecordStatus, ResourceStatus,
+    UnisonStatus,
     bounds::{self, clip},
 };
 
@@ -56,6 +56,7 @@ pub(super) fn status(forecast: &Forecast, template: Option<&str>) -> ForecastSta
             start: estimate(unison.start),
             seconds: estimate(unison.seconds),
             budget: rounded(unison.budget),
+            waves: unison.waves,
         }),
         points: spread(points).map(point).collect(),
         dropped: dropped.take(bounds::DROPPED).collect(),
@@ -80,14 +81,7 @@ fn spread(points: &[Point]) -> impl Iterator<Item = &Point> {
 
 fn resource(told: &forecast::ResourceForecast) -> ResourceStatus {
     ResourceStatus {
-        resource: match told.resource {
-            forecast::Resource::Cpu => Resource::Cpu,
-            forecast::Resource::Seats => Resource::Seats,
-            forecast::Resource::Memory => Resource::Memory,
-            forecast::Resource::EtcdRequests => Resource::EtcdRequests,
-            forecast::Resource::ResponseBytes => Resource::ResponseBytes,
-            forecast::Resource::Watches => Resource::Watches,
-        },
+        resource: told.resource.into(),
         base: rounded(told.base),
         fixed: estimate(told.fixed),
         per_pod: estimate(told.per_pod),
@@ -101,7 +95,11 @@ fn point(point: &Point) -> PointStatus {
     PointStatus {
         width: point.width,
         cpu_cores: rounded(point.cpu_cores),
-        own_cores: rounded(point.own_cores),
+        own_cores: point.counted.map(|counted| rounded(counted.own_cores)),
+        unexplained_cores: point
+            .counted
+            .map(|counted| rounded(counted.unexplained_cores)),
+        watches: point.counted.map(|counted| rounded(counted.watches)),
         windows: point.windows,
     }
 }
@@ -154,7 +152,7 @@ mod tests {
         let point = |width| Point {
             width,
             cpu_cores: 0.1,
-            own_cores: 0.0,
+            counted: None,
             windows: 1,
         };
         let mut forecast = Forecast {
@@ -185,7 +183,7 @@ mod tests {
                 .map(|width| Point {
                     width,
                     cpu_cores: 0.0,
-                    own_cores: 0.0,
+                    counted: None,
                     windows: 1,
                 })
                 .collect();

@@ -1,13 +1,15 @@
 //! A rollout's record → the history that it goes on from, after a restart or once another has led.
 
 use weir_core::{
-    forecast::{Exceeded, Ledger, Point, Recalled},
+    forecast::{self, Counted, Exceeded, Ledger, Point, Recalled},
     history::{History, Progress},
     plan::{self, Rule},
     time::Moment,
 };
 
-use crate::api::{self, GuardedRollout, HistoryStatus, PointStatus};
+use crate::api::{
+    self, ForecastStatus, GuardedRollout, HistoryStatus, PointStatus, ResourceStatus,
+};
 
 /// The history that the record tells; one that begins if it tells of none.
 pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
@@ -38,27 +40,47 @@ pub(super) fn progress(record: &GuardedRollout) -> Option<Progress> {
 /// What the record tells of what pods cost.
 fn ledger(record: &GuardedRollout) -> Option<Ledger> {
     let told = record.status.as_ref()?.forecast.as_ref()?;
-    let point = |told: &PointStatus| Point {
-        width: told.width,
-        cpu_cores: told.cpu_cores,
-        own_cores: told.own_cores,
-        windows: told.windows,
-    };
-    let points: Vec<Point> = told.points.iter().map(point).collect();
     let findings = findings(record);
     let held_by = |rule: Rule| {
         let mut findings = findings.iter();
         findings.any(|finding| finding.rule == rule && finding.severity == plan::Severity::Hold)
     };
+    let start = told.unison.as_ref();
     Some(Ledger::recalled(&Recalled {
-        points,
+        points: told.points.iter().map(point).collect(),
         kappa: told.kappa.mid,
-        start: told.unison.as_ref().map(|unison| unison.start.mid),
+        start: start.map(|unison| (unison.start.mid, unison.waves)),
         exceeded: Exceeded {
-            capacity: held_by(Rule::ForecastExceedsCapacity),
+            capacity: held_by(Rule::ForecastExceedsCapacity).then(|| exceeded(told)),
             unison: held_by(Rule::UnisonExceedsCapacity),
         },
     }))
+}
+
+/// A width as it was seen. What was counted of the account is on record as a whole or not at all.
+fn point(told: &PointStatus) -> Point {
+    let counted = told.own_cores.zip(told.unexplained_cores).zip(told.watches);
+    Point {
+        width: told.width,
+        cpu_cores: told.cpu_cores,
+        counted: counted.map(|((own_cores, unexplained_cores), watches)| Counted {
+            own_cores,
+            unexplained_cores,
+            watches,
+        }),
+        windows: told.windows,
+    }
+}
+
+/// The resource that a hold is for: the first that would probably be exceeded.
+fn exceeded(told: &ForecastStatus) -> forecast::Resource {
+    let mut resources = told.resources.iter();
+    let above = |told: &&ResourceStatus| {
+        let capacity = told.capacity.unwrap_or(f64::INFINITY);
+        told.at_full.mid > capacity
+    };
+    let resource = resources.find(above).map(|told| told.resource);
+    resource.map_or(forecast::Resource::Cpu, Into::into)
 }
 
 /// When the record was created; `now` if it does not say.

@@ -96,6 +96,7 @@ fn unison(told: &UnisonStatus, full: u32) -> String {
         start,
         seconds,
         budget,
+        waves: _,
     } = told;
     let verdict = match seconds.high {
         _ if seconds.low > *budget => "too long",

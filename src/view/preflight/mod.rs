@@ -195,7 +195,7 @@ fn case(case: &forecast::Case) -> Case {
 
 fn other(one: &forecast::Other, target: &Target) -> Other {
     Other {
-        resource: resource(one.resource),
+        resource: one.resource.into(),
         growth: one.growth,
         per_pod: told(one.per_pod),
         steady: told(one.steady),
@@ -210,16 +210,5 @@ fn told(estimate: Estimate) -> EstimateStatus {
         low: estimate.low,
         mid: estimate.mid,
         high: Some(estimate.high).filter(|high| high.is_finite()),
-    }
-}
-
-const fn resource(resource: forecast::Resource) -> Resource {
-    match resource {
-        forecast::Resource::Cpu => Resource::Cpu,
-        forecast::Resource::Seats => Resource::Seats,
-        forecast::Resource::Memory => Resource::Memory,
-        forecast::Resource::EtcdRequests => Resource::EtcdRequests,
-        forecast::Resource::ResponseBytes => Resource::ResponseBytes,
-        forecast::Resource::Watches => Resource::Watches,
     }
 }

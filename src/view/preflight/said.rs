@@ -2,7 +2,7 @@
 
 use weir_core::forecast::{self, Elsewhere, Growth, Objects, STRETCH, Target};
 
-use super::{Preflight, resource};
+use super::Preflight;
 use crate::{
     api::{EstimateStatus, Resource},
     view::figures::{amount, cores, figure},
@@ -122,7 +122,7 @@ fn of_others(answer: &Elsewhere, target: &Target) -> Vec<String> {
     for other in &answer.others {
         let is_same = |stated: &&forecast::Stated| stated.resource == other.resource;
         let stated = target.stated.iter().find(is_same);
-        let (resource, with_pods) = (resource(other.resource), other.growth != Growth::Alike);
+        let (resource, with_pods) = (other.resource.into(), other.growth != Growth::Alike);
         let name = name(resource);
         if stated.and_then(|stated| stated.capacity).is_none() && !with_pods {
             let capacity = amount(resource, other.capacity);
@@ -149,14 +149,14 @@ fn of_others(answer: &Elsewhere, target: &Target) -> Vec<String> {
 fn alone(answer: &Elsewhere) -> String {
     let mut reckoned = vec!["CPU"];
     for other in &answer.others {
-        let name = name(resource(other.resource));
+        let name = name(other.resource.into());
         if !reckoned.contains(&name) {
             reckoned.push(name);
         }
     }
     let reckoned = reckoned.join(" and ");
     let unknown = answer.unknown.iter().map(|one| {
-        let one = resource(*one);
+        let one = (*one).into();
         format!("{}{}", name(one), flag(one))
     });
     match unknown.collect::<Vec<_>>().join(", ") {

@@ -44,17 +44,15 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether it would be harmless at full width that the account's requests run for so many seconds
-    /// a second now. (They run for no less than they cost, and for longer where the CPU is short.)
+    /// Whether it would be harmless at full width that the account's requests, all of which are counted, run
+    /// for so many seconds a second now. (They run for no less than they cost, and for longer where the CPU is short.)
     pub(super) fn is_harmless_by(&self, own: f64) -> bool {
         let measured = self
             .servers
             .iter()
             .map(|(_, known)| known.counted.fresh().and_then(|page| page.cpu_limit_cores));
         let wider = f64::from(self.full.max(1)) / f64::from(self.width.max(1));
-        self.meter.schema().is_some()
-            && cores(self.stated_cores, measured)
-                .is_some_and(|cores| own * wider <= NEGLIGIBLE * cores)
+        cores(self.stated_cores, measured).is_some_and(|cores| own * wider <= NEGLIGIBLE * cores)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     line::Moments,
     quantity::{Quantity, Values},
     student,
-    told::Point,
+    told::{Counted, Point},
 };
 
 /// Widths kept apart. A rollout has some twenty; one that rolls at its own pace has as many as pods.
@@ -30,8 +30,10 @@ pub(super) struct Cell {
     seen: Windows,
     /// Those of them in which the account's requests were counted.
     metered: Windows,
-    /// Windows of which only CPU and the account's share of it are on record.
+    /// Windows of which only means are on record: of all of them CPU …
     recalled: Windows,
+    /// … and of these what was counted of the account, what nobody's requests explain, and watches.
+    recalled_metered: Windows,
     /// Σ seconds·value.
     sums: Values,
     /// Σ seconds·value².
@@ -64,12 +66,17 @@ impl Cell {
         self.seen.add(seconds);
         if is_metered {
             self.metered.add(seconds);
+            self.sum(seconds, values);
+        } else {
+            self.sum(seconds, &values.without_meter());
         }
-        self.sum(seconds, values);
     }
 
-    fn recall(&mut self, seconds: f64, values: &Values) {
+    fn recall(&mut self, seconds: f64, values: &Values, is_metered: bool) {
         self.recalled.add(seconds);
+        if is_metered {
+            self.recalled_metered.add(seconds);
+        }
         self.sum(seconds, values);
     }
 
@@ -89,12 +96,10 @@ impl Cell {
     fn of(&self, quantity: Quantity) -> Windows {
         match quantity {
             Quantity::Cpu => self.seen.and(self.recalled),
-            Quantity::Own => self.metered.and(self.recalled),
-            Quantity::Attempts | Quantity::Seats | Quantity::Unexplained => self.metered,
-            Quantity::Memory
-            | Quantity::EtcdRequests
-            | Quantity::ResponseBytes
-            | Quantity::Watches => self.seen,
+            Quantity::Own | Quantity::Unexplained => self.metered.and(self.recalled_metered),
+            Quantity::Attempts | Quantity::Seats => self.metered,
+            Quantity::Watches => self.seen.and(self.recalled_metered),
+            Quantity::Memory | Quantity::EtcdRequests | Quantity::ResponseBytes => self.seen,
         }
     }
 
@@ -103,7 +108,7 @@ impl Cell {
         self.of(quantity).number > 0
     }
 
-    /// The mean per second.
+    /// The mean per second; nothing (not a number) where nothing tells it.
     pub(super) fn mean(&self, quantity: Quantity) -> f64 {
         self.sums.of(quantity) / self.of(quantity).seconds
     }
@@ -189,13 +194,14 @@ impl Cells {
     }
 
     /// Takes back what a status tells of a width. How far single windows strayed is not on record:
-    /// each is taken to have strayed by half of its figure.
+    /// each is taken to have strayed by half of what the account was counted to use.
     pub(super) fn recall(&mut self, point: &Point, kappa: f64) {
-        let own = if kappa > 0.0 {
-            point.own_cores / kappa
-        } else {
-            0.0
-        };
+        let counted = point.counted.filter(|_| kappa > 0.0);
+        let Counted {
+            own_cores,
+            unexplained_cores,
+            watches,
+        } = counted.unwrap_or_default();
         let windows = point.windows.min(MOST_RECALLED);
         for index in 0..windows {
             let strayed = if windows < 2 {
@@ -208,11 +214,15 @@ impl Cells {
                 1.0
             };
             let mut values = Values::default();
-            let strayed_cores = point.own_cores * (strayed - 1.0);
+            let strayed_cores = own_cores * (strayed - 1.0);
             values.set(Quantity::Cpu, point.cpu_cores + strayed_cores);
-            values.set(Quantity::Own, own * strayed);
+            if counted.is_some() {
+                values.set(Quantity::Own, own_cores / kappa * strayed);
+                values.set(Quantity::Unexplained, unexplained_cores);
+                values.set(Quantity::Watches, watches);
+            }
             let cell = self.0.entry(point.width).or_default();
-            cell.recall(WINDOW_SECONDS, &values);
+            cell.recall(WINDOW_SECONDS, &values, counted.is_some());
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Case {
     /// Whether that is next to nothing more than without it, even by the upper end: harmless, however
     /// much is in use already.
     pub adds_little: bool,
+    /// Whether it may be: by the lower end.
+    pub may_add_little: bool,
     /// How long the start of all at once would take, in seconds, if that is known.
     pub unison: Option<Estimate>,
 }
@@ -231,17 +233,20 @@ struct Rates {
 impl Rates {
     fn case(&self, nodes: f64, in_use: f64, cores: Option<f64>) -> Case {
         let steady = |fixed: f64, each: f64| in_use + fixed + nodes * each;
+        let least = steady(self.fixed.low, self.per_pod.low);
         let most = steady(self.fixed.high, self.per_pod.high);
+        let adds_little = |cores: f64, steady: f64| steady - in_use <= NEGLIGIBLE * cores;
         let unison = self.start.zip(cores).filter(|(_, cores)| *cores > 0.0);
         Case {
             growth: self.growth,
             per_pod: self.per_pod,
             steady: Estimate {
-                low: steady(self.fixed.low, self.per_pod.low),
+                low: least,
                 mid: steady(self.fixed.mid, self.per_pod.mid),
                 high: most,
             },
-            adds_little: cores.is_some_and(|cores| most - in_use <= NEGLIGIBLE * cores),
+            adds_little: cores.is_some_and(|cores| adds_little(cores, most)),
+            may_add_little: cores.is_some_and(|cores| adds_little(cores, least)),
             unison: unison.map(|(start, cores)| times(start, nodes / cores)),
         }
     }
@@ -371,7 +376,7 @@ fn verdict(cases: &[Case], limit: Option<f64>, unison: f64) -> Verdict {
         steady && below(case.unison, Some(unison))
     };
     let is_beyond = |case: &Case| {
-        let steady = !case.adds_little && above(Some(case.steady), limit);
+        let steady = !case.may_add_little && above(Some(case.steady), limit);
         steady || above(case.unison, Some(unison))
     };
     if cases.iter().all(is_within) {

@@ -32,9 +32,9 @@ impl Estimate {
     /// whatever else is not known, and so belongs to a figure as a whole, not to each of its factors.
     pub(super) fn floored(self) -> Self {
         Self {
-            low: self.low.min(self.mid * (1.0 - FLOOR)),
+            low: self.low.min(self.mid - FLOOR * self.mid.abs()),
             mid: self.mid,
-            high: self.high.max(self.mid * (1.0 + FLOOR)),
+            high: self.high.max(self.mid + FLOOR * self.mid.abs()),
         }
     }
 
@@ -56,13 +56,15 @@ impl Estimate {
         }
     }
 
-    /// The product of two quantities that are not negative, end by end.
+    /// The product with a quantity that is not negative, end by end.
     pub(super) fn times(self, other: Self) -> Self {
         let product = |one: f64, other: f64| if one == 0.0 { 0.0 } else { one * other };
+        // Below zero more is less.
+        let [least, most] = [self.low < 0.0, self.high < 0.0];
         Self {
-            low: product(self.low, other.low),
+            low: product(self.low, if least { other.high } else { other.low }),
             mid: product(self.mid, other.mid),
-            high: product(self.high, other.high),
+            high: product(self.high, if most { other.low } else { other.high }),
         }
     }
 
@@ -111,8 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_less_than_nothing_is_least_by_the_most_of_the_other() {
+        let product = of(-1.0, -0.5, 1.0).times_independent(of(0.5, 0.8, 1.0));
+        assert_eq!(product, of(-1.0, -0.4, 1.0));
+        let product = of(-1.0, 0.5, 2.0).times(of(0.5, 0.8, 1.0));
+        assert_eq!(product, of(-1.0, 0.4, 2.0));
+    }
+
+    #[test]
     fn the_floor_widens_only_what_is_narrower() {
         assert_eq!(of(10.0, 10.0, 10.0).floored(), of(7.0, 10.0, 13.0));
         assert_eq!(of(1.0, 10.0, 90.0).floored(), of(1.0, 10.0, 90.0));
+        assert_eq!(of(-10.0, -10.0, -10.0).floored(), of(-13.0, -10.0, -7.0));
     }
 }

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calm::{Calm, Look, NEGLIGIBLE, cores, out_of_proportion},
+    calm::{Calm, Look, cores, out_of_proportion},
     cells::Cells,
-    estimate::Estimate,
-    line::Moments,
+    costs::base,
+    exceeded::Exceeded,
+    kappa::Kappa,
     outlook::Outlook,
-    quantity::{Quantity, USUAL_KAPPA, Values},
-    starts::Starts,
-    told::{Forecast, Point, ResourceForecast},
+    quantity::{Quantity, Values},
+    starts::{Rest, Starts},
+    told::{Forecast, Point},
     window::{Pages, Window},
 };
 use crate::{evidence::ServerId, time::Moment};
@@ -32,7 +33,7 @@ const AGEING: usize = 32;
 /// `FlowSchema`s that are remembered from before the first pod.
 const MAX_SCHEMAS: usize = 300;
 
-/// How much the newest window counts in what is used without the rollout at present: the mean is over
+/// How much the newest window counts in what is used at present: the mean is over
 /// some three windows, as long as a wave's soak at the fastest.
 const NEWEST: f64 = 0.3;
 
@@ -43,27 +44,44 @@ pub struct Ledger {
     /// What was seen, by width and by wave.
     pub(super) cells: Cells,
     pub(super) starts: Starts,
-    /// CPU by execution seconds of the account.
-    pub(super) kappa: Moments,
+    pub(super) kappa: Kappa,
     /// Execution seconds of the account on each API server.
     pub(super) own_by_server: BTreeMap<ServerId, f64>,
     /// Execution seconds per second of each FlowSchema before the first pod.
     pub(super) quiet: Quiet,
     /// Windows left out, by why.
     pub(super) dropped: BTreeMap<String, u32>,
-    /// The last window, whatever it is good for.
-    pub(super) latest: Option<Latest>,
-    /// CPU at present that the account's requests do not explain, in cores of all API servers.
-    pub(super) rest: Option<f64>,
-    /// Calm windows at the present width, in the order of time: how long, and what was measured.
-    pub(super) ageing: VecDeque<(f64, Values)>,
+    pub(super) present: Present,
     calm: Calm,
     /// Cores of each API server when last looked at.
     cores: Option<f64>,
+    /// The FlowSchema that counts the account's requests, and since when it does.
+    counts: Option<(String, Moment)>,
     /// What was found to be exceeded, where nothing since says that it is not.
     exceeded: Exceeded,
     /// What is known of the cluster.
     pub(super) about: About,
+}
+
+/// What is seen at present.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Present {
+    /// The last window, whatever it is good for.
+    pub(super) latest: Option<Latest>,
+    /// What is used while nothing starts.
+    pub(super) used: Option<Used>,
+    /// Calm windows at this width in which the account was metered, in the order of time: how long, and
+    /// what was measured.
+    pub(super) ageing: VecDeque<(f64, Values)>,
+}
+
+/// What is used at one time, so that each is what it was beside the other.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Used {
+    /// CPU of all API servers, in cores.
+    pub(super) cpu: f64,
+    /// Execution seconds per second of the account.
+    pub(super) own: f64,
 }
 
 /// What is known of the cluster.
@@ -90,17 +108,17 @@ pub(super) struct Latest {
     pub(super) at: Moment,
     /// Pods that cost something then.
     pub(super) width: u32,
-    /// CPU of all API servers, and of the busiest, in cores.
-    pub(super) cpu: f64,
+    /// What was measured.
+    pub(super) values: Values,
+    /// CPU of the busiest API server, in cores.
     pub(super) busiest: f64,
-    /// Execution seconds per second of the account, its attempts and its refusals per second.
-    pub(super) own: f64,
-    pub(super) attempts: f64,
+    /// Refusals of the account's requests per second.
     pub(super) refused: f64,
     /// Execution seconds per second of each FlowSchema.
     pub(super) schemas: BTreeMap<String, f64>,
-    /// Whether Priority and Fairness counts at all.
+    /// Whether Priority and Fairness counts at all, and the account's requests in the whole of it.
     pub(super) has_schemas: bool,
+    pub(super) is_metered: bool,
     /// Whether nothing started in it.
     pub(super) is_calm: bool,
 }
@@ -112,19 +130,10 @@ pub struct Recalled {
     pub points: Vec<Point>,
     /// CPU seconds for each second that requests of the account ran.
     pub kappa: f64,
-    /// CPU seconds of a pod's start, if one was seen.
-    pub start: Option<f64>,
+    /// CPU seconds of a pod's start, and by how many waves that was told, if one was seen.
+    pub start: Option<(f64, u32)>,
     /// What was found to be exceeded.
     pub exceeded: Exceeded,
-}
-
-/// What was found to be exceeded at full width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Exceeded {
-    /// A capacity.
-    pub capacity: bool,
-    /// The time that the start of all pods at once may take.
-    pub unison: bool,
 }
 
 impl Ledger {
@@ -133,10 +142,11 @@ impl Ledger {
     pub fn recalled(recalled: &Recalled) -> Self {
         let mut ledger = Self {
             exceeded: recalled.exceeded,
+            kappa: Kappa::recalled(recalled.kappa),
             ..Self::default()
         };
-        if let Some(start) = recalled.start.filter(|_| recalled.kappa > 0.0) {
-            ledger.starts.recall(start / recalled.kappa);
+        if let Some((start, waves)) = recalled.start {
+            ledger.starts.recall(start, waves);
         }
         for point in &recalled.points {
             ledger.cells.recall(point, recalled.kappa);
@@ -165,8 +175,9 @@ impl Ledger {
         let followed = self.calm.follow(look);
         self.starts.begin(followed.let_through);
         if followed.width_changed {
-            self.ageing.clear();
+            self.present.ageing.clear();
         }
+        self.follow_meter(look);
         let Some(pages) = Pages::now(look.servers) else {
             self.gap("pages missing");
             return;
@@ -190,33 +201,14 @@ impl Ledger {
     }
 
     /// Takes in what is foreseen at full width: what would be exceeded stays so until the most likely cost
-    /// is below it.
+    /// is below it. What cannot be told at present says nothing of what was told before.
     pub(crate) fn weigh(&mut self, forecast: &Forecast, outlook: &Outlook) {
-        let resources = || forecast.resources.iter();
-        let bounded = || resources().filter(|told| outlook.may_hold(told.resource));
-        // What is full without the rollout is not full for its sake.
-        let above = |told: &ResourceForecast, of: fn(&Estimate) -> f64| {
-            let used = of(&told.at_full);
-            let adds = |capacity: f64| used - told.base > NEGLIGIBLE * capacity;
-            told.capacity
-                .is_some_and(|capacity| used > capacity && adds(capacity))
-        };
-        let exceeds = bounded().any(|told| above(told, |estimate| estimate.low));
-        let may_exceed = bounded().any(|told| above(told, |estimate| estimate.mid));
-        let unison = |of: fn(&Estimate) -> f64| {
-            let told = forecast.unison.as_ref();
-            told.is_some_and(|unison| of(&unison.seconds) > unison.budget)
-        };
-        let before = self.exceeded;
-        self.exceeded = Exceeded {
-            capacity: exceeds || before.capacity && may_exceed,
-            unison: unison(|estimate| estimate.low)
-                || before.unison && unison(|estimate| estimate.mid),
-        };
+        self.exceeded = self.exceeded.weigh(forecast, outlook);
         let grown = self.grown_with_age();
         if grown.is_some_and(|[before, after]| outlook.is_material(after - before)) {
             // What was seen before it cost so much says nothing of what it costs.
-            let later = self.ageing.iter().skip(self.ageing.len() / 2);
+            let ageing = &self.present.ageing;
+            let later = ageing.iter().skip(ageing.len() / 2);
             self.cells.replace(self.calm.width(), later);
         }
     }
@@ -240,9 +232,25 @@ impl Ledger {
         };
         let before = self.cores.replace(cores);
         if before.is_some_and(|before| (before - cores).abs() > SAME_CAPACITY * before) {
-            self.kappa = Moments::default();
+            self.kappa = Kappa::default();
             self.exceeded = Exceeded::default();
         }
+    }
+
+    /// Since when which FlowSchema counts the account's requests: what was counted of a window in which
+    /// it was not there from beginning to end is a part.
+    fn follow_meter(&mut self, look: &Look<'_>) {
+        let schema = look.meter.schema();
+        let counts = self.counts.as_ref().map(|(schema, _)| schema.as_str());
+        if schema != counts {
+            self.counts = schema.map(|schema| (schema.to_owned(), look.now));
+        }
+    }
+
+    /// Whether the account's requests were counted in the whole of a window.
+    fn is_metered(&self, window: &Window) -> bool {
+        let counts = self.counts.as_ref();
+        window.has_schemas && counts.is_some_and(|(_, since)| *since <= window.began)
     }
 
     fn take(&mut self, look: &Look<'_>, window: &Window) {
@@ -254,61 +262,67 @@ impl Ledger {
             };
         }
         let is_calm = self.calm.is_calm_since(window.began);
-        self.latest = Some(Latest {
+        let is_metered = self.is_metered(window);
+        self.present.latest = Some(Latest {
             at: look.now,
             width: look.width,
-            cpu: values.of(Quantity::Cpu),
+            values: *values,
             busiest: window.busiest_cores,
-            own: values.of(Quantity::Own),
-            attempts: values.of(Quantity::Attempts),
             refused: window.own_refused,
             schemas: window.schemas.clone(),
             has_schemas: window.has_schemas,
+            is_metered,
             is_calm,
         });
-        self.own_by_server
-            .retain(|id, _| window.own_by_server.contains_key(id));
-        for (id, own) in &window.own_by_server {
-            *self.own_by_server.entry(id.clone()).or_default() += own * window.seconds;
+        if is_metered {
+            self.own_by_server
+                .retain(|id, _| window.own_by_server.contains_key(id));
+            for (id, own) in &window.own_by_server {
+                *self.own_by_server.entry(id.clone()).or_default() += own * window.seconds;
+            }
         }
         if is_calm {
             self.starts.end();
-            self.take_calm(look, window);
+            self.take_calm(look, window, is_metered);
         } else if look.width == 0 {
             self.drop("pods being created");
         } else {
-            let quiet = || self.cells.quiet_mean(Quantity::Cpu);
-            let rest = self.rest.or_else(quiet).unwrap_or(0.0);
+            let cores = base(self, true);
+            let rest = Rest { cores, is_metered };
             self.starts.add(look.width, window.seconds, values, rest);
         }
     }
 
     /// Takes in a window in which nothing started, if cost is in proportion to the dose in it.
-    fn take_calm(&mut self, look: &Look<'_>, window: &Window) {
+    fn take_calm(&mut self, look: &Look<'_>, window: &Window, is_metered: bool) {
         let values = &window.values;
         let [own, cpu] = [Quantity::Own, Quantity::Cpu].map(|quantity| values.of(quantity));
-        let rest = cpu - USUAL_KAPPA * own;
-        self.rest = Some(
-            self.rest
-                .map_or(rest, |before| before + NEWEST * (rest - before)),
-        );
+        if is_metered {
+            let now = Used { cpu, own };
+            let newer = |before: Used| Used {
+                cpu: before.cpu + NEWEST * (cpu - before.cpu),
+                own: before.own + NEWEST * (own - before.own),
+            };
+            self.present.used = Some(self.present.used.map_or(now, newer));
+        }
         let stray = out_of_proportion(look, window);
-        if let Some(why) = stray.filter(|_| !look.is_harmless_by(own)) {
+        let is_harmless = is_metered && look.is_harmless_by(own);
+        if let Some(why) = stray.filter(|_| !is_harmless) {
             return self.drop(why);
         }
-        let is_metered = look.meter.schema().is_some();
         self.cells
             .add(look.width, window.seconds, values, is_metered);
         if is_metered && stray.is_none() {
-            let sums = [1.0, cpu, cpu * cpu].map(|value| value * window.seconds);
-            self.kappa.add(1, own, sums);
+            self.kappa.add(own, cpu, window.seconds);
         }
-        if self.ageing.len() >= AGEING {
-            self.ageing.pop_front();
-        }
-        self.ageing.push_back((window.seconds, *values));
         if look.width == 0 {
             self.quiet.add(window.seconds, &window.schemas);
+        } else if is_metered {
+            let ageing = &mut self.present.ageing;
+            if ageing.len() >= AGEING {
+                ageing.pop_front();
+            }
+            ageing.push_back((window.seconds, *values));
         }
     }
 

@@ -10,13 +10,15 @@
 //! (*start*), and with that what all starts at once would (*unison*). The rule that follows from them
 //! (design.md, section 8): hold when the lower end at full width exceeds a capacity; let the next wave
 //! through when the upper end after it is within budget; otherwise wait for more to be seen, and then
-//! take the smallest step.
+//! take a step that is only probably within it.
 
 mod calm;
 mod cells;
 mod cost;
+mod costs;
 mod elsewhere;
 mod estimate;
+mod exceeded;
 mod kappa;
 mod ledger;
 mod line;
@@ -44,8 +46,9 @@ pub use self::{
         Target, Verdict, elsewhere,
     },
     estimate::Estimate,
-    ledger::{Exceeded, Ledger, Recalled},
-    told::{Basis, Forecast, Point, Resource, ResourceForecast, Unison},
+    exceeded::Exceeded,
+    ledger::{Ledger, Recalled},
+    told::{Basis, Counted, Forecast, Point, Resource, ResourceForecast, Unison},
 };
 
 /// What is foreseen, for rules and for people.

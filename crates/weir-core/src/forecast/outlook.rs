@@ -2,14 +2,13 @@
 
 use super::{
     calm::{NEGLIGIBLE, cores},
-    cells::Cell,
     cost::{Cost, is_wide},
+    costs::{Basis, Costs, base, fitted, kappa_of_requests},
     estimate::Estimate,
-    kappa::{self, kappa},
+    kappa,
     ledger::Ledger,
-    quantity::{OTHERS_STRAY, Quantity},
+    quantity::Quantity,
     sharing::Sharing,
-    starts::Running,
     told::Resource,
 };
 use crate::{
@@ -47,7 +46,10 @@ pub(crate) struct Outlook {
     budget: f64,
     unison_budget: f64,
     pub(super) sharing: Sharing,
+    /// CPU seconds for each of the units in which costs are fitted: one where that is CPU itself.
     pub(super) kappa: Estimate,
+    /// CPU seconds for each second that requests of the account run.
+    pub(super) kappa_of_requests: Estimate,
     /// Whether the account's requests are counted.
     pub(super) metered: bool,
     /// What is used without the rollout, of all API servers.
@@ -64,27 +66,15 @@ pub(super) struct Capacity {
     pub(super) seats: Option<f64>,
 }
 
-/// What pods cost.
-#[derive(Debug, Clone)]
-pub(super) struct Costs {
-    /// Execution seconds per second, or, without a meter, cores.
-    pub(super) own: Cost,
-    /// Cores that nobody's requests explain, where they surely grow with the width.
-    pub(super) unexplained: Option<Cost>,
-    /// CPU seconds of the account for one pod's start, and of everybody.
-    pub(super) start: Option<Estimate>,
-    start_by_all: f64,
-}
-
 /// What was seen of widths.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeenWidths {
     /// Whether a calm window was seen before the first pod, and at the present width.
     quiet: bool,
     present: bool,
-    /// The widest.
+    /// The widest at which what all clients move was seen, and whether it is many times as wide as the
+    /// narrowest.
     widest: u32,
-    /// Whether it is many times as wide as the narrowest.
     is_wide: bool,
     /// CPU of the busiest API server at present, in cores.
     busiest: f64,
@@ -102,10 +92,15 @@ pub(crate) struct Given<'a> {
 impl Outlook {
     /// What a ledger says; `None` before it has seen anything.
     pub(crate) fn of(ledger: &Ledger, given: &Given<'_>) -> Option<Self> {
-        let latest = ledger.latest.as_ref()?;
-        let metered = given.meter.schema().is_some() && latest.has_schemas;
-        let kappa = if metered { kappa(ledger) } else { kappa::ONE };
+        let latest = ledger.present.latest.as_ref()?;
+        let metered = latest.has_schemas && counts(given.meter, ledger);
+        let kappa_of_requests = kappa_of_requests(ledger);
         let base_cores = base(ledger, metered);
+        let basis = Basis {
+            kappa: kappa_of_requests,
+            base_cores,
+            metered,
+        };
         let sharing = Sharing::of(ledger, given.servers);
         Some(Self {
             full: given.full,
@@ -113,22 +108,40 @@ impl Outlook {
             has: Capacity::of(given, metered),
             budget: given.limits.budget,
             unison_budget: given.limits.unison.as_secs_f64(),
-            cost: Costs::of(ledger, given.full, (kappa, base_cores, metered)),
+            cost: Costs::of(ledger, given.full, basis),
             seen: SeenWidths::of(ledger, given.width, fitted(metered)),
             sharing,
-            kappa,
+            kappa: if metered {
+                kappa_of_requests
+            } else {
+                kappa::ONE
+            },
+            kappa_of_requests,
             metered,
             base_cores,
         })
     }
 
     /// CPU that the rollout would add to the busiest API server at a width, in cores.
+    ///
+    /// What it uses at present is in what is used now, whatever κ is: κ, and the floor of an interval, are
+    /// about the difference to that.
     fn added(&self, width: u32) -> Estimate {
-        let width = f64::from(width);
-        let own = self.cost.own.at(width).times_independent(self.kappa);
+        let now = self.kappa.mid * self.cost.now;
+        let more = self
+            .cost
+            .own
+            .at(f64::from(width))
+            .map(|own| own - self.cost.now);
         let unexplained = self.cost.unexplained.as_ref();
-        let all = unexplained.map_or(own, |cost| own.plus(cost.at(width)));
-        all.floored().times(self.sharing.own)
+        let unexplained = unexplained.map_or_else(Estimate::default, |cost| {
+            let now = cost.at(f64::from(self.width)).mid;
+            cost.at(f64::from(width)).map(|then| then - now)
+        });
+        let more = more.times_independent(self.kappa).plus(unexplained);
+        more.floored()
+            .map(|more| (now + more).max(0.0))
+            .times(self.sharing.own)
     }
 
     /// CPU of the busiest API server without the rollout.
@@ -187,12 +200,17 @@ impl Outlook {
 
     /// The widest width from one to another that is surely within budget, if any is.
     pub(crate) fn widest_within(&self, from: u32, to: u32) -> Option<u32> {
-        if self.is_within(to) {
-            return Some(to);
-        }
         // The upper end grows with the width.
-        let within = last_where((from, to), |width| self.is_within(width));
-        (within > from).then_some(within)
+        widest((from, to), |width| self.is_within(width))
+    }
+
+    /// The widest width from one to another that is probably within budget and would surely be survived, if
+    /// any is.
+    pub(crate) fn widest_likely(&self, from: u32, to: u32) -> Option<u32> {
+        let budget = self.budget_cores()?;
+        widest((from, to), |width| {
+            self.cpu(width).mid <= budget && self.is_bearable(width)
+        })
     }
 
     /// The budget of each API server, in cores, where it is known what it has.
@@ -286,39 +304,32 @@ impl Capacity {
     }
 }
 
-impl Costs {
-    fn of(ledger: &Ledger, full: u32, basis: (Estimate, f64, bool)) -> Self {
-        let (kappa, base_cores, metered) = basis;
-        let quiet_own = ledger.cells.quiet_mean(Quantity::Own).unwrap_or(0.0);
-        let base = if metered { quiet_own } else { base_cores };
-        let own = Cost::fit(&ledger.cells, fitted(metered), base);
-        let each = kappa.mid * own.per_pod(f64::from(full)).mid;
-        let running = Running {
-            steady: &own,
-            quiet: quiet_own,
-            strays: ledger.cells.strays(Quantity::Own),
-        };
-        let start = ledger.starts.cost(running, kappa);
-        Self {
-            own,
-            unexplained: metered.then(|| unexplained(ledger)).flatten(),
-            start: start.filter(|_| metered).map(Estimate::floored),
-            start_by_all: ledger.starts.by_all(base_cores, each),
-        }
-    }
-}
-
 impl SeenWidths {
     fn of(ledger: &Ledger, width: u32, quantity: Quantity) -> Self {
-        let mut widths = ledger.cells.telling(quantity).map(|(width, _)| width);
+        // Whatever pages tell of everybody is told by the same windows as memory.
+        let of_all = Quantity::Memory;
+        let mut widths = ledger.cells.telling(of_all).map(|(width, _)| width);
         Self {
             quiet: ledger.cells.tells(0, quantity),
             present: ledger.cells.tells(width, quantity),
             widest: widths.next_back().unwrap_or(0),
-            is_wide: is_wide(&ledger.cells, quantity),
-            busiest: ledger.latest.as_ref().map_or(0.0, |latest| latest.busiest),
+            is_wide: is_wide(&ledger.cells, of_all),
+            busiest: ledger
+                .present
+                .latest
+                .as_ref()
+                .map_or(0.0, |latest| latest.busiest),
         }
     }
+}
+
+/// The widest of these widths beyond the first of which something holds, if it does of any.
+fn widest((from, to): (u32, u32), holds: impl Fn(u32) -> bool) -> Option<u32> {
+    if holds(to) {
+        return Some(to);
+    }
+    let within = last_where((from, to), holds);
+    (within > from).then_some(within)
 }
 
 /// The last width of which something holds that holds at the first of these, and not at the second, and
@@ -336,56 +347,14 @@ pub(super) fn last_where((first, beyond): (u32, u32), holds: impl Fn(u32) -> boo
     within
 }
 
-/// What is fitted by width.
-const fn fitted(metered: bool) -> Quantity {
-    if metered {
-        Quantity::Own
-    } else {
-        Quantity::Cpu
+/// Whether the account's requests are counted: now, or until a moment ago and again soon. What was
+/// counted stays true while a FlowSchema that somebody took away is written again.
+fn counts(meter: &Meter, ledger: &Ledger) -> bool {
+    match meter {
+        Meter::Own { .. } | Meter::Shared { .. } => true,
+        Meter::Awaited { .. } => ledger.cells.telling(Quantity::Own).next().is_some(),
+        Meter::None { .. } => false,
     }
-}
-
-/// What nobody's requests explain, if it surely grows with the width over widths that are far apart: the
-/// events of watches are no requests.
-///
-/// Others' load drifts, and over a few widths now and then it passes for a slope. So open watches must
-/// grow as well, since nobody else sends events; and at the widest there must be more than others stray by.
-fn unexplained(ledger: &Ledger) -> Option<Cost> {
-    let quantity = Quantity::Unexplained;
-    if !is_wide(&ledger.cells, quantity) || !watches_grow(ledger) {
-        return None;
-    }
-    let base = ledger.cells.quiet_mean(quantity)?;
-    let cost = Cost::fit(&ledger.cells, quantity, base);
-    let (widest, _) = ledger.cells.telling(quantity).next_back()?;
-    let others = ledger.cells.quiet_mean(Quantity::Cpu)?;
-    let is_felt = cost.at(f64::from(widest)).mid > OTHERS_STRAY * others;
-    (cost.is_fitted() && cost.grows() && is_felt).then_some(cost)
-}
-
-/// Whether at least every other pod surely keeps a watch open.
-fn watches_grow(ledger: &Ledger) -> bool {
-    const OF_A_POD: f64 = 0.5;
-    let base = ledger.cells.quiet_mean(Quantity::Watches).unwrap_or(0.0);
-    let watches = Cost::fit(&ledger.cells, Quantity::Watches, base);
-    watches.is_fitted() && watches.grows() && watches.per_pod(1.0).mid >= OF_A_POD
-}
-
-/// CPU of all API servers without the rollout: what its account does not explain at present, where it is
-/// metered; else what was used before the first pod, or, where no such time was seen, the least that was
-/// used with pods.
-///
-/// Not what was used before the first pod for ever: the creation of its gated pods is felt for a minute,
-/// days have mornings, and other rollouts add to it.
-fn base(ledger: &Ledger, metered: bool) -> f64 {
-    let mean = |(_, cell): (u32, &Cell)| cell.mean(Quantity::Cpu);
-    let least = || {
-        let seen = ledger.cells.telling(Quantity::Cpu);
-        seen.map(mean).reduce(f64::min)
-    };
-    let quiet = || ledger.cells.quiet_mean(Quantity::Cpu).or_else(least);
-    let present = ledger.rest.filter(|_| metered);
-    present.or_else(quiet).unwrap_or(0.0).max(0.0)
 }
 
 /// Seats of the level that a FlowSchema's requests are at.

@@ -53,6 +53,15 @@ impl Values {
         self.0[quantity as usize] = value;
     }
 
+    /// What is left of them where no meter counts.
+    pub(super) const fn without_meter(mut self) -> Self {
+        self.set(Quantity::Own, 0.0);
+        self.set(Quantity::Unexplained, 0.0);
+        self.set(Quantity::Attempts, 0.0);
+        self.set(Quantity::Seats, 0.0);
+        self
+    }
+
     /// What `make` makes of each pair of values.
     pub(super) fn zip(&self, other: &Self, make: impl Fn(f64, f64) -> f64) -> Self {
         let mut values = *self;

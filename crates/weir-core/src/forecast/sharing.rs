@@ -3,7 +3,7 @@
 //! Connections are made once and stay: a client's load is on one API server, and after a restart of
 //! another on one more. Not the mean but the busiest counts, and one less must still bear it.
 
-use super::{estimate::Estimate, ledger::Ledger};
+use super::{estimate::Estimate, ledger::Ledger, quantity::Quantity};
 use crate::evidence::{ServerEvidence, ServerId};
 
 /// Parts of a total that one API server bears.
@@ -24,9 +24,10 @@ impl Sharing {
         let left = number.saturating_sub(1).max(1) as f64;
         let even = 1.0 / left;
         let uneven = (busiest(ledger, number) * number as f64 / left).clamp(even, 1.0);
-        let rest = ledger.latest.as_ref().map_or(1.0, |latest| {
-            if latest.cpu > 0.0 {
-                latest.busiest / latest.cpu * number as f64 / left
+        let rest = ledger.present.latest.as_ref().map_or(1.0, |latest| {
+            let cpu = latest.values.of(Quantity::Cpu);
+            if cpu > 0.0 {
+                latest.busiest / cpu * number as f64 / left
             } else {
                 even
             }
@@ -52,7 +53,14 @@ fn busiest(ledger: &Ledger, servers: usize) -> f64 {
     let even = 1.0 / servers as f64;
     let total: f64 = ledger.own_by_server.values().sum();
     let most = ledger.own_by_server.values().copied().fold(0.0, f64::max);
-    let clients = f64::from(ledger.latest.as_ref().map_or(0, |latest| latest.width)).max(1.0);
+    let clients = f64::from(
+        ledger
+            .present
+            .latest
+            .as_ref()
+            .map_or(0, |latest| latest.width),
+    )
+    .max(1.0);
     let chance = 2.0 * (even * (1.0 - even) / clients).sqrt();
     if total > 0.0 && most / total > even + chance {
         most / total

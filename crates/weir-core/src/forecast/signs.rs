@@ -4,7 +4,7 @@
 use super::{
     ledger::{Latest, Ledger},
     outlook::Outlook,
-    quantity::{Quantity, Values},
+    quantity::{OTHERS_STRAY, Quantity, Values},
     student,
 };
 use crate::time::{Moment, Span};
@@ -18,6 +18,9 @@ const GROWN: f64 = 1.5;
 
 /// How many times as often as before clients must ask: a retry or two of each request is ordinary.
 const AMPLIFIED: f64 = 3.0;
+
+/// Calm windows, whatever the width, from which it is known how often each pod asks.
+const WINDOWS_OF_HABIT: usize = 3;
 
 /// The share of what the API servers use more that a rollout may have and still be cleared of it: had
 /// it not begun, nine tenths of the harm would be there.
@@ -61,38 +64,44 @@ pub(crate) struct Cleared {
 
 impl Ledger {
     /// Execution seconds per second in the earlier and in the later half of what was seen at this
-    /// width, if the later is certainly, and much, more.
+    /// width, if the later is certainly, and much, more. Where others use the account too, it must be more
+    /// than they stray by.
     ///
     /// Welch's test of two means (NIST/SEMATECH e-Handbook, 1.3.5.3), with the fewer degrees of
     /// freedom of the two halves.
     pub(crate) fn grown_with_age(&self) -> Option<[f64; 2]> {
-        if self.ageing.len() < WINDOWS_OF_AGE {
+        if self.present.ageing.len() < WINDOWS_OF_AGE {
             return None;
         }
         let own = |(_, values): &(f64, Values)| values.of(Quantity::Own);
-        let values: Vec<f64> = self.ageing.iter().map(own).collect();
+        let values: Vec<f64> = self.present.ageing.iter().map(own).collect();
         let (earlier, later) = values.split_at(values.len() / 2);
         let [(before, strayed), (after, strays)] = [earlier, later].map(mean_and_error);
         let reach = student::quantile(earlier.len() - 1) * strayed.hypot(strays);
         // What comes and goes, as a list each few minutes does, has gone again at the end.
         let (last, _) = mean_and_error(&later[later.len() / 2..]);
-        let is_more = after - before > reach && after.min(last) >= GROWN * before;
-        is_more.then_some([before, after])
+        let quiet = self.cells.quiet_mean(Quantity::Own).unwrap_or(0.0);
+        let is_more = after - before > reach.max(OTHERS_STRAY * quiet);
+        let pods = |own: f64| (own - quiet).max(0.0);
+        let is_much = pods(after.min(last)) >= GROWN * pods(before);
+        (is_more && is_much).then_some([before, after])
     }
 
     /// Whether each pod asks much more often than it did, while its account is refused so often.
     pub(crate) fn amplified(&self, refused: f64, now: Moment) -> Option<Amplified> {
         let is_of_now = |latest: &&Latest| latest.is_calm && latest.at + LATELY >= now;
-        let latest = self.latest.as_ref().filter(is_of_now)?;
+        let latest = self.present.latest.as_ref().filter(is_of_now)?;
         let quiet = self.cells.quiet_mean(Quantity::Attempts).unwrap_or(0.0);
-        let told = self.cells.telling(Quantity::Attempts);
-        let told = told.filter(|(_, cell)| cell.windows() >= 2);
+        let told = || self.cells.telling(Quantity::Attempts);
+        if told().map(|(_, cell)| cell.windows()).sum::<usize>() < WINDOWS_OF_HABIT {
+            return None;
+        }
         let each = |attempts: f64, width: u32| (attempts - quiet) / f64::from(width.max(1));
-        let before = told
+        let before = told()
             .map(|(width, cell)| each(cell.mean(Quantity::Attempts), width))
             .reduce(f64::max)
             .filter(|before| *before > 0.0)?;
-        let present = each(latest.attempts, latest.width);
+        let present = each(latest.values.of(Quantity::Attempts), latest.width);
         (present >= AMPLIFIED * before && latest.refused >= refused).then_some(Amplified {
             now: present,
             before,
@@ -103,14 +112,18 @@ impl Ledger {
     /// That this rollout's account does not use what the API servers use more, if that can be told:
     /// it is metered, and harm was last `seen` when none of its pods had started for some time.
     pub(crate) fn cleared(&self, outlook: &Outlook, seen: Moment) -> Option<Cleared> {
-        let latest = self.latest.as_ref()?;
-        let is_metered = outlook.metered && latest.at + LATELY >= seen && self.quiet.is_known();
-        if !is_metered || !self.rested(JUST_BEFORE, seen) {
+        let latest = self.present.latest.as_ref()?;
+        let is_of_then = latest.is_metered && latest.at + LATELY >= seen;
+        let is_told = outlook.metered && is_of_then && self.quiet.is_known();
+        if !is_told || !self.rested(JUST_BEFORE, seen) {
             return None;
         }
-        let quiet = |quantity| self.cells.quiet_mean(quantity).unwrap_or(0.0);
-        let own = (latest.own - quiet(Quantity::Own)).max(0.0) * outlook.kappa.high;
-        let more = (latest.cpu - quiet(Quantity::Cpu)).max(0.0);
+        let more = |quantity| {
+            let quiet = self.cells.quiet_mean(quantity).unwrap_or(0.0);
+            (latest.values.of(quantity) - quiet).max(0.0)
+        };
+        let own = more(Quantity::Own) * outlook.kappa.high;
+        let more = more(Quantity::Cpu);
         // What no request explains may be the events of watches, which no meter counts; and kubelets
         // may ask for what the rollout's pods need.
         let others = self
@@ -127,7 +140,11 @@ impl Ledger {
 
     /// By how much each FlowSchema's requests run for longer than before the first pod.
     fn risen(&self) -> impl Iterator<Item = (&String, f64)> {
-        let schemas = self.latest.iter().flat_map(|latest| &latest.schemas);
+        let schemas = self
+            .present
+            .latest
+            .iter()
+            .flat_map(|latest| &latest.schemas);
         schemas.map(|(schema, rate)| {
             let before = self.quiet.rate(schema);
             (schema, rate - before)

@@ -21,8 +21,8 @@ const MAX_WAVES: usize = 32;
 /// Waves whose start may be an accident where others use the account too.
 const WAVES_IF_SHARED: usize = 3;
 
-/// As few waves as tell a start from a leader's, with an interval.
-const WAVES_RECALLED: usize = 5;
+/// By which share of what it cost each wave is taken to have strayed where only their mean is on record.
+const RECALLED_SPREAD: f64 = 0.5;
 
 /// CPU seconds that a pod costs the API servers from its placing to its being ready, whatever runs in
 /// it (measured elsewhere: 0.11 for a pod's whole life; reference, control-plane, section 7).
@@ -42,6 +42,15 @@ pub(super) struct Running<'a> {
     pub(super) strays: f64,
 }
 
+/// What goes on beside a start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    /// CPU that is used without the account, in cores.
+    pub(super) cores: f64,
+    /// Whether the account's requests are counted.
+    pub(super) is_metered: bool,
+}
+
 /// One wave's start, or all of it so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Wave {
@@ -52,13 +61,15 @@ struct Wave {
     windows: u32,
     /// Pods that ran meanwhile, times seconds.
     pod_seconds: f64,
-    /// Execution seconds of the account, where CPU bears them out.
+    /// Execution seconds of the account.
     own: f64,
-    /// CPU seconds that it can have cost at most, where requests ran for longer than they cost.
-    bounded: f64,
     /// CPU seconds of all API servers.
     cpu: f64,
-    /// Only the account's part is on record.
+    /// CPU seconds that are used without the account.
+    rest: f64,
+    /// Windows of these in which nothing counted the account's requests.
+    unmetered: u32,
+    /// Only CPU seconds of the account, above what running pods cost, are on record.
     is_recalled: bool,
 }
 
@@ -70,15 +81,28 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// Takes back what is on record of one pod's start, as if waves had shown it alike.
-    pub(super) fn recall(&mut self, own: f64) {
+    /// Takes back what is on record of one pod's start: CPU seconds of the account, and by how many waves
+    /// that was told. No more is known afterwards than before: one wave may still be a leader's.
+    pub(super) fn recall(&mut self, cpu: f64, waves: u32) {
         let wave = Wave {
             pods: 1,
-            own,
+            cpu,
             is_recalled: true,
             ..Wave::default()
         };
-        self.waves.extend([wave; WAVES_RECALLED]);
+        // What is seen later is never added to one of these.
+        let most = MAX_WAVES - 1;
+        let waves = usize::try_from(waves).unwrap_or(most).min(most);
+        self.waves.extend(std::iter::repeat_n(wave, waves));
+    }
+
+    /// Waves that tell what a start costs the account.
+    pub(super) fn seen(&self) -> u32 {
+        u32::try_from(self.metered().count()).unwrap_or(u32::MAX)
+    }
+
+    fn metered(&self) -> impl Iterator<Item = &Wave> {
+        self.waves.iter().filter(|wave| wave.unmetered == 0)
     }
 
     /// So many more pods were let through.
@@ -91,31 +115,27 @@ impl Starts {
 
     /// Takes in a window in which pods of a wave started, with `width` pods out at its end. `rest` is
     /// the CPU that is used without the account, in cores.
-    pub(super) fn add(&mut self, width: u32, seconds: f64, values: &Values, rest: f64) {
+    pub(super) fn add(&mut self, width: u32, seconds: f64, values: &Values, rest: Rest) {
         let Some(wave) = &mut self.open else { return };
-        let [own, cpu] = [Quantity::Own, Quantity::Cpu].map(|quantity| values.of(quantity));
         wave.seconds += seconds;
         wave.windows += 1;
         wave.pod_seconds += seconds * f64::from(width);
-        wave.cpu += seconds * cpu;
-        // Requests that run at once share a core, and all of them run for longer than they cost. What
-        // others use may have strayed: CPU bounds a start only beyond that.
-        let left = (cpu - rest).max(0.0);
-        if USUAL_KAPPA * own > left + OTHERS_STRAY * rest {
-            wave.bounded += seconds * left;
-        } else {
-            wave.own += seconds * own;
-        }
+        wave.own += seconds * values.of(Quantity::Own);
+        wave.cpu += seconds * values.of(Quantity::Cpu);
+        wave.rest += seconds * rest.cores;
+        wave.unmetered += u32::from(!rest.is_metered);
     }
 
-    /// Nothing starts any more.
+    /// Nothing starts any more. A wave of which no window was seen tells nothing, and its pods are none
+    /// of the next.
     pub(super) fn end(&mut self) {
-        let Some(wave) = self.open.take_if(|wave| wave.windows > 0) else {
+        let Some(wave) = self.open.take().filter(|wave| wave.windows > 0) else {
             return;
         };
         let is_full = self.waves.len() >= MAX_WAVES;
         match self.waves.last_mut().filter(|_| is_full) {
-            Some(last) => last.join(wave),
+            Some(last) if wave.unmetered == 0 => last.join(wave),
+            Some(_) => {}
             None => self.waves.push(wave),
         }
     }
@@ -127,8 +147,7 @@ impl Starts {
     /// the first three.
     pub(super) fn cost(&self, running: Running<'_>, kappa: Estimate) -> Option<Estimate> {
         let samples: Vec<Sample> = self
-            .waves
-            .iter()
+            .metered()
             .map(|wave| wave.sample(running, kappa.mid))
             .collect();
         let all = mean(&samples)?;
@@ -152,8 +171,14 @@ impl Starts {
 
     /// By what factor a start's cost may be off because κ is: only what was converted by it.
     fn converted(&self, kappa: Estimate) -> Estimate {
-        let sum = |of: fn(&Wave) -> f64| self.waves.iter().map(of).sum::<f64>();
-        let [own, bounded] = [kappa.mid * sum(|wave| wave.own), sum(|wave| wave.bounded)];
+        let of = |wave: &Wave| wave.cost(kappa.mid);
+        let (own, bounded) = self.metered().map(of).fold((0.0, 0.0), |sums, cost| {
+            let (own, bounded) = sums;
+            match cost {
+                Told::ByTime(cores) => (own + cores, bounded),
+                Told::ByCpu(cores) => (own, bounded + cores),
+            }
+        });
         let share = if bounded > 0.0 {
             own / (own + bounded)
         } else {
@@ -178,17 +203,40 @@ impl Starts {
 }
 
 impl Wave {
+    /// CPU seconds of the account, those of running pods included.
+    ///
+    /// Requests that run at once share a core, and all of them run for longer than they cost; so they cost
+    /// no more than the CPU that was used beyond others'. Others may have strayed: CPU bounds a start only
+    /// beyond that. A wave is looked at as a whole, since requests are counted when they end, and CPU when
+    /// it is used.
+    fn cost(&self, kappa: f64) -> Told {
+        if self.is_recalled {
+            return Told::ByCpu(self.cpu);
+        }
+        let (by_time, left) = (kappa * self.own, (self.cpu - self.rest).max(0.0));
+        if USUAL_KAPPA * self.own > left + OTHERS_STRAY * self.rest {
+            Told::ByCpu(left)
+        } else {
+            Told::ByTime(by_time)
+        }
+    }
+
     /// CPU seconds of the account above what running pods cost.
     fn sample(&self, running: Running<'_>, kappa: f64) -> Sample {
-        let all = kappa * self.own + self.bounded;
+        let (Told::ByTime(all) | Told::ByCpu(all)) = self.cost(kappa);
         let mean_width = self.pod_seconds / self.seconds.max(f64::MIN_POSITIVE);
         let usual = kappa * (running.quiet + running.steady.at(mean_width).mid);
         // A leader's list that comes every other window is in one of them as a whole.
         let windows = f64::from(self.windows.max(1));
+        let strays = if self.is_recalled {
+            RECALLED_SPREAD * all
+        } else {
+            kappa * running.strays * self.seconds / windows.sqrt()
+        };
         Sample {
             pods: f64::from(self.pods),
             cost: (all - usual * self.seconds).max(0.0),
-            strays: kappa * running.strays * self.seconds / windows.sqrt(),
+            strays,
         }
     }
 
@@ -198,9 +246,19 @@ impl Wave {
         self.windows += other.windows;
         self.pod_seconds += other.pod_seconds;
         self.own += other.own;
-        self.bounded += other.bounded;
         self.cpu += other.cpu;
+        self.rest += other.rest;
+        self.unmetered += other.unmetered;
     }
+}
+
+/// CPU seconds, and what tells them.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// How long requests ran, by κ.
+    ByTime(f64),
+    /// The CPU that was used meanwhile.
+    ByCpu(f64),
 }
 
 /// What one wave says.
@@ -237,111 +295,4 @@ fn reach(waves: &[Sample], mean: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SURE: Estimate = Estimate {
-        low: 0.8,
-        mid: 0.8,
-        high: 0.8,
-    };
-    const UNSURE: Estimate = Estimate {
-        low: 0.5,
-        mid: 0.8,
-        high: 1.0,
-    };
-    const FREE: Cost = Cost::Few {
-        seen: 0.0,
-        each: 0.0,
-        dearest: 0.0,
-    };
-
-    const fn beside(steady: &Cost, strays: f64) -> Running<'_> {
-        Running {
-            steady,
-            quiet: 0.0,
-            strays,
-        }
-    }
-
-    /// Waves of so many pods, seen in one window of five seconds each beside 0.2 cores of others.
-    fn starts(waves: &[(u32, f64, f64)]) -> Starts {
-        let mut starts = Starts::default();
-        for (pods, own, cpu) in waves {
-            let mut values = Values::default();
-            values.set(Quantity::Own, *own);
-            values.set(Quantity::Cpu, *cpu);
-            starts.begin(*pods);
-            starts.add(*pods, 5.0, &values, 0.2);
-            starts.end();
-        }
-        starts
-    }
-
-    #[test]
-    fn requests_that_have_the_core_to_themselves_cost_their_time_by_kappa() {
-        let seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36), (4, 0.4, 0.52)]);
-        let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
-        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
-        assert!((cost.low - 0.25).abs() < 1e-9, "{cost:?}");
-    }
-
-    /// Eight lists of half a CPU second, at once on one core, run for four seconds each.
-    #[test]
-    fn requests_that_share_the_core_cost_no_more_than_it_gives() {
-        let seen = starts(&[(8, 8.0 * 4.0 / 5.0, 1.0); 3]);
-        let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
-        assert!((cost.mid - 0.5).abs() < 1e-9, "{cost:?}");
-        assert!(
-            cost.low > 0.49,
-            "CPU was seen: κ says nothing of it: {cost:?}"
-        );
-    }
-
-    /// What is used by others strays by more than one pod's start costs.
-    #[test]
-    fn a_quiet_moment_of_others_makes_no_start_cheap() {
-        let seen = starts(&[(1, 0.1, 0.21), (1, 0.1, 0.21)]);
-        let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
-        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
-    }
-
-    #[test]
-    fn the_first_wave_may_be_a_leader_s() {
-        let seen = starts(&[(1, 0.1, 0.28)]);
-        let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
-        assert!(cost.low <= 0.0 && cost.mid > 0.39, "{cost:?}");
-        assert!(starts(&[]).cost(beside(&FREE, 0.0), SURE).is_none());
-    }
-
-    #[test]
-    fn what_running_pods_cost_is_no_start() {
-        let running = Cost::Few {
-            seen: 0.1,
-            each: 0.1,
-            dearest: 0.1,
-        };
-        let seen = starts(&[(1, 0.2, 0.36), (1, 0.2, 0.36)]);
-        let cost = seen.cost(beside(&running, 0.0), SURE).unwrap();
-        assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
-    }
-
-    /// A leader lists every ten seconds; the windows of five in which others start hold all of a list, or
-    /// nothing of it.
-    #[test]
-    fn a_list_that_runs_beside_a_start_is_not_taken_for_it() {
-        let leader = Cost::Few {
-            seen: 0.05,
-            each: 0.05,
-            dearest: 0.05,
-        };
-        let seen = starts(&[(1, 0.1, 0.28), (1, 0.1, 0.28)]);
-        let calm = seen.cost(beside(&leader, 0.0), SURE).unwrap();
-        assert!(calm.low > 0.0, "{calm:?}");
-        let beside_lists = seen.cost(beside(&leader, 0.12), SURE).unwrap();
-        assert!(
-            beside_lists.low <= 0.0 && beside_lists.mid > 0.1,
-            "{beside_lists:?}"
-        );
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use super::{
     ledger::Ledger,
     outlook::{Outlook, last_where},
     quantity::Quantity,
-    told::{Basis, Forecast, Point, Resource, ResourceForecast, Unison},
+    told::{Basis, Counted, Forecast, Point, Resource, ResourceForecast, Unison},
 };
 use crate::{policy::Foresight, usage::Meter};
 
@@ -27,7 +27,9 @@ pub(crate) fn forecast(
     let others = others
         .into_iter()
         .filter(|(resource, ..)| *resource != Resource::Seats || outlook.metered)
-        .map(|(resource, quantity, capacity)| other(outlook, ledger, resource, quantity, capacity));
+        .filter_map(|(resource, quantity, capacity)| {
+            other(outlook, ledger, resource, quantity, capacity)
+        });
     Forecast {
         full_width: outlook.full,
         resources: [cpu(outlook)].into_iter().chain(others).collect(),
@@ -39,6 +41,7 @@ pub(crate) fn forecast(
                 start,
                 seconds,
                 budget: limits.unison.as_secs_f64(),
+                waves: ledger.starts.seen(),
             }),
         budget: limits.budget,
         basis: basis(outlook, ledger, meter),
@@ -76,16 +79,22 @@ fn cpu(outlook: &Outlook) -> ResourceForecast {
     }
 }
 
-/// A figure that is no single client's, or has no capacity of its own that is known.
+/// A figure that is no single client's, or has no capacity of its own that is known; none as long as
+/// nothing tells what of it is the rollout's (after a restart: what was used before the first pod is not
+/// on record).
 fn other(
     outlook: &Outlook,
     ledger: &Ledger,
     resource: Resource,
     quantity: Quantity,
     capacity: Option<f64>,
-) -> ResourceForecast {
-    let base = ledger.cells.quiet_mean(quantity).unwrap_or(0.0);
+) -> Option<ResourceForecast> {
+    let quiet = ledger.cells.quiet_mean(quantity);
+    let base = quiet.unwrap_or(0.0);
     let cost = Cost::fit(&ledger.cells, quantity, base);
+    if quiet.is_none() && !cost.is_fitted() {
+        return None;
+    }
     // Seats are those of one API server; whatever else has a capacity is a mean over them already.
     let share = |cost: Estimate| match resource {
         Resource::Seats => cost.floored().times(outlook.sharing.own),
@@ -96,7 +105,7 @@ fn other(
         | Resource::Watches => cost.floored(),
     };
     let at = |width: u32| share(cost.at(f64::from(width))).map(|cost| base + cost);
-    ResourceForecast {
+    Some(ResourceForecast {
         resource,
         base,
         fixed: share(cost.fixed()),
@@ -104,7 +113,7 @@ fn other(
         at_full: at(outlook.full),
         capacity,
         knee: capacity.and_then(|capacity| knee(at, capacity)),
-    }
+    })
 }
 
 /// Widths beyond this are not looked at.
@@ -133,23 +142,22 @@ fn knee(at: impl Fn(u32) -> Estimate, capacity: f64) -> Option<Estimate> {
 
 fn basis(outlook: &Outlook, ledger: &Ledger, meter: &Meter) -> Basis {
     let points = ledger.cells.all().map(|(width, cell)| {
-        let cpu_cores = cell.mean(Quantity::Cpu);
-        let own = if outlook.metered {
-            outlook.kappa.mid * cell.mean(Quantity::Own)
-        } else {
-            (cpu_cores - outlook.base_cores).max(0.0)
+        let counted = || Counted {
+            own_cores: outlook.kappa_of_requests.mid * cell.mean(Quantity::Own),
+            unexplained_cores: cell.mean(Quantity::Unexplained),
+            watches: cell.mean(Quantity::Watches),
         };
         Point {
             width,
-            cpu_cores,
-            own_cores: own,
+            cpu_cores: cell.mean(Quantity::Cpu),
+            counted: cell.tells(Quantity::Own).then(counted),
             windows: u32::try_from(cell.windows()).unwrap_or(u32::MAX),
         }
     });
     Basis {
         points: points.collect(),
         dropped: ledger.dropped.clone(),
-        kappa: outlook.kappa,
+        kappa: outlook.kappa_of_requests,
         metered: outlook.metered,
         meter: meter_said(outlook, meter),
         servers: u32::try_from(outlook.sharing.servers).unwrap_or(u32::MAX),

@@ -7,7 +7,7 @@ use super::{
     cost::Cost,
     estimate::Estimate,
     quantity::{Quantity, Values},
-    told::Point,
+    told::{Counted, Point},
 };
 
 /// One window: width, seconds, execution seconds per second.
@@ -197,7 +197,10 @@ fn what_is_on_record_tells_the_same_again() {
             &Point {
                 width,
                 cpu_cores: 0.1 + own_cores,
-                own_cores,
+                counted: Some(Counted {
+                    own_cores,
+                    ..Counted::default()
+                }),
                 windows: 6,
             },
             1.0,

@@ -53,6 +53,8 @@ pub struct Unison {
     pub seconds: Estimate,
     /// How long they may, in seconds.
     pub budget: f64,
+    /// Waves whose start was seen.
+    pub waves: u32,
 }
 
 /// The mean of what was seen at one width.
@@ -62,10 +64,22 @@ pub struct Point {
     pub width: u32,
     /// CPU of all API servers, in cores, on average.
     pub cpu_cores: f64,
-    /// What was counted of the rollout's account, as cores; without a meter, CPU above the base.
-    pub own_cores: f64,
+    /// What was counted of the rollout's account; none where no meter counted at this width.
+    pub counted: Option<Counted>,
     /// Windows that it is the mean of.
     pub windows: u32,
+}
+
+/// What can be told at one width where the rollout's account is metered.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// What its requests cost, as cores.
+    pub own_cores: f64,
+    /// CPU that nobody's requests explain, in cores: less than none where requests ran for longer than
+    /// they cost.
+    pub unexplained_cores: f64,
+    /// Open watches, of everybody.
+    pub watches: f64,
 }
 
 /// What a forecast was made from.

@@ -6,7 +6,7 @@
 use super::Scene;
 use crate::{
     course,
-    forecast::{Estimate, Outlook, Resource, ResourceForecast},
+    forecast::{Estimate, Outlook, Resource, ResourceForecast, Unison},
     history::History,
     plan::{Finding, Rule, Severity},
 };
@@ -14,42 +14,26 @@ use crate::{
 /// What every forecast is found on.
 const FULL_WIDTH: &str = "full width";
 
+/// What is said where a figure that held cannot be made at present.
+const UNTOLD: &str = "it was foreseen before, and cannot be told at present: it is not known what the API \
+                      servers have, or nothing was seen since they restarted";
+
 /// How a person lets through what is only foreseen.
 const REGARDLESS: &str = "to let it through regardless, approve the revision";
 
 /// By what the first pods cost, full width would be more than a capacity.
 pub(super) fn forecast_exceeds_capacity(scene: &Scene<'_>, history: &History) -> Option<Finding> {
-    let (outlook, forecast) = scene.outlook.zip(scene.forecast)?;
-    if !history.ledger.exceeded().capacity {
-        return None;
-    }
-    let exceeded = |told: &&ResourceForecast| {
-        let above = told
-            .capacity
-            .is_some_and(|capacity| told.at_full.mid > capacity);
-        above && outlook.may_hold(told.resource)
-    };
-    let told = forecast.resources.iter().find(exceeded)?;
-    let capacity = told.capacity?;
-    let show = |value: f64| shown(told.resource, value);
-    let knee = told.knee.map_or_else(String::new, |knee| {
-        format!(
-            "; {} pods would use up all ({})",
-            count(knee.mid),
-            interval(knee, count)
-        )
-    });
-    let evidence = format!(
-        "each pod adds {} ({}), by what was seen of {}: {} pods need {} ({}) of {}{knee}",
-        show(told.per_pod.mid),
-        interval(told.per_pod, show),
-        widths(scene),
-        forecast.full_width,
-        show(told.at_full.mid),
-        interval(told.at_full, show),
-        show(capacity),
-    );
-    let stated = match told.resource {
+    let resource = history.ledger.exceeded().capacity?;
+    let forecast = scene.forecast?;
+    let mut resources = forecast.resources.iter();
+    let told = resources.find(|told| told.resource == resource);
+    let evidence = told
+        .and_then(|told| Some((told, told.capacity?)))
+        .map_or_else(
+            || UNTOLD.to_owned(),
+            |(told, capacity)| more_than_there_is(scene, told, capacity),
+        );
+    let stated = match resource {
         Resource::Cpu => ", or a policy states more (spec.capacity.cpu)",
         Resource::Memory => ", or a policy states more (spec.capacity.memory)",
         Resource::Seats | Resource::EtcdRequests | Resource::ResponseBytes | Resource::Watches => {
@@ -68,15 +52,56 @@ pub(super) fn forecast_exceeds_capacity(scene: &Scene<'_>, history: &History) ->
     ))
 }
 
+/// What full width needs of a resource, beside what there is.
+fn more_than_there_is(scene: &Scene<'_>, told: &ResourceForecast, capacity: f64) -> String {
+    let show = |value: f64| shown(told.resource, value);
+    let knee = told.knee.map_or_else(String::new, |knee| {
+        format!(
+            "; {} pods would use up all ({})",
+            count(knee.mid),
+            interval(knee, count)
+        )
+    });
+    format!(
+        "each pod adds {} ({}), by what was seen of {}: {} pods need {} ({}) of {}{knee}",
+        show(told.per_pod.mid),
+        interval(told.per_pod, show),
+        widths(scene),
+        scene.census.full,
+        show(told.at_full.mid),
+        interval(told.at_full, show),
+        show(capacity),
+    )
+}
+
 /// By what the first pods' start cost, all pods' at once would take the API servers too long.
 pub(super) fn unison_exceeds_capacity(scene: &Scene<'_>, history: &History) -> Option<Finding> {
-    let unison = scene.forecast?.unison.as_ref()?;
     if !history.ledger.exceeded().unison {
         return None;
     }
+    let unison = scene.forecast?.unison.as_ref();
+    let evidence = unison.map_or_else(
+        || UNTOLD.to_owned(),
+        |unison| longer_than_may(scene, unison),
+    );
+    let clears = format!(
+        "the agent asks for less when it starts, or a policy allows more (spec.forecast.unison) or \
+         lets it go on, paced for ever (spec.forecast.beyondUnison: Pace), or more starts show that all \
+         of them would probably be served in time; {REGARDLESS}"
+    );
+    let finding = foreseen(scene, Rule::UnisonExceedsCapacity, evidence, clears);
+    Some(if scene.policy.forecast.paces {
+        finding.only_told()
+    } else {
+        finding
+    })
+}
+
+/// What all pods' start at once takes, beside what it may.
+fn longer_than_may(scene: &Scene<'_>, unison: &Unison) -> String {
     let seconds = |value: f64| format!("{value:.0} s");
     let cpu = |value: f64| format!("{value:.2} CPU seconds");
-    let evidence = format!(
+    format!(
         "the start of a pod costs {} ({}): all {} at once, as when nodes join in a storm or an API \
          server restarts, would keep the API servers busy for {} ({}; limit {})",
         cpu(unison.start.mid),
@@ -85,17 +110,7 @@ pub(super) fn unison_exceeds_capacity(scene: &Scene<'_>, history: &History) -> O
         seconds(unison.seconds.mid),
         interval(unison.seconds, seconds),
         seconds(unison.budget),
-    );
-    let clears = format!(
-        "the agent asks for less when it starts, or a policy allows more (spec.forecast.unison) or \
-         lets it go on, paced for ever (spec.forecast.beyondUnison: Pace); {REGARDLESS}"
-    );
-    let finding = foreseen(scene, Rule::UnisonExceedsCapacity, evidence, clears);
-    Some(if scene.policy.forecast.paces {
-        finding.only_told()
-    } else {
-        finding
-    })
+    )
 }
 
 /// What was seen does not tell yet whether the next wave would be within budget.
@@ -109,7 +124,9 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
         && scene.target < scene.census.full
         && history.soaked >= crate::soak::needed(scene.policy, scene.census.full);
     let undecided = !outlook.is_within(next) || !outlook.has_seen_present();
-    if !is_soaked || !undecided || history.ledger.exceeded().capacity {
+    let exceeded = history.ledger.exceeded();
+    let holds = exceeded.capacity.is_some() || exceeded.unison && !scene.policy.forecast.paces;
+    if !is_soaked || !undecided || holds {
         return None;
     }
     let cores = |value: f64| shown(Resource::Cpu, value);
@@ -141,7 +158,9 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
              find out; {REGARDLESS}"
         )
     } else {
-        format!("{settles}; after {patience} of that one pod more is let through")
+        format!(
+            "{settles}; after {patience} of that as much is let through as is probably within budget, one pod at least"
+        )
     };
     let finding = foreseen(scene, Rule::EvidenceInsufficient, evidence, clears);
     Some(if stuck { finding } else { finding.only_told() })

@@ -30,14 +30,22 @@ pub(crate) struct Costs {
     pub(crate) late: Span,
     /// What the cost of each pod grows by with each second of its age, as a share.
     pub(crate) ageing: f64,
-    /// CPU seconds of a pod's start.
+    /// CPU seconds of a pod's start, and what the first pod's, which leads, takes more.
     pub(crate) start: f64,
+    pub(crate) leader_start: f64,
+    /// By others with the same account.
+    pub(crate) shared: f64,
+    /// Requests of the account for each second that they run, and refusals a second.
+    pub(crate) asks: f64,
+    pub(crate) refused: f64,
     /// By each pod for each pod: lists of what the pods themselves make.
     pub(crate) squared: f64,
     /// By another account.
     pub(crate) other: f64,
     /// By the watches of each pod, which no meter counts.
     pub(crate) watches: f64,
+    /// Watches that each pod keeps open at no cost.
+    pub(crate) open: f64,
     /// By others, who happen to do more with each of the first sixteen pods.
     pub(crate) drift: f64,
     /// By how much a second strays, to either side in turn.
@@ -62,6 +70,7 @@ impl Costs {
     pub(crate) fn of(cores: f64) -> Self {
         Self {
             base: 0.1,
+            asks: 10.0,
             cores,
             ..Self::default()
         }
@@ -92,13 +101,16 @@ impl Costs {
         } else {
             -1.0
         };
-        let own = steady + self.start * begun;
+        let leads = if pods < 2.0 { self.leader_start } else { 0.0 };
+        let own = self.shared + steady + (self.start + leads) * begun;
         let strayed = self.noise * (sign + page_sign);
         let others = self.base + self.other + self.watches * pods + self.drift * pods.min(16.0);
-        self.books.counted.watches = if self.watches > 0.0 { pods } else { 0.0 };
+        let opens = self.open + if self.watches > 0.0 { 1.0 } else { 0.0 };
+        self.books.counted.watches = opens * pods;
         self.books.counted.cpu_seconds += (others + own + strayed).max(0.0);
         if !self.unmetered {
             self.count(METER, own);
+            self.refuse();
             self.count(OTHER, self.other);
             self.count("service-accounts", self.base / 2.0);
         }
@@ -118,8 +130,14 @@ impl Costs {
                 ..SchemaCount::default()
             });
         count.execution_seconds += cores;
-        count.dispatched += 10.0 * cores;
-        count.estimated_seats += 10.0 * cores;
+        count.dispatched += self.asks * cores;
+        count.estimated_seats += self.asks * cores;
+    }
+
+    fn refuse(&mut self) {
+        if let Some(count) = self.books.counted.schemas.get_mut(METER) {
+            count.rejected += self.refused;
+        }
     }
 
     /// All API servers tell the same: each bears an equal part.
@@ -133,6 +151,7 @@ impl Costs {
             schema.execution_seconds *= part;
             schema.dispatched *= part;
             schema.estimated_seats *= part;
+            schema.rejected *= part;
         }
         let counted = Arc::new(counted);
         for known in servers.values_mut() {

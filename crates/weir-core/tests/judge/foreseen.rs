@@ -13,24 +13,24 @@ use crate::{
 };
 
 /// A first rollout on `nodes` nodes, with one API server of one core, steered by its forecast.
-fn play(nodes: u32, policy: Policy, costs: Costs) -> Play {
+pub(crate) fn play(nodes: u32, policy: Policy, costs: Costs) -> Play {
     let mut play = Play::first_rollout(policy, nodes);
     play.policy.forecast.holds = true;
     play.costs = Some(costs);
     play
 }
 
-fn fast(nodes: u32, costs: Costs) -> Play {
+pub(crate) fn fast(nodes: u32, costs: Costs) -> Play {
     play(nodes, Policy::fast(), costs)
 }
 
-fn has(report: &Report, rule: Rule) -> bool {
+pub(crate) fn has(report: &Report, rule: Rule) -> bool {
     report.findings.iter().any(|finding| finding.rule == rule)
 }
 
 /// Runs until it is held for `rule`, and stays so.
 #[track_caller]
-fn held_for(play: &mut Play, rule: Rule) -> u32 {
+pub(crate) fn held_for(play: &mut Play, rule: Rule) -> u32 {
     play.until("held", |report| report.state == State::Held);
     assert!(has(play.report(), rule), "{:#?}", play.report().findings);
     let width = play.report().width;
@@ -212,6 +212,75 @@ fn a_drift_of_others_is_not_taken_for_watches() {
     });
 }
 
+/// Even where the agents do keep watches open, which cost next to nothing.
+#[test]
+fn a_drift_of_others_that_is_not_felt_is_not_taken_for_watches() {
+    let costs = Costs {
+        drift: 0.003,
+        open: 1.0,
+        ..Costs::of(1.0)
+    };
+    let mut play = fast(400, costs);
+    play.until_complete();
+    assert!(!play.story().contains("Held"), "{}", play.story());
+}
+
+/// An update shares its account with the old revision, and other workloads may use one too.
+#[test]
+fn what_others_ask_with_the_same_account_is_not_the_rollout_s() {
+    let costs = |each| Costs {
+        each,
+        shared: 0.15,
+        ..Costs::of(1.0)
+    };
+    let mut harmless = fast(200, costs(0.0));
+    harmless.until_complete();
+    let story = harmless.story();
+    assert!(!story.contains("Held"), "{story}");
+    let mut harmful = fast(200, costs(0.05));
+    let width = held_for(&mut harmful, Rule::ForecastExceedsCapacity);
+    assert!(width <= 4, "held at {width}");
+    // Others who use the account somewhat more at present make no cost that grows.
+    let mut play = play(200, Policy::careful(), costs(0.0001));
+    play.until("the first pod soaks", |report| {
+        report.width >= 1 && report.state == State::Soaking
+    });
+    play.seconds(30);
+    play.costs.as_mut().expect("it has costs").shared = 0.2;
+    for _ in 0..60 {
+        play.seconds(1);
+        assert!(!has(play.report(), Rule::CostGrowsWithAge));
+    }
+}
+
+#[test]
+fn clients_that_ask_again_and_again_while_they_are_refused_hold_it() {
+    // Two requests a second of each pod.
+    let costs = Costs {
+        each: 0.002,
+        asks: 1000.0,
+        ..Costs::of(1.0)
+    };
+    let mut play = fast(200, costs);
+    play.until("some way", |report| {
+        report.width >= 8 && report.state == State::Soaking
+    });
+    play.seconds(20);
+    let asks = |play: &mut Play, factor: f64, refused: f64| {
+        let costs = play.costs.as_mut().expect("it has costs");
+        (costs.asks, costs.refused) = (1000.0 * factor, refused);
+        if let Reading::Fresh(flow) = &mut play.server("api-a").flow {
+            flow.rejected_per_second = refused;
+        }
+        play.seconds(15);
+        has(play.report(), Rule::RetryAmplification)
+    };
+    assert!(!asks(&mut play, 1.0, 20.0), "they do not ask again");
+    assert!(asks(&mut play, 5.0, 20.0), "{:#?}", play.report().findings);
+    let story = play.story();
+    assert_eq!(play.report().state, State::Held, "{story}");
+}
+
 #[test]
 fn a_restart_of_weir_does_not_approve_what_is_paced() {
     let costs = Costs {
@@ -226,20 +295,6 @@ fn a_restart_of_weir_does_not_approve_what_is_paced() {
     play.seconds(120);
     assert_eq!(play.report().state, State::Paced);
     assert!(!play.evidence.rollout.approved);
-}
-
-#[test]
-fn a_restart_of_weir_does_not_forget_what_a_start_costs() {
-    let costs = Costs {
-        start: 0.5,
-        ..Costs::of(1.0)
-    };
-    let mut play = fast(200, costs);
-    let width = held_for(&mut play, Rule::UnisonExceedsCapacity);
-    play.restart_weir(Span::from_secs(30));
-    play.seconds(300);
-    assert_eq!(play.report().state, State::Held);
-    assert_eq!(play.report().width, width);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod letting_go;
 mod losing_nodes;
 mod play;
 mod properties;
+mod recalled;
 mod rules;
 mod summaries;
 mod timelines;

@@ -11,7 +11,7 @@ use weir_core::{
         Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
         ServerEvidence, ServerId,
     },
-    forecast::{Exceeded, Forecast, Ledger, Recalled},
+    forecast::{Exceeded, Forecast, Ledger, Recalled, Resource},
     history::History,
     judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Report, Rule, State},
@@ -301,9 +301,15 @@ impl Play {
             Ledger::recalled(&Recalled {
                 points: told.basis.points.clone(),
                 kappa: told.basis.kappa.mid,
-                start: told.unison.as_ref().map(|unison| unison.start.mid),
+                start: told
+                    .unison
+                    .as_ref()
+                    .map(|unison| (unison.start.mid, unison.waves)),
                 exceeded: Exceeded {
-                    capacity: self.rules().contains(&Rule::ForecastExceedsCapacity),
+                    capacity: self
+                        .rules()
+                        .contains(&Rule::ForecastExceedsCapacity)
+                        .then_some(Resource::Cpu),
                     unison: self.rules().contains(&Rule::UnisonExceedsCapacity),
                 },
             })

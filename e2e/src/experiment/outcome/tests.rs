@@ -99,6 +99,35 @@ fn what_is_paced_for_ever_is_everywhere_too() {
 }
 
 #[test]
+fn nodes_that_join_after_it_are_waited_for() {
+    let widths = [
+        (9.0, 200),
+        (30.0, 200),
+        (31.0, 230),
+        (32.0, 235),
+        (40.0, 260),
+    ];
+    let mut course = Course {
+        joins: 60,
+        ..unguarded(&widths)
+    };
+    assert_eq!(
+        course.ended(29.0, PATIENCE),
+        None,
+        "they have not joined yet"
+    );
+    course.joined = Some(30.0);
+    assert_eq!(course.completed(), Some(9.0), "the rollout itself was over");
+    assert_eq!(course.ended(59.0, PATIENCE), None);
+    assert_eq!(course.ended(60.0, PATIENCE), Some(End::Complete));
+    assert_eq!(course.seconds_to_run_joined(), Some(10.0));
+    assert_eq!(course.most_begun_in_a_second(), 30);
+    course.widths.pop();
+    assert_eq!(course.seconds_to_run_joined(), None);
+    assert_eq!(course.ended(600.0, PATIENCE), Some(End::TimedOut));
+}
+
+#[test]
 fn an_experiment_about_a_width_ends_when_it_has_lasted() {
     let patience = Patience {
         until_width: Some(16),

@@ -85,6 +85,26 @@ fn a_verdict_needs_all_cases_and_everything_known() {
         }),
         Verdict::Within
     );
+    assert_eq!(
+        verdict(|one, to| {
+            to.in_use = Some(3.0);
+            one.per_pod.low = 0.0;
+        }),
+        Verdict::Open,
+        "it may add nothing"
+    );
+    assert_eq!(
+        verdict(|one, _| {
+            let costs_nothing = Gauge {
+                base: 600.0,
+                per_pod: Estimate::default(),
+                ..memory(Some(1024.0))
+            };
+            one.others = vec![costs_nothing];
+        }),
+        Verdict::Within,
+        "memory is used by others"
+    );
     assert_eq!(verdict(|one, _| one.start = None), Verdict::Open);
     assert_eq!(verdict(|one, _| one.cores = None), Verdict::Open);
     assert_eq!(
