@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{Cost, CostSource, Resource, WorkloadKind},
+    api::{Cost, CostSource, EstimateStatus, Resource, WorkloadKind},
     cli::cost::tests::measured,
 };
 
@@ -131,12 +131,18 @@ fn the_exit_code_is_zero_only_if_the_upper_end_of_both_extremes_is_within_budget
 
 #[test]
 fn memory_that_runs_out_is_as_much_trouble_as_cpu() {
-    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+    const MIB: f64 = 1024.0 * 1024.0;
+    const GIB: f64 = 1024.0 * MIB;
     let files = Files::new("memory");
     let mut cost = cost();
     let mut memory = cost.forecast.resources[0].clone();
     memory.resource = Resource::Memory;
     (memory.base, memory.capacity) = (GIB, Some(6.0 * GIB));
+    memory.per_pod = EstimateStatus {
+        low: 1.5 * MIB,
+        mid: 2.0 * MIB,
+        high: Some(2.5 * MIB),
+    };
     cost.forecast.resources.push(memory);
     let run = |flags: &[&str]| {
         let flags = [&["--nodes", "300", "--cpu", "8", "-o", "json"], flags].concat();
@@ -147,6 +153,8 @@ fn memory_that_runs_out_is_as_much_trouble_as_cpu() {
     assert_eq!(run(&[]), (FINE, json!("Within")));
     assert_eq!(run(&["--pods", "15000"]), (TROUBLE, json!("Open")));
     assert_eq!(run(&["--memory", "1Gi"]), (TROUBLE, json!("Exceeded")));
+    let full_by_others = ["--memory-in-use", "5Gi"];
+    assert_eq!(run(&full_by_others), (TROUBLE, json!("Exceeded")));
     let stated = ["--pods", "15000", "--memory", "16Gi", "--memory-in-use"];
     assert_eq!(
         run(&[&stated[..], &["2Gi"]].concat()),
