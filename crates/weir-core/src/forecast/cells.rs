@@ -103,9 +103,14 @@ impl Cell {
         }
     }
 
+    /// How many windows tell a quantity.
+    pub(super) fn number(&self, quantity: Quantity) -> usize {
+        self.of(quantity).number
+    }
+
     /// Whether anything tells a quantity.
     pub(super) fn tells(&self, quantity: Quantity) -> bool {
-        self.of(quantity).number > 0
+        self.number(quantity) > 0
     }
 
     /// The mean per second; nothing (not a number) where nothing tells it.
@@ -264,6 +269,13 @@ impl Cells {
             return most;
         }
         student::quantile(degrees) * (squares / degrees as f64).sqrt()
+    }
+
+    /// What was seen at all widths but one.
+    pub(super) fn without(&self, width: u32) -> Self {
+        let mut others = self.clone();
+        others.0.remove(&width);
+        others
     }
 
     /// Everything seen.

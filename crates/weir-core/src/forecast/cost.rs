@@ -28,9 +28,23 @@ const WIDTHS_OF_LINE: usize = 3;
 const WIDTHS_OF_BEND: usize = 4;
 const WIDE: u32 = 8;
 
+/// Windows from which what was seen at the widest width is no accident.
+const WINDOWS_OF_EVIDENCE: usize = 3;
+
 /// A cost by width, above what is used without the rollout.
+///
+/// The widest width has most weight in any fit. A leader's list that fell into the only window there
+/// passes for a slope, or a bend: so as long as fewer than three windows were seen at it, the lower end is no
+/// higher than what the narrower widths say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Cost {
+pub(super) struct Cost {
+    fit: Fit,
+    narrower: Option<Fit>,
+}
+
+/// What some widths tell of a cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fit {
     /// No window with pods was seen.
     Unknown,
     /// One or two widths.
@@ -55,7 +69,7 @@ pub(super) enum Cost {
 
 /// A line without negative cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Shape {
+enum Shape {
     Line(Curve<2>),
     /// An intercept below zero is none.
     ThroughOrigin(Curve<1>),
@@ -65,10 +79,75 @@ pub(super) enum Shape {
 
 impl Cost {
     /// The cost of a quantity, above `base`.
+    pub(super) fn fit(cells: &Cells, quantity: Quantity, base: f64) -> Self {
+        let widest = cells.telling(quantity).next_back();
+        let rests_on_few = widest.filter(|(_, cell)| cell.number(quantity) < WINDOWS_OF_EVIDENCE);
+        Self {
+            fit: Fit::of(cells, quantity, base),
+            narrower: rests_on_few
+                .map(|(widest, _)| Fit::of(&cells.without(widest), quantity, base)),
+        }
+    }
+
+    /// Whether no window tells it.
+    pub(super) const fn is_unknown(&self) -> bool {
+        matches!(self.fit, Fit::Unknown)
+    }
+
+    /// Whether more windows at the widest width may yet tell something else.
+    pub(super) const fn rests_on_few(&self) -> bool {
+        self.narrower.is_some()
+    }
+
+    /// Whether another was told in the same way.
+    #[cfg(test)]
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        std::mem::discriminant(&self.fit) == std::mem::discriminant(&other.fit)
+            && self.narrower.is_some() == other.narrower.is_some()
+    }
+
+    /// Whether it surely grows with the width.
+    pub(super) fn grows(&self) -> bool {
+        self.fit.grows() && self.narrower.is_none_or(|narrower| narrower.grows())
+    }
+
+    /// Whether intercept and slope were told apart.
+    pub(super) const fn is_fitted(&self) -> bool {
+        self.fit.is_fitted()
+    }
+
+    /// The cost at a width.
+    pub(super) fn at(&self, width: f64) -> Estimate {
+        self.surely(|fit| fit.at(width))
+    }
+
+    /// What does not grow with the width.
+    pub(super) fn fixed(&self) -> Estimate {
+        self.surely(Fit::fixed)
+    }
+
+    /// What each pod adds, on average up to a width.
+    pub(super) fn per_pod(&self, width: f64) -> Estimate {
+        self.surely(|fit| fit.per_pod(width))
+    }
+
+    /// A figure, whose lower end the narrower widths bear out.
+    fn surely(&self, of: impl Fn(&Fit) -> Estimate) -> Estimate {
+        let figure = of(&self.fit);
+        let narrower = self.narrower.as_ref().map_or(figure.low, |fit| of(fit).low);
+        Estimate {
+            low: figure.low.min(narrower),
+            ..figure
+        }
+    }
+}
+
+impl Fit {
+    /// What these widths tell.
     ///
     /// Windows at one width are taken for independent of each other where nobody but the account moves
     /// the quantity. Others' load drifts, and strays by minutes: there each width is one point.
-    pub(super) fn fit(cells: &Cells, quantity: Quantity, base: f64) -> Self {
+    fn of(cells: &Cells, quantity: Quantity, base: f64) -> Self {
         let widths = cells.telling(quantity).count();
         if widths >= WIDTHS_OF_LINE {
             let grouped = !matches!(
@@ -86,7 +165,7 @@ impl Cost {
     }
 
     /// Whether it surely grows with the width.
-    pub(super) fn grows(&self) -> bool {
+    fn grows(&self) -> bool {
         match self {
             Self::Unknown | Self::Few { .. } => false,
             Self::Line { fitted, .. } => {
@@ -98,12 +177,12 @@ impl Cost {
     }
 
     /// Whether intercept and slope were told apart.
-    pub(super) const fn is_fitted(&self) -> bool {
+    const fn is_fitted(&self) -> bool {
         matches!(self, Self::Line { .. } | Self::Bend(_))
     }
 
     /// The cost at a width.
-    pub(super) fn at(&self, width: f64) -> Estimate {
+    fn at(&self, width: f64) -> Estimate {
         match self {
             Self::Unknown => Estimate {
                 low: 0.0,
@@ -132,7 +211,7 @@ impl Cost {
     }
 
     /// What does not grow with the width.
-    pub(super) fn fixed(&self) -> Estimate {
+    fn fixed(&self) -> Estimate {
         let up_to = |high: f64| Estimate {
             low: 0.0,
             mid: 0.0,
@@ -151,7 +230,7 @@ impl Cost {
     }
 
     /// What each pod adds, on average up to a width.
-    pub(super) fn per_pod(&self, width: f64) -> Estimate {
+    fn per_pod(&self, width: f64) -> Estimate {
         match self {
             Self::Unknown => self.at(1.0),
             Self::Few { each, dearest, .. } => Estimate {
@@ -197,7 +276,7 @@ pub(super) fn is_wide(cells: &Cells, quantity: Quantity) -> bool {
 }
 
 /// By one or two widths.
-fn few(cells: &Cells, quantity: Quantity, base: f64) -> Cost {
+fn few(cells: &Cells, quantity: Quantity, base: f64) -> Fit {
     let above = |mean: f64| (mean - base).max(0.0);
     let dearest = cells.telling(quantity).map(|(width, cell)| {
         let most = above(cell.mean(quantity) + cell.reach(quantity));
@@ -205,8 +284,8 @@ fn few(cells: &Cells, quantity: Quantity, base: f64) -> Cost {
     });
     let dearest = dearest.fold(0.0, f64::max);
     match cells.telling(quantity).next_back() {
-        None => Cost::Unknown,
-        Some((width, cell)) => Cost::Few {
+        None => Fit::Unknown,
+        Some((width, cell)) => Fit::Few {
             seen: above(cell.mean(quantity) - cell.reach(quantity)),
             each: above(cell.mean(quantity)) / f64::from(width),
             dearest,
@@ -215,7 +294,7 @@ fn few(cells: &Cells, quantity: Quantity, base: f64) -> Cost {
 }
 
 /// By a straight line, if the points tell one with some certainty.
-fn line(moments: &Moments) -> Option<Cost> {
+fn line(moments: &Moments) -> Option<Fit> {
     let fitted = moments.fit([0, 1])?;
     if fitted.factor(1).1.is_infinite() {
         return None;
@@ -227,12 +306,12 @@ fn line(moments: &Moments) -> Option<Cost> {
     } else {
         Shape::Line(fitted)
     };
-    Some(Cost::Line { likely, fitted })
+    Some(Fit::Line { likely, fitted })
 }
 
 /// By a curve that bends upwards, if that is certain.
-fn bend(moments: &Moments) -> Option<Cost> {
+fn bend(moments: &Moments) -> Option<Fit> {
     let curve = moments.fit([0, 1, 2])?;
     let (bend, reach) = curve.factor(2);
-    (bend - reach > 0.0).then_some(Cost::Bend(curve))
+    (bend - reach > 0.0).then_some(Fit::Bend(curve))
 }

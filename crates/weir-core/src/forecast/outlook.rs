@@ -2,7 +2,7 @@
 
 use super::{
     calm::{NEGLIGIBLE, cores},
-    cost::{Cost, is_wide},
+    cost::is_wide,
     costs::{Basis, Costs, base, fitted, kappa_of_requests},
     estimate::Estimate,
     kappa,
@@ -159,6 +159,12 @@ impl Outlook {
         self.seen.present
     }
 
+    /// Whether a few more windows at the present width may tell that full width would be too much: as it
+    /// looks it would be.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.cost.own.rests_on_few() && self.is_unlikely_borne(self.full)
+    }
+
     /// CPU of the busiest API server at a width, in cores.
     pub(crate) fn cpu(&self, width: u32) -> Estimate {
         let base = self.base();
@@ -187,7 +193,7 @@ impl Outlook {
 
     /// Whether nothing was seen of what pods cost.
     pub(crate) const fn is_unseen(&self) -> bool {
-        matches!(self.cost.own, Cost::Unknown)
+        self.cost.own.is_unknown()
     }
 
     /// Whether a width would probably not be survived, by what pods cost.

@@ -123,7 +123,8 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
     let is_soaked = scene.target > 0
         && scene.target < scene.census.full
         && history.soaked >= crate::soak::needed(scene.policy, scene.census.full);
-    let undecided = !outlook.is_within(next) || !outlook.has_seen_present();
+    let unsure = !outlook.has_seen_present() || outlook.is_settling();
+    let undecided = unsure || !outlook.is_within(next);
     let exceeded = history.ledger.exceeded();
     let holds = exceeded.capacity.is_some() || exceeded.unison && !scene.policy.forecast.paces;
     if !is_soaked || !undecided || holds {

@@ -1,6 +1,6 @@
 //! What a start costs, from what was seen of waves.
 
-use super::*;
+use super::{super::cells::Cells, *};
 
 const SURE: Estimate = Estimate {
     low: 0.8,
@@ -12,11 +12,16 @@ const UNSURE: Estimate = Estimate {
     mid: 0.8,
     high: 1.0,
 };
-const FREE: Cost = Cost::Few {
-    seen: 0.0,
-    each: 0.0,
-    dearest: 0.0,
-};
+/// What running pods cost, of which one was seen to take so much.
+fn costing(each: f64) -> Cost {
+    let mut cells = Cells::default();
+    let mut values = Values::default();
+    values.set(Quantity::Own, each);
+    for _ in 0..3 {
+        cells.add(1, 5.0, &values, true);
+    }
+    Cost::fit(&cells, Quantity::Own, 0.0)
+}
 
 const OTHERS: Rest = Rest {
     cores: 0.2,
@@ -48,7 +53,7 @@ fn starts(waves: &[(u32, f64, f64)]) -> Starts {
 #[test]
 fn requests_that_have_the_core_to_themselves_cost_their_time_by_kappa() {
     let seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36), (4, 0.4, 0.52)]);
-    let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
+    let cost = seen.cost(beside(&costing(0.0), 0.0), UNSURE).unwrap();
     assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
     assert!((cost.low - 0.25).abs() < 1e-9, "{cost:?}");
 }
@@ -57,7 +62,7 @@ fn requests_that_have_the_core_to_themselves_cost_their_time_by_kappa() {
 #[test]
 fn requests_that_share_the_core_cost_no_more_than_it_gives() {
     let seen = starts(&[(8, 8.0 * 4.0 / 5.0, 1.0); 3]);
-    let cost = seen.cost(beside(&FREE, 0.0), UNSURE).unwrap();
+    let cost = seen.cost(beside(&costing(0.0), 0.0), UNSURE).unwrap();
     assert!((cost.mid - 0.5).abs() < 1e-9, "{cost:?}");
     assert!(
         cost.low > 0.49,
@@ -69,25 +74,21 @@ fn requests_that_share_the_core_cost_no_more_than_it_gives() {
 #[test]
 fn a_quiet_moment_of_others_makes_no_start_cheap() {
     let seen = starts(&[(1, 0.1, 0.21), (1, 0.1, 0.21)]);
-    let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
+    let cost = seen.cost(beside(&costing(0.0), 0.0), SURE).unwrap();
     assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
 }
 
 #[test]
 fn the_first_wave_may_be_a_leader_s() {
     let seen = starts(&[(1, 0.1, 0.28)]);
-    let cost = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
+    let cost = seen.cost(beside(&costing(0.0), 0.0), SURE).unwrap();
     assert!(cost.low <= 0.0 && cost.mid > 0.39, "{cost:?}");
-    assert!(starts(&[]).cost(beside(&FREE, 0.0), SURE).is_none());
+    assert!(starts(&[]).cost(beside(&costing(0.0), 0.0), SURE).is_none());
 }
 
 #[test]
 fn what_running_pods_cost_is_no_start() {
-    let running = Cost::Few {
-        seen: 0.1,
-        each: 0.1,
-        dearest: 0.1,
-    };
+    let running = costing(0.1);
     let seen = starts(&[(1, 0.2, 0.36), (1, 0.2, 0.36)]);
     let cost = seen.cost(beside(&running, 0.0), SURE).unwrap();
     assert!((cost.mid - 0.4).abs() < 1e-9, "{cost:?}");
@@ -97,11 +98,7 @@ fn what_running_pods_cost_is_no_start() {
 /// nothing of it.
 #[test]
 fn a_list_that_runs_beside_a_start_is_not_taken_for_it() {
-    let leader = Cost::Few {
-        seen: 0.05,
-        each: 0.05,
-        dearest: 0.05,
-    };
+    let leader = costing(0.05);
     let seen = starts(&[(1, 0.1, 0.28), (1, 0.1, 0.28)]);
     let calm = seen.cost(beside(&leader, 0.0), SURE).unwrap();
     assert!(calm.low > 0.0, "{calm:?}");
@@ -127,14 +124,14 @@ fn lists_that_end_in_the_next_window_cost_what_they_used() {
         }
         starts.end();
     }
-    let cost = starts.cost(beside(&FREE, 0.0), SURE).unwrap();
+    let cost = starts.cost(beside(&costing(0.0), 0.0), SURE).unwrap();
     assert!((cost.mid - 5.0 / 8.0).abs() < 1e-9, "{cost:?}");
 }
 
 #[test]
 fn pods_whose_start_was_not_seen_are_none_of_the_next_wave() {
     let mut seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36)]);
-    let before = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
+    let before = seen.cost(beside(&costing(0.0), 0.0), SURE).unwrap();
     seen.begin(4);
     seen.end();
     seen.begin(4);
@@ -143,14 +140,14 @@ fn pods_whose_start_was_not_seen_are_none_of_the_next_wave() {
     values.set(Quantity::Cpu, 0.52);
     seen.add(4, 5.0, &values, OTHERS);
     seen.end();
-    let after = seen.cost(beside(&FREE, 0.0), SURE).unwrap();
+    let after = seen.cost(beside(&costing(0.0), 0.0), SURE).unwrap();
     assert!((after.mid - before.mid).abs() < 1e-9, "{after:?}");
 }
 
 #[test]
 fn a_wave_that_no_meter_counted_makes_no_start_cheap() {
     let mut seen = starts(&[(1, 0.1, 0.28), (2, 0.2, 0.36)]);
-    let before = seen.cost(beside(&FREE, 0.0), SURE);
+    let before = seen.cost(beside(&costing(0.0), 0.0), SURE);
     seen.begin(4);
     let away = Rest {
         is_metered: false,
@@ -158,7 +155,7 @@ fn a_wave_that_no_meter_counted_makes_no_start_cheap() {
     };
     seen.add(4, 5.0, &Values::default(), away);
     seen.end();
-    assert_eq!(seen.cost(beside(&FREE, 0.0), SURE), before);
+    assert_eq!(seen.cost(beside(&costing(0.0), 0.0), SURE), before);
     assert_eq!(seen.seen(), 2);
 }
 
@@ -168,7 +165,7 @@ fn what_is_on_record_tells_no_more_than_was_seen() {
     let recalled = |waves| {
         let mut starts = Starts::default();
         starts.recall(0.4, waves);
-        starts.cost(beside(&FREE, 0.0), UNSURE)
+        starts.cost(beside(&costing(0.0), 0.0), UNSURE)
     };
     assert_eq!(recalled(0), None);
     let one = recalled(1).unwrap();
