@@ -72,14 +72,14 @@ pub(crate) mod tests {
     use super::*;
     use crate::report::{ApiServerAt, State, SwarmAt, tests::report};
 
-    /// So many pods run from that second on, and ten fewer before.
+    /// So many pods run from that second on, and half of them before.
     fn running_from(second: f64, running: u32) -> Vec<WidthAt> {
         let at = |second, running| WidthAt {
             second,
             width: 200,
             running,
         };
-        vec![at(0.0, running - 10), at(second, running)]
+        vec![at(0.0, running / 2), at(second, running)]
     }
 
     /// A run without Weir, all of whose 200 agents ask every ten seconds from second 20 on, on an API

@@ -200,7 +200,7 @@ fn what_a_drowned_control_plane_did_not_start_is_not_called_started() {
     demo.unguarded.width.truncate(1);
     let [without, ..] = demo.summary();
     assert!(
-        without.starts_with("Without Weir 190 of 200 pods started. A quiet"),
+        without.starts_with("Without Weir 100 of 200 pods started. A quiet"),
         "{without}"
     );
 }
