@@ -25,8 +25,9 @@ use crate::{
 /// A pod's cost may or may not grow with the pods in the cluster; one record cannot tell, so both
 /// extremes are shown, and two records of clusters of different sizes settle it. Exits with 0 only if
 /// even the upper ends of CPU, and of whatever else has a known capacity, are within budget or add less
-/// than 2 % of the capacity, and ten times the widest width that was seen is not exceeded; with 1 if not, or if too much cannot be
-/// excluded; with 2 if a file cannot be used; and with 4 if the cost belongs to another pod template.
+/// than 2 % of the capacity, and ten times the widest width that was seen is not exceeded; with 1 if
+/// not, or if too much cannot be excluded; with 2 if a file cannot be used; and with 4 if the cost
+/// belongs to another pod template.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PreflightArgs {
     /// The manifest with the DaemonSet; - reads standard input

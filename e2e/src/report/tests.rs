@@ -66,15 +66,19 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
             },
             series,
         },
-        api_server: ApiServer {
-            peak_cpu_cores: 0.99,
-            peak_rss_mib: 1800.0,
-            rejected: 12_345,
-            series: vec![],
-        },
+        api_server: api_server(),
         swarm: SwarmUse::default(),
         weir: None,
         expected: None,
+    }
+}
+
+const fn api_server() -> ApiServer {
+    ApiServer {
+        peak_cpu_cores: 0.99,
+        peak_rss_mib: 1800.0,
+        rejected: 12_345,
+        series: vec![],
     }
 }
 
