@@ -177,10 +177,10 @@ fn foreseeing(scene: &Scene<'_>, history: &History, next: u32) -> Course {
         return Course::Learn;
     };
     let patient = waited(scene, history) < limits.patience;
-    let unsure = !outlook.has_seen_present() || outlook.is_settling();
+    let unsettled = outlook.is_unsettled();
     if let Some(within) = outlook
         .widest_within(target, next)
-        .filter(|_| !(unsure && patient))
+        .filter(|_| !(unsettled && patient))
     {
         Course::Widen(within)
     } else if patient || !outlook.is_bearable(target + 1) {

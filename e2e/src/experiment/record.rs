@@ -1,5 +1,7 @@
 //! The report of an experiment, made of what was watched and measured.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -130,25 +132,17 @@ fn joined(
         return None;
     }
     let from = course.joined;
-    let is_after = |sample: &&Sample| from.is_some_and(|from| at(sample, zero) >= from);
+    let joined = from.map(|from| zero + Duration::from_secs_f64(from));
+    let is_after = |sample: &&Sample| joined.is_some_and(|joined| sample.due >= joined);
     let after: Vec<_> = samples.iter().filter(is_after).copied().collect();
-    let above_ms = stats::harmful_above(idle);
-    let seconds = stats::by_second(&after, zero);
-    let harmful = seconds.iter().filter(|at| stats::is_harmful(at, above_ms));
     Some(Joined {
         nodes: course.joins,
         from_second: from,
         seconds_to_run: course.seconds_to_run_joined(),
         most_begun_in_a_second: course.most_begun_in_a_second(),
-        harmful_seconds: harmful.count() as u64,
+        harmful_seconds: stats::harm(idle, &stats::by_second(&after, zero), from).seconds,
         latency: Latency::of(&after),
     })
-}
-
-/// The second in which a call was due.
-fn at(sample: &Sample, zero: Instant) -> f64 {
-    let since = sample.due.saturating_duration_since(zero).as_secs_f64();
-    since - zero.saturating_duration_since(sample.due).as_secs_f64()
 }
 
 /// What became of the workload beside it, by its own profile.

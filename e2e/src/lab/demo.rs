@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use weir::api::Pace;
 
-use super::{WorldArgs, inside, proof, shipped_profiles};
+use super::{WorldArgs, exit, inside, proof, shipped_profiles};
 use crate::{
     experiment::{
         Bench, Patience, Plan, policy,
@@ -102,11 +102,7 @@ impl DemoRun {
         for why in &unmet {
             line(&format!("NOT as it must be: {why}"));
         }
-        Ok(if unmet.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit(unmet.is_empty()))
     }
 
     fn prove(path: &Path, demo: &Demo) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use weir::api::{BeyondUnison, ForecastLimits, RolloutPolicySpec};
 
-use super::{WatchArgs, WorldArgs, inside, proof};
+use super::{WatchArgs, WorldArgs, exit, inside, proof};
 use crate::{
     experiment::{
         Plan,
@@ -79,11 +79,7 @@ impl Join {
         for why in &unmet {
             line(&format!("NOT as it must be: {why}"));
         }
-        Ok(if unmet.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit(unmet.is_empty()))
     }
 }
 

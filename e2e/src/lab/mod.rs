@@ -145,6 +145,15 @@ impl Command {
     }
 }
 
+/// How a command ends whose runs must be as they are expected.
+fn exit(met: bool) -> ExitCode {
+    if met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 /// Runs `work` inside a world's namespaces. What needs all cores or the network is done before: Weir
 /// is built, if the experiment has one.
 fn inside(weir: bool, work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {

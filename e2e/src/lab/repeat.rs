@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, inside, proof, scenario::ScenarioArgs, watch::duration};
+use super::{WatchArgs, WorldArgs, exit, inside, proof, scenario::ScenarioArgs, watch::duration};
 use crate::{
     experiment::story::{heading, line},
     report::{
@@ -89,11 +89,7 @@ impl Repeat {
             line(&late);
             met = false;
         }
-        Ok(if met {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit(met))
     }
 }
 

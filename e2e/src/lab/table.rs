@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, inside, proof, shipped_profiles};
+use super::{WatchArgs, WorldArgs, exit, inside, proof, shipped_profiles};
 use crate::{
     experiment::{
         Plan,
@@ -88,11 +88,7 @@ impl Table {
             proof::write(path, title, first, &parts)?;
             line(&format!("table: {}", path.display()));
         }
-        Ok(if rows.iter().all(|row| unmet(row).is_none()) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit(rows.iter().all(|row| unmet(row).is_none())))
     }
 
     fn report_path(&self, profile: &str, how: &str) -> PathBuf {

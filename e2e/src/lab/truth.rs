@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use weir::api::{ForecastAct, ForecastLimits, Harm, Pace, RolloutPolicySpec, Waves};
 
-use super::{WorldArgs, inside, proof, watch::duration};
+use super::{WorldArgs, exit, inside, proof, watch::duration};
 use crate::{
     experiment::{
         Patience, Plan, form,
@@ -145,11 +145,7 @@ impl TruthRun {
             proof::write(path, "Forecasts beside the truth", first, &parts)?;
             line(&format!("tables: {}", path.display()));
         }
-        Ok(if rows.iter().all(|row| row.truth.unmet().is_none()) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit(rows.iter().all(|row| row.truth.unmet().is_none())))
     }
 }
 

@@ -21,7 +21,12 @@ const PROPORTIONAL: f64 = 0.6;
 
 /// A rollout that adds less than this share of a capacity at full width is harmless, whatever others
 /// use: a page of metrics every five seconds, as any monitoring reads it, costs about as much.
-pub(super) const NEGLIGIBLE: f64 = 0.02;
+const NEGLIGIBLE: f64 = 0.02;
+
+/// Whether so much more is next to nothing of a capacity.
+pub(super) fn is_negligible(more: f64, capacity: f64) -> bool {
+    more <= NEGLIGIBLE * capacity
+}
 
 /// What is looked at, at one moment.
 pub(crate) struct Look<'a> {
@@ -52,7 +57,7 @@ impl Look<'_> {
             .iter()
             .map(|(_, known)| known.counted.fresh().and_then(|page| page.cpu_limit_cores));
         let wider = f64::from(self.full.max(1)) / f64::from(self.width.max(1));
-        cores(self.stated_cores, measured).is_some_and(|cores| own * wider <= NEGLIGIBLE * cores)
+        cores(self.stated_cores, measured).is_some_and(|cores| is_negligible(own * wider, cores))
     }
 }
 

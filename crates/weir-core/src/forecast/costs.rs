@@ -82,20 +82,20 @@ pub(super) const fn fitted(metered: bool) -> Quantity {
     }
 }
 
-/// CPU of all API servers without the rollout: what its account does not explain at present, where it is
-/// metered; else what was used before the first pod, or, where no such time was seen, the least that was
-/// used with pods.
+/// CPU of all API servers without the rollout, by the most likely κ: what its account does not explain at
+/// present, where it is metered; else what was used before the first pod, or, where no such time was seen, the
+/// least that was used with pods.
 ///
 /// Not what was used before the first pod for ever: the creation of its gated pods is felt for a minute,
 /// days have mornings, and other rollouts add to it.
-pub(super) fn base(ledger: &Ledger, metered: bool) -> f64 {
+pub(super) fn base(ledger: &Ledger, metered: bool, kappa: f64) -> f64 {
     let mean = |(_, cell): (u32, &Cell)| cell.mean(Quantity::Cpu);
     let least = || {
         let seen = ledger.cells.telling(Quantity::Cpu);
         seen.map(mean).reduce(f64::min)
     };
     let quiet = || ledger.cells.quiet_mean(Quantity::Cpu).or_else(least);
-    let rest = |used: Used| used.cpu - kappa_of_requests(ledger).mid * own_now(ledger, used);
+    let rest = |used: Used| used.cpu - kappa * own_now(ledger, used);
     let present = ledger.present.used.filter(|_| metered).map(rest);
     present.or_else(quiet).unwrap_or(0.0).max(0.0)
 }

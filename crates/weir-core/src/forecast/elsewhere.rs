@@ -24,7 +24,7 @@ mod others;
 use serde::{Deserialize, Serialize};
 
 pub use self::others::{Gauge, Other, Stated};
-use super::{calm::NEGLIGIBLE, estimate::Estimate, told::Resource};
+use super::{calm::is_negligible, estimate::Estimate, told::Resource};
 
 /// Beyond so many times the widest width that was seen a line is a guess, which bears nothing.
 pub const STRETCH: f64 = 10.0;
@@ -235,7 +235,8 @@ impl Rates {
         let steady = |fixed: f64, each: f64| in_use + fixed + nodes * each;
         let least = steady(self.fixed.low, self.per_pod.low);
         let most = steady(self.fixed.high, self.per_pod.high);
-        let adds_little = |cores: f64, steady: f64| steady - in_use <= NEGLIGIBLE * cores;
+        let adds_little =
+            |steady: f64| cores.is_some_and(|cores| is_negligible(steady - in_use, cores));
         let unison = self.start.zip(cores).filter(|(_, cores)| *cores > 0.0);
         Case {
             growth: self.growth,
@@ -245,8 +246,8 @@ impl Rates {
                 mid: steady(self.fixed.mid, self.per_pod.mid),
                 high: most,
             },
-            adds_little: cores.is_some_and(|cores| adds_little(cores, most)),
-            may_add_little: cores.is_some_and(|cores| adds_little(cores, least)),
+            adds_little: adds_little(most),
+            may_add_little: adds_little(least),
             unison: unison.map(|(start, cores)| times(start, nodes / cores)),
         }
     }

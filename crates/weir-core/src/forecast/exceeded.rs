@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calm::NEGLIGIBLE,
+    calm::is_negligible,
     outlook::Outlook,
     told::{Forecast, Resource, ResourceForecast},
 };
@@ -56,5 +56,5 @@ fn may_exceed(forecast: &Forecast, outlook: &Outlook, of: Resource) -> bool {
 /// rollout is not full for its sake. None where it is not known what there is.
 fn is_above(told: &ResourceForecast, used: f64) -> Option<bool> {
     let capacity = told.capacity?;
-    Some(used > capacity && used - told.base > NEGLIGIBLE * capacity)
+    Some(used > capacity && !is_negligible(used - told.base, capacity))
 }

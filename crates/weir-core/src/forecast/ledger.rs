@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     calm::{Calm, Look, cores, out_of_proportion},
     cells::Cells,
-    costs::base,
+    costs::{base, kappa_of_requests},
     exceeded::Exceeded,
     kappa::Kappa,
     outlook::Outlook,
@@ -287,7 +287,7 @@ impl Ledger {
         } else if look.width == 0 {
             self.drop("pods being created");
         } else {
-            let cores = base(self, true);
+            let cores = base(self, true, kappa_of_requests(self).mid);
             let rest = Rest { cores, is_metered };
             self.starts.add(look.width, window.seconds, values, rest);
         }

@@ -1,7 +1,7 @@
 //! What a ledger says of widths that were not seen yet, against what there is.
 
 use super::{
-    calm::{NEGLIGIBLE, cores},
+    calm::{cores, is_negligible},
     cost::is_wide,
     costs::{Basis, Costs, base, fitted, kappa_of_requests},
     estimate::Estimate,
@@ -95,7 +95,7 @@ impl Outlook {
         let latest = ledger.present.latest.as_ref()?;
         let metered = latest.has_schemas && counts(given.meter, ledger);
         let kappa_of_requests = kappa_of_requests(ledger);
-        let base_cores = base(ledger, metered);
+        let base_cores = base(ledger, metered, kappa_of_requests.mid);
         let basis = Basis {
             kappa: kappa_of_requests,
             base_cores,
@@ -154,15 +154,11 @@ impl Outlook {
         self.seen.quiet
     }
 
-    /// Whether a calm window was seen at the present width.
-    pub(crate) const fn has_seen_present(&self) -> bool {
-        self.seen.present
-    }
-
-    /// Whether a few more windows at the present width may tell that full width would be too much: as it
-    /// looks it would be.
-    pub(crate) fn is_settling(&self) -> bool {
-        self.cost.own.rests_on_few() && self.is_unlikely_borne(self.full)
+    /// Whether a few more windows at the present width have to be seen: there was none yet; or full width
+    /// looks like too much, and they may tell that it is.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        let looks_too_much = || self.is_unlikely_borne(self.full);
+        !self.seen.present || self.cost.own.rests_on_few() && looks_too_much()
     }
 
     /// CPU of the busiest API server at a width, in cores.
@@ -226,7 +222,7 @@ impl Outlook {
 
     /// Whether so many cores are next to nothing of what an API server has.
     pub(super) fn is_negligible(&self, cores: f64) -> bool {
-        self.has.cores.is_some_and(|all| cores <= NEGLIGIBLE * all)
+        self.has.cores.is_some_and(|all| is_negligible(cores, all))
     }
 
     /// Whether it matters at full width that requests of the account run for so many seconds a second

@@ -123,8 +123,7 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
     let is_soaked = scene.target > 0
         && scene.target < scene.census.full
         && history.soaked >= crate::soak::needed(scene.policy, scene.census.full);
-    let unsure = !outlook.has_seen_present() || outlook.is_settling();
-    let undecided = unsure || !outlook.is_within(next);
+    let undecided = outlook.is_unsettled() || !outlook.is_within(next);
     let exceeded = history.ledger.exceeded();
     let holds = exceeded.capacity.is_some() || exceeded.unison && !scene.policy.forecast.paces;
     if !is_soaked || !undecided || holds {

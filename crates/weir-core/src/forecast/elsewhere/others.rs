@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Growth, Measured, NEGLIGIBLE, Resource, Target, Verdict, share, times};
+use super::{Estimate, Growth, Measured, Resource, Target, Verdict, is_negligible, share, times};
 
 /// A resource besides CPU, as it was measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,7 @@ pub(super) fn reckon(
 /// What that comes to: too much if any one resource surely is.
 pub(super) fn verdict(others: &[Other], budget: f64) -> Verdict {
     // What adds next to nothing is harmless, however much is in use already.
-    let adds_little = |one: &Other, steady: f64| steady - one.in_use <= NEGLIGIBLE * one.capacity;
+    let adds_little = |one: &Other, steady: f64| is_negligible(steady - one.in_use, one.capacity);
     let is_within =
         |one: &Other| one.steady.high <= one.capacity * budget || adds_little(one, one.steady.high);
     let is_beyond =
