@@ -159,13 +159,38 @@ pub struct Flow {
     pub queued: f64,
     /// Requests waiting in queues when scraped.
     pub in_queue: f64,
-    /// How long a request that left a queue in the interval had waited on average, in milliseconds;
-    /// zero if none did.
-    pub mean_wait_ms: f64,
+    /// Requests that were in queues at both ends of the interval: a queue of which nobody can say how
+    /// long it lasts.
+    pub standing: f64,
+    /// Each FlowSchema whose requests waited, by its name.
+    pub waits: BTreeMap<String, Wait>,
     /// Requests refused per second: 429s from any level.
     pub rejected_per_second: f64,
     /// The level where most were queued, for the message.
     pub worst_level: Option<String>,
+}
+
+/// How the requests of one FlowSchema waited that left a queue in an interval. All that a level with
+/// queues lets run have been in one, most of them for no time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Requests that waited at a time, on average: their wait in seconds, per second.
+    pub queued: f64,
+    /// Requests that left a queue, per second.
+    pub per_second: f64,
+}
+
+impl Wait {
+    /// How long one of them had waited on average, in milliseconds (Little's law: what waits at a time is
+    /// the rate times the wait); zero if none left.
+    #[must_use]
+    pub fn mean_ms(&self) -> f64 {
+        if self.per_second > 0.0 {
+            1000.0 * self.queued / self.per_second
+        } else {
+            0.0
+        }
+    }
 }
 
 /// One API server process.

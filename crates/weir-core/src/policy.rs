@@ -63,7 +63,8 @@ pub struct HarmLimits {
     pub latency_floor_ms: f64,
     /// … and above this multiple of its quiet baseline.
     pub latency_factor: f64,
-    /// Requests waiting in queues, on average, from which queues count as saturated.
+    /// Requests waiting in queues from which these count as saturated: others' that wait for the floor
+    /// or longer, on average, or anybody's that wait at two looks in a row.
     pub queued: f64,
     /// Requests refused per second from which the servers count as rejecting.
     pub rejected_per_second: f64,

@@ -83,6 +83,15 @@ pub enum Meter {
 }
 
 impl Meter {
+    /// The FlowSchema that counts the workload's own requests and, as far as is known, nobody else's.
+    #[must_use]
+    pub fn own(&self) -> Option<&str> {
+        match self {
+            Self::Own { schema } => Some(schema),
+            Self::Shared { .. } | Self::Awaited { .. } | Self::None { .. } => None,
+        }
+    }
+
     /// The FlowSchema that counts, if one does.
     #[must_use]
     pub fn schema(&self) -> Option<&str> {

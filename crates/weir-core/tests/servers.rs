@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::{prelude::*, sample::Index};
 use weir_core::{
-    evidence::{Reading, ServerEvidence},
+    evidence::{Reading, ServerEvidence, Wait},
     servers::{
         Cadence, Collector, Fleet, Level, ProbeKind, ProbeResult, Scrape, ScrapeError, Totals,
     },
@@ -59,9 +59,13 @@ fn two_real_pages_tell_how_a_server_suffered_between_them() {
     let flow = server.flow.fresh().expect("two scrapes");
     // 76.6 s waited by those that left the queue; of 238 refused and 373 dispatched only the latter.
     assert_eq!(
-        format!("{:.1} {:.0}", flow.queued, flow.mean_wait_ms),
-        "13.1 125"
+        format!("{:.1} {:.1}", flow.queued, flow.standing),
+        "13.1 0.0"
     );
+    let waits: Vec<String> = (flow.waits.iter())
+        .map(|(schema, wait)| format!("{schema} {:.1} {:.0}", wait.queued, wait.mean_ms()))
+        .collect();
+    assert_eq!(waits, ["small 13.1 125"]);
     assert_eq!(format!("{:.1}", flow.rejected_per_second), "40.7");
     assert_eq!(flow.worst_level.as_deref(), Some("small"));
     let process = server.process.fresh().expect("two scrapes");
@@ -143,14 +147,11 @@ fn counter() -> impl Strategy<Value = f64> {
 }
 
 fn level() -> impl Strategy<Value = Level> {
-    (counter(), counter(), counter(), counter()).prop_map(
-        |(wait_seconds, waited, rejected, in_queue)| Level {
-            wait_seconds,
-            waited,
-            rejected,
-            in_queue,
-        },
-    )
+    (counter(), counter(), counter()).prop_map(|(wait_seconds, rejected, in_queue)| Level {
+        wait_seconds,
+        rejected,
+        in_queue,
+    })
 }
 
 fn read() -> impl Strategy<Value = Event> {
@@ -267,8 +268,9 @@ proptest! {
                 figures.extend(latency.baseline_p50_ms);
             }
             if let Some(flow) = server.flow.last() {
-                figures.extend([flow.queued, flow.in_queue, flow.mean_wait_ms]);
+                figures.extend([flow.queued, flow.in_queue, flow.standing]);
                 figures.push(flow.rejected_per_second);
+                figures.extend(flow.waits.values().map(Wait::mean_ms));
             }
             if let Some(process) = server.process.last() {
                 figures.extend([process.cpu_cores, process.resident_before_bytes]);

@@ -25,6 +25,10 @@ const LOAD: [&str; 10] = [
     "ServerRestarted",
 ];
 
+/// A harmless DaemonSet that nobody guards starts on all nodes at once, and others may feel that for so
+/// many seconds in all: to spare them these is what waves are for, and no news about what it costs.
+const START_BURST_SECONDS: u64 = 5;
+
 /// Of a hundred requests of harmless agents so many may fail: the world's own churn takes objects away.
 const FAILED_PER_CENT: u64 = 5;
 
@@ -77,7 +81,10 @@ fn unlike(ends: Ending, ran: &Ran<'_>) -> Option<String> {
             .first_second
             .is_none()
             .then(|| "it must harm others when nobody guards it, and did not".to_owned()),
-        (false, Ending::Harmless) => ended(State::Complete, ran).or_else(|| harmed(ran.harm)),
+        (false, Ending::Harmless) => ended(State::Complete, ran).or_else(|| {
+            let lasts = ran.harm.seconds > START_BURST_SECONDS;
+            lasts.then(|| harmed(ran.harm)).flatten()
+        }),
     }
 }
 

@@ -87,8 +87,6 @@ pub struct Scrape {
 pub struct Level {
     /// Time that requests which left a queue had waited, in seconds.
     pub wait_seconds: f64,
-    /// Requests that left a queue, to be executed or not.
-    pub waited: f64,
     /// Requests refused, for whichever reason.
     pub rejected: f64,
     /// Requests waiting now.
@@ -206,8 +204,8 @@ impl Draft {
             INFLIGHT => *self.inflight.get_or_insert(0.0) += value,
             REQUESTS if is_refused(sample) => self.refused += value,
             REQUESTS => {}
-            WAIT_SUM | WAIT_COUNT | IN_QUEUE => self.take_level(sample),
-            REJECTED => {
+            IN_QUEUE => self.take_level(sample),
+            WAIT_SUM | REJECTED => {
                 self.take_level(sample);
                 self.take_total(sample);
             }
@@ -231,7 +229,6 @@ impl Draft {
         let level = self.levels.entry(name.to_owned()).or_default();
         match sample.name {
             WAIT_SUM => level.wait_seconds += sample.value,
-            WAIT_COUNT => level.waited += sample.value,
             REJECTED => level.rejected += sample.value,
             _ => level.in_queue += sample.value,
         }

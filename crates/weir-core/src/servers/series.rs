@@ -8,11 +8,15 @@
 //!                                                 the interval of all rates
 //! ```
 
-use std::{collections::VecDeque, ops::Add, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Add,
+    sync::Arc,
+};
 
-use super::Scrape;
+use super::{Scrape, scrape::Schema};
 use crate::{
-    evidence::{Flow, Process},
+    evidence::{Flow, Process, Wait},
     time::{Moment, Span},
     usage::Counted,
 };
@@ -143,8 +147,6 @@ impl Series {
         let interval = self.interval(at_most)?;
         let levels: Vec<LevelFlow<'_>> = interval.levels().collect();
         let total = |of: fn(&LevelFlow<'_>) -> f64| levels.iter().map(of).fold(0.0, f64::add);
-        let waited = total(|level| level.waited);
-        let wait_seconds = total(|level| level.wait_seconds);
         let worst = levels
             .iter()
             .max_by(|one, other| one.queued.total_cmp(&other.queued));
@@ -155,11 +157,8 @@ impl Series {
         Some(Flow {
             queued: total(|level| level.queued),
             in_queue: total(|level| level.in_queue),
-            mean_wait_ms: if waited > 0.0 {
-                1000.0 * wait_seconds / waited
-            } else {
-                0.0
-            },
+            standing: total(|level| level.standing),
+            waits: interval.waits(),
             rejected_per_second: rejected / interval.seconds,
             worst_level: worst
                 .filter(|level| level.queued > 0.0)
@@ -213,9 +212,8 @@ struct LevelFlow<'a> {
     queued: f64,
     /// Requests that wait at the end.
     in_queue: f64,
-    /// Requests that left a queue, and how long they had waited.
-    waited: f64,
-    wait_seconds: f64,
+    /// Requests that waited at both ends.
+    standing: f64,
     /// Requests refused.
     rejected: f64,
 }
@@ -225,15 +223,28 @@ impl<'a> Interval<'a> {
         self.new.levels.iter().map(|(name, new)| {
             let old = self.old.levels.get(name).copied().unwrap_or_default();
             let wait_seconds = increase(old.wait_seconds, new.wait_seconds);
+            let standing = old.in_queue.min(new.in_queue);
             LevelFlow {
                 name,
-                queued: (wait_seconds / self.seconds).max(old.in_queue.min(new.in_queue)),
+                queued: (wait_seconds / self.seconds).max(standing),
                 in_queue: new.in_queue,
-                waited: increase(old.waited, new.waited),
-                wait_seconds,
+                standing,
                 rejected: increase(old.rejected, new.rejected),
             }
         })
+    }
+
+    fn waits(&self) -> BTreeMap<String, Wait> {
+        let none = Schema::default();
+        let wait = |(name, new): (&String, &Schema)| {
+            let old = self.old.totals.schemas.get(name).unwrap_or(&none);
+            let wait = Wait {
+                queued: increase(old.wait_seconds, new.wait_seconds) / self.seconds,
+                per_second: increase(old.waited, new.waited) / self.seconds,
+            };
+            (wait.queued > 0.0).then(|| (name.clone(), wait))
+        };
+        self.new.totals.schemas.iter().filter_map(wait).collect()
     }
 }
 

@@ -67,7 +67,7 @@ const fn is_of_load(rule: Rule) -> bool {
 }
 
 /// A FlowSchema's clients, for people: a meter's name holds its account's.
-fn named(schema: &str) -> String {
+pub(super) fn named(schema: &str) -> String {
     match schema
         .strip_prefix("weir-meter-")
         .and_then(|account| account.split_once('.'))

@@ -2,7 +2,7 @@
 
 use super::Scene;
 use crate::{
-    evidence::{Evidence, Latency, OBJECTIVE_MS, ServerEvidence, ServerId},
+    evidence::{Evidence, Flow, Latency, OBJECTIVE_MS, ServerEvidence, ServerId, Wait},
     plan::{Finding, Rule},
     policy::{HarmLimits, Policy, Servers},
 };
@@ -126,26 +126,80 @@ fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
     relative.max(limits.latency_floor_ms).min(OBJECTIVE_MS)
 }
 
-/// Requests wait in Priority and Fairness queues.
+/// Requests wait in Priority and Fairness queues: those of others than the rollout's pods for long, or
+/// anybody's without an end. What its own requests wait is what fair queueing is for, and short waits of
+/// many are no harm.
 pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
     let flow = server.known.flow.fresh()?;
-    let limit = scene.policy.harm.queued;
-    if flow.queued < limit {
-        return None;
-    }
-    let level = said(flow.worst_level.as_ref(), |level| {
-        format!(", most at level {level}")
-    });
+    let harm = &scene.policy.harm;
+    let limit = harm.queued;
+    let (evidence, cleared) = if flow.standing >= limit {
+        (standing(flow, limit), "have waited at two looks in a row")
+    } else {
+        let late = Late::of(
+            flow,
+            scene.evidence.rollout.meter.own(),
+            harm.latency_floor_ms,
+        );
+        let evidence = late.filter(|late| late.queued >= limit)?.tell(harm);
+        (evidence, "have been queued for so long")
+    };
     Some(Finding::hold(
         Rule::QueueSaturated,
         server.name.as_str(),
-        format!(
-            "{:.1} requests were queued on average (limit {limit:.1}){level}; those let go had \
-             waited {:.0} ms, {:.0} wait still",
-            flow.queued, flow.mean_wait_ms, flow.in_queue
-        ),
-        clears(scene, &format!("fewer than {limit:.1} have been queued")),
+        evidence,
+        clears(scene, &format!("fewer than {limit:.1} {cleared}")),
     ))
+}
+
+fn standing(flow: &Flow, limit: f64) -> String {
+    let level = said(flow.worst_level.as_ref(), |level| {
+        format!(", most at level {level}")
+    });
+    format!(
+        "{:.0} requests wait in queues, and {:.0} did both now and a look before (limit \
+         {limit:.1}){level}",
+        flow.in_queue, flow.standing
+    )
+}
+
+/// Clients that wait for long.
+struct Late<'a> {
+    /// Their requests that wait at a time, on average.
+    queued: f64,
+    /// The FlowSchema with most of them.
+    schema: &'a str,
+    /// How long one of its requests waits, in milliseconds.
+    mean_ms: f64,
+}
+
+impl<'a> Late<'a> {
+    /// Those whose requests wait for so many milliseconds on average, without the rollout's own.
+    fn of(flow: &'a Flow, own: Option<&str>, from_ms: f64) -> Option<Self> {
+        let is_late = |(schema, wait): &(&String, &Wait)| {
+            own != Some(schema.as_str()) && wait.mean_ms() >= from_ms
+        };
+        let late = || flow.waits.iter().filter(is_late);
+        let (schema, worst) =
+            late().max_by(|one, other| one.1.queued.total_cmp(&other.1.queued))?;
+        Some(Self {
+            queued: late().map(|(_, wait)| wait.queued).sum(),
+            schema,
+            mean_ms: worst.mean_ms(),
+        })
+    }
+
+    fn tell(&self, harm: &HarmLimits) -> String {
+        format!(
+            "{:.1} requests were queued on average (limit {:.1}), most from {}: {:.0} ms each (limit \
+             {:.0} ms)",
+            self.queued,
+            harm.queued,
+            super::blame::named(self.schema),
+            self.mean_ms,
+            harm.latency_floor_ms
+        )
+    }
 }
 
 /// An API server refuses requests with 429: as it tells itself, or as Weir's probes meet it.

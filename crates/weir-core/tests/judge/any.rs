@@ -112,7 +112,7 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
                     latency.baseline_p50_ms = known.then_some(5.0);
                 }
                 if let Reading::Fresh(flow) = &mut server.flow {
-                    flow.queued = queued;
+                    (flow.queued, flow.standing) = (queued, queued);
                     flow.rejected_per_second = rejected;
                 }
                 server.restarted = restarted.map(|ago| NOW - ago);

@@ -1,10 +1,11 @@
 //! Each rule by itself: what it finds, where its limit lies, and what it tells.
 
 use weir_core::{
-    evidence::{Flow, Latency, PodState, Process, Reading, ServerId},
+    evidence::{Flow, Latency, PodState, Process, Reading, ServerId, Wait},
     plan::{Finding, Rule, Severity},
     policy::{Policy, Servers},
     time::Span,
+    usage::Meter,
 };
 
 use crate::play::{Play, aged, calm, server};
@@ -116,18 +117,78 @@ fn latency_regressed_tells_its_figures_and_what_clears_it() {
     );
 }
 
+/// The findings where the requests of some FlowSchemas wait: how many at a time, and for how long.
+fn waits(rows: &[(&str, f64, f64)], own: Option<&str>) -> Vec<Finding> {
+    found(|play| {
+        if let Some(schema) = own {
+            play.evidence.rollout.meter = Meter::Own {
+                schema: schema.to_owned(),
+            };
+        }
+        let wait = |(schema, queued, mean_ms): &(&str, f64, f64)| {
+            let per_second = 1000.0 * queued / mean_ms;
+            let queued = *queued;
+            ((*schema).to_owned(), Wait { queued, per_second })
+        };
+        match &mut play.server("api-a").flow {
+            Reading::Fresh(flow) => flow.waits = rows.iter().map(wait).collect(),
+            _ => unreachable!("all is fresh"),
+        }
+    })
+}
+
 #[test]
-fn queue_saturated() {
-    assert_eq!(flow(|flow| flow.queued = 0.9), []);
+fn queue_saturated_where_others_wait_for_long() {
+    let others = "service-accounts";
+    for (rows, own, harms) in [
+        (&[(others, 0.9, 310.0)][..], None, false),
+        (&[(others, 4.25, 99.0)], None, false),
+        (&[(others, 4.25, 310.0)], None, true),
+        (&[(others, 4.25, 310.0)], Some("mine"), true),
+        (&[("mine", 4.25, 310.0)], Some("mine"), false),
+        (
+            &[("mine", 4.25, 310.0), (others, 4.0, 11.0)],
+            Some("mine"),
+            false,
+        ),
+        (
+            &[("global-default", 0.6, 200.0), (others, 0.6, 310.0)],
+            None,
+            true,
+        ),
+    ] {
+        let findings = waits(rows, own);
+        assert_eq!(findings.len(), usize::from(harms), "{rows:?} {own:?}");
+    }
+    let meter = "weir-meter-loops.other";
+    let findings = waits(&[(others, 1.0, 150.0), (meter, 3.25, 310.0)], None);
+    let finding = only(findings, Rule::QueueSaturated, Severity::Hold, "api-a");
+    assert_eq!(
+        finding.evidence,
+        "4.2 requests were queued on average (limit 1.0), most from the account loops/other: 310 ms each \
+         (limit 100 ms)"
+    );
+    assert!(
+        finding
+            .clears_when
+            .starts_with("fewer than 1.0 have been queued for so long for 10 s;"),
+        "{}",
+        finding.clears_when
+    );
+}
+
+#[test]
+fn queue_saturated_where_a_queue_stands() {
+    assert_eq!(flow(|flow| (flow.queued, flow.standing) = (9.0, 0.9)), []);
     let findings = flow(|flow| {
-        (flow.queued, flow.in_queue, flow.mean_wait_ms) = (4.25, 7.0, 310.0);
+        (flow.in_queue, flow.standing) = (7.0, 4.0);
         flow.worst_level = Some("workload-low".to_owned());
     });
     let finding = only(findings, Rule::QueueSaturated, Severity::Hold, "api-a");
     assert_eq!(
         finding.evidence,
-        "4.2 requests were queued on average (limit 1.0), most at level workload-low; those let go \
-         had waited 310 ms, 7 wait still"
+        "7 requests wait in queues, and 4 did both now and a look before (limit 1.0), most at level \
+         workload-low"
     );
 }
 

@@ -19,13 +19,18 @@ fn at_work() -> SwarmUse {
 
 /// Whether a run with agents at work, after calm, is as expected, if this is what holds it.
 fn met(course: &Course, ends: &str, harm: Option<i64>, held_by: &str) -> bool {
+    met_by(course, ends, &harm_at(harm), held_by)
+}
+
+/// The same, of what was felt in all.
+fn met_by(course: &Course, ends: &str, harm: &Harm, held_by: &str) -> bool {
     let mut course = course.clone();
     for at in &mut course.states {
         at.held_by = (at.state == State::Held).then(|| held_by.to_owned());
     }
     let ran = Ran {
         course: &course,
-        harm: &harm_at(harm),
+        harm,
         swarm: &at_work(),
         calm: true,
         blame: Blame::Untried,
@@ -79,12 +84,24 @@ fn unguarded_what_is_not_harmless_must_harm() {
         (&complete, "held", None, false),
         (&complete, "paced", None, false),
         (&complete, "harmless", None, true),
-        (&complete, "harmless", Some(4), false),
         (&stuck, "harmless", None, false),
     ] {
         let met = met(course, ends, harmed, "");
         assert_eq!(met, as_expected, "{course:?} {ends} {harmed:?}");
     }
+}
+
+#[test]
+fn unguarded_a_harmless_start_on_all_nodes_may_be_felt_for_a_moment() {
+    let felt = |seconds| Harm {
+        seconds,
+        ..harm_at(Some(2))
+    };
+    let unguarded = unguarded(&[(3.0, 200)]);
+    assert!(met_by(&unguarded, "harmless", &felt(5), ""));
+    assert!(!met_by(&unguarded, "harmless", &felt(6), ""));
+    let guarded = guarded(&[(10.0, State::Complete)]);
+    assert!(!met_by(&guarded, "harmless", &felt(2), ""));
 }
 
 #[test]

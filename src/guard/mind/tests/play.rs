@@ -680,7 +680,8 @@ fn calm() -> ServerEvidence {
         flow: Reading::Fresh(Flow {
             queued: 0.0,
             in_queue: 0.0,
-            mean_wait_ms: 0.0,
+            standing: 0.0,
+            waits: BTreeMap::new(),
             rejected_per_second: 0.0,
             worst_level: None,
         }),

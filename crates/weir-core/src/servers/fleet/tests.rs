@@ -5,12 +5,12 @@
     reason = "the figures are chosen so that they are exact"
 )]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::{
-    evidence::{Flow, Process},
-    servers::{Level, Totals},
+    evidence::{Flow, Process, Wait},
+    servers::{Level, Totals, scrape::Schema},
     time::Span,
 };
 
@@ -165,24 +165,39 @@ fn queues_and_refusals_are_rates_over_the_last_interval() {
     let with = |second, wait_seconds, waited, rejected, in_queue| {
         let level = Level {
             wait_seconds,
-            waited,
             rejected,
             in_queue,
         };
         let idle = Level::default();
         let levels = [("busy".to_owned(), level), ("idle".to_owned(), idle)];
+        let mut schema = Schema::default();
+        (schema.wait_seconds, schema.waited) = (wait_seconds, waited);
+        let schemas = [
+            ("many".to_owned(), schema),
+            ("idle".to_owned(), Schema::default()),
+        ];
         Scrape {
             levels: levels.into(),
             refused: rejected,
+            totals: Totals {
+                schemas: schemas.into(),
+                ..Totals::default()
+            },
             ..page_at(-60, second)
         }
     };
     fleet.scraped(A, Ok(with(5, 100.0, 50.0, 7.0, 0.0)), at(5));
     fleet.scraped(A, Ok(with(10, 110.0, 70.0, 17.0, 4.0)), at(10));
+    let wait = Wait {
+        queued: 2.0,
+        per_second: 4.0,
+    };
+    assert_eq!(wait.mean_ms(), 500.0);
     let expected = Flow {
         queued: 2.0,
         in_queue: 4.0,
-        mean_wait_ms: 500.0,
+        standing: 0.0,
+        waits: BTreeMap::from([("many".to_owned(), wait)]),
         rejected_per_second: 2.0,
         worst_level: Some("busy".to_owned()),
     };
@@ -192,7 +207,8 @@ fn queues_and_refusals_are_rates_over_the_last_interval() {
     let stuck = Flow {
         queued: 4.0,
         in_queue: 9.0,
-        mean_wait_ms: 0.0,
+        standing: 4.0,
+        waits: BTreeMap::new(),
         rejected_per_second: 0.0,
         worst_level: Some("busy".to_owned()),
     };

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{MAX_LEVELS, OTHER_LEVELS, REJECTED};
+use super::{MAX_LEVELS, OTHER_LEVELS, REJECTED, WAIT_COUNT, WAIT_SUM};
 use crate::{exposition::Sample, usage::SchemaCount};
 
 const DISPATCHED: &str = "apiserver_flowcontrol_dispatched_requests_total";
@@ -22,7 +22,7 @@ const OBJECTS: &str = "apiserver_resource_objects";
 /// The same by its older name, which names the resource otherwise; 1.36 has both.
 const STORED_OBJECTS: &str = "apiserver_storage_objects";
 
-/// The metrics that [`Totals`] are made of, besides [`REJECTED`].
+/// The metrics that [`Totals`] are made of, besides [`REJECTED`], [`WAIT_SUM`] and [`WAIT_COUNT`].
 pub(super) const WANTED: [&str; 12] = [
     DISPATCHED,
     EXECUTION_SUM,
@@ -78,6 +78,10 @@ pub struct Totals {
 pub struct Schema {
     /// What was counted. Of a single page its level is the one with the most requests.
     pub count: SchemaCount,
+    /// Time that its requests which left a queue had waited, in seconds.
+    pub wait_seconds: f64,
+    /// Its requests that left a queue, to be executed or not.
+    pub waited: f64,
     /// Requests that were let run, by level: one page does not tell where the last were.
     dispatched: BTreeMap<String, f64>,
 }
@@ -122,7 +126,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Takes a sample of [`WANTED`] or [`REJECTED`]. A label that is missing is an error.
+    /// Takes a sample of [`WANTED`], or of what levels count too. A label that is missing is an error.
     pub(super) fn take(&mut self, sample: Sample<'_>) -> Result<(), String> {
         let value = sample.value;
         let totals = &mut self.totals;
@@ -172,6 +176,8 @@ impl Draft {
                     *levels.entry(level.into_owned()).or_default() += sample.value;
                 }
             }
+            WAIT_SUM => schema.wait_seconds += sample.value,
+            WAIT_COUNT => schema.waited += sample.value,
             EXECUTION_SUM => count.execution_seconds += sample.value,
             SEATS_SUM => count.estimated_seats += sample.value,
             REJECTED => {
