@@ -8,9 +8,22 @@ MAKEFLAGS += --no-print-directory
 # In CI a stale lock file is a mistake; at home cargo may mend it.
 CARGO ?= cargo
 LOCKED := $(if $(CI),--locked)
-WEIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/weir
+TARGETS := $(abspath $(or $(CARGO_TARGET_DIR),target))
+WEIR := $(TARGETS)/release/weir
 E2E := WEIR_BIN=$(WEIR) $(CARGO) test $(LOCKED) --release -p weir-e2e
 LAB := $(CARGO) run $(LOCKED) --release -p weir-e2e --bin lab --
+
+# The image holds nothing but two programs, so that these bring their libc along: Rust's own musl, linked
+# by Rust's own linker. ring alone is C; it asks libc for memcpy and the like only, for which any C
+# compiler's headers will do, but for what some distributions' make of it (_FORTIFY_SOURCE is glibc's).
+# Where crates lie on this machine is kept out of the programs, so that they are the same on another.
+STATIC := x86_64-unknown-linux-musl
+STATIC_ENV = \
+	CC_$(subst -,_,$(STATIC))=gcc \
+	CFLAGS_$(subst -,_,$(STATIC))=-U_FORTIFY_SOURCE \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+IMAGE_DIR := $(TARGETS)/image
 
 # Without default features it needs no TLS: it is never asked to fetch anything.
 DENY_VERSION := 0.20.2
@@ -24,6 +37,17 @@ help: ## Lists these targets
 .PHONY: build
 build: ## Builds the operator and the plugin, optimised
 	$(CARGO) build $(LOCKED) --release -p weir
+
+.PHONY: image
+image: ## Builds target/image/weir.tar, which docker, containerd and kind load; IMAGE=registry/name:tag
+	rustup target list --installed | grep -qx $(STATIC) || rustup target add $(STATIC)
+	$(STATIC_ENV) $(CARGO) build $(LOCKED) --release -p weir --target $(STATIC)
+	$(CARGO) run $(LOCKED) --release -p weir-image -- weir $(if $(IMAGE),--name $(IMAGE)) \
+		--programs $(TARGETS)/$(STATIC)/release --out $(IMAGE_DIR)
+
+.PHONY: test-image
+test-image: image ## Looks at the built image, and runs it where nothing else is (Linux)
+	WEIR_IMAGE=$(IMAGE_DIR)/weir.tar $(CARGO) test $(LOCKED) --release -p weir-image --test built -- --ignored
 
 .PHONY: fmt
 fmt: ## Formats all Rust code
@@ -55,7 +79,7 @@ test: test-unit test-e2e ## All tests; builds Kubernetes on first use (about 10 
 
 .PHONY: test-unit
 test-unit: ## Unit, documentation and architecture tests; no cluster
-	$(CARGO) test $(LOCKED) -p weir -p weir-core
+	$(CARGO) test $(LOCKED) -p weir -p weir-core -p weir-image
 
 .PHONY: bench
 bench: ## How fast pages of metrics are read (a minute, once built)
