@@ -45,6 +45,13 @@ image: ## Builds target/image/weir.tar, which docker, containerd and kind load; 
 	$(CARGO) run $(LOCKED) --release -p weir-image -- weir $(if $(IMAGE),--name $(IMAGE)) \
 		--programs $(TARGETS)/$(STATIC)/release --out $(IMAGE_DIR)
 
+.PHONY: image-agent
+image-agent: ## Builds target/image/weir-agent.tar, the agent of tests on real nodes
+	rustup target list --installed | grep -qx $(STATIC) || rustup target add $(STATIC)
+	$(STATIC_ENV) $(CARGO) build $(LOCKED) --release -p weir-e2e --bin weir-agent --target $(STATIC)
+	$(CARGO) run $(LOCKED) --release -p weir-image -- agent \
+		--programs $(TARGETS)/$(STATIC)/release --out $(IMAGE_DIR)
+
 .PHONY: test-image
 test-image: image ## Looks at the built image, and runs it where nothing else is (Linux)
 	WEIR_IMAGE=$(IMAGE_DIR)/weir.tar $(CARGO) test $(LOCKED) --release -p weir-image --test built -- --ignored
