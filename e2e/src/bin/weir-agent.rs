@@ -1,5 +1,9 @@
 //! Plays the agent of the pod that it runs in, after the profile in the file that it is given: real
 //! pods on real nodes, which make the calls that the swarm makes for pods that nobody runs.
+//!
+//! No pod knows the others, so that each takes its number, which decides its jitter, from its own
+//! name; and of those that would be led by the holder of a lease the one on the node leads that
+//! `LEADER_NODE` names: at most one of a DaemonSet's pods, as with a lease, and none if it is not set.
 
 use std::{
     env,
@@ -11,14 +15,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
 use weir_e2e::{
     profile::Profile,
-    swarm::{Counters, Pod, Swarm},
+    swarm::{Counters, Part, Pod, Swarm},
     wire::Servers,
 };
 
@@ -43,9 +47,13 @@ async fn main() -> Result<()> {
         Servers::new(vec![server()?], &ca)?,
         token.trim().into(),
     )?;
-    swarm.play(pod()?);
+    let pod = pod()?;
+    let part = part(&pod, env::var("LEADER_NODE").ok().as_deref());
+    swarm.play_as(pod, part);
     let counters = swarm.counters();
     while timeout(TOLD_EVERY, end.recv()).await.is_err() {
+        // A pod that does nothing must not look as if it were well.
+        ensure!(swarm.plays(), "the agent has ended; its log says why");
         tell(&counters);
     }
     tell(&counters);
@@ -91,6 +99,52 @@ fn pod() -> Result<Pod> {
     })
 }
 
+/// Which of the workload's agents this pod is.
+fn part(pod: &Pod, leader_node: Option<&str>) -> Part {
+    // FNV-1a: names that differ in one character must not give numbers that are alike.
+    let hash = pod
+        .name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    Part {
+        number: usize::try_from(hash >> 33).unwrap_or_default(),
+        leads: Some(leader_node == Some(pod.node.as_str())),
+    }
+}
+
 fn variable(name: &str) -> Result<String> {
     env::var(name).with_context(|| format!("{name} is not set"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str, node: &str) -> Pod {
+        Pod {
+            name: name.to_owned(),
+            namespace: "agents".to_owned(),
+            node: node.to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_pod_is_an_agent_of_its_own() {
+        let numbers: std::collections::BTreeSet<_> = (0..100)
+            .map(|at| part(&pod(&format!("agent-{at}"), "node"), None).number)
+            .collect();
+        assert_eq!(numbers.len(), 100);
+        let again = || part(&pod("agent-0", "node"), None);
+        assert_eq!(again(), again());
+    }
+
+    #[test]
+    fn only_the_pod_of_the_leader_s_node_leads() {
+        let leads = |node: &str, leader| part(&pod("agent-0", node), leader).leads;
+        assert_eq!(leads("node-1", Some("node-1")), Some(true));
+        assert_eq!(leads("node-2", Some("node-1")), Some(false));
+        assert_eq!(leads("node-1", None), Some(false));
+    }
 }

@@ -47,6 +47,16 @@ pub struct Pod {
     pub node: String,
 }
 
+/// Which of a workload's agents one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Decides its first server and its jitter.
+    pub number: usize,
+    /// Whether it makes the leader's calls; if none, as long as its number is the least of those that
+    /// play.
+    pub leads: Option<bool>,
+}
+
 /// What all agents of a swarm share.
 pub(super) struct Cast {
     pub(super) profile: Profile,
@@ -61,32 +71,33 @@ pub(super) struct Cast {
 /// An agent's place among those that play, for as long as it does, however it ends.
 struct Place<'a> {
     cast: &'a Cast,
-    number: usize,
+    part: Part,
 }
 
 impl<'a> Place<'a> {
-    fn take(cast: &'a Cast, number: usize) -> Self {
-        cast.playing.borrow_mut().insert(number);
-        Self { cast, number }
+    fn take(cast: &'a Cast, part: Part) -> Self {
+        cast.playing.borrow_mut().insert(part.number);
+        Self { cast, part }
     }
 
     fn leads(&self) -> bool {
-        self.cast.playing.borrow().first() == Some(&self.number)
+        let is_first = || self.cast.playing.borrow().first() == Some(&self.part.number);
+        self.part.leads.unwrap_or_else(is_first)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.cast.playing.borrow_mut().remove(&self.number);
+        self.cast.playing.borrow_mut().remove(&self.part.number);
     }
 }
 
-/// Plays one pod's agent until it is dropped. `number` decides its first server and its jitter.
-pub(super) async fn play(cast: Rc<Cast>, pod: Pod, number: usize) {
+/// Plays one pod's agent until it is dropped.
+pub(super) async fn play(cast: Rc<Cast>, pod: Pod, part: Part) {
     let _counted = cast.counters.agent();
-    let place = Place::take(&cast, number);
-    let agent = Agent::new(&cast, pod, number);
-    let mut rng = Rng::with_seed(number as u64);
+    let place = Place::take(&cast, part);
+    let agent = Agent::new(&cast, pod, part.number);
+    let mut rng = Rng::with_seed(part.number as u64);
     let mut flows: FuturesUnordered<_> = cast
         .profile
         .calls

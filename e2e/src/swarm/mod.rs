@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub use self::{
-    agent::Pod,
+    agent::{Part, Pod},
     count::{Counters, Counts},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub struct Swarm {
 }
 
 enum Order {
-    Play(Pod),
+    Play(Pod, Option<Part>),
     Stop(String),
 }
 
@@ -84,7 +84,12 @@ impl Swarm {
 
     /// Plays this pod's agent, from its start.
     pub fn play(&self, pod: Pod) {
-        self.order(Order::Play(pod));
+        self.order(Order::Play(pod, None));
+    }
+
+    /// The same for a pod whose fellows others play, so that its part is not known here.
+    pub fn play_as(&self, pod: Pod, part: Part) {
+        self.order(Order::Play(pod, Some(part)));
     }
 
     /// Stops the agent of the pod of this name.
@@ -97,6 +102,13 @@ impl Swarm {
             // It is refused only when the thread has ended, and then nothing plays any more.
             orders.send(order).ok();
         }
+    }
+
+    /// Whether agents still play: a panic ends the thread that all of them share.
+    #[must_use]
+    pub fn plays(&self) -> bool {
+        let thread = self.thread.as_ref();
+        thread.is_some_and(|thread| !thread.is_finished())
     }
 
     /// What the agents have done so far.
@@ -122,9 +134,13 @@ async fn conduct(cast: Rc<agent::Cast>, mut orders: mpsc::UnboundedReceiver<Orde
     let mut number = 0;
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Play(pod) => {
+            Order::Play(pod, part) => {
                 let name = pod.name.clone();
-                let task = tokio::task::spawn_local(agent::play(Rc::clone(&cast), pod, number));
+                let part = part.unwrap_or(Part {
+                    number,
+                    leads: None,
+                });
+                let task = tokio::task::spawn_local(agent::play(Rc::clone(&cast), pod, part));
                 number += 1;
                 if let Some(before) = playing.insert(name, task) {
                     before.abort();

@@ -93,6 +93,10 @@ async fn asks(
         namespace: "agents".to_owned(),
         node: "node-0".to_owned(),
     };
+    let part = Part {
+        number: 0,
+        leads: None,
+    };
     let mut heard = Vec::new();
     let listening = async {
         while heard.len() < count {
@@ -101,7 +105,7 @@ async fn asks(
     };
     let enough = async {
         tokio::select! {
-            () = play(Rc::new(cast), pod, 0) => {}
+            () = play(Rc::new(cast), pod, part) => {}
             () = listening => {}
         }
     };
