@@ -104,7 +104,10 @@ fn read(metadata: &str, tree: &str, lock: &str) -> Result<Vec<Package>> {
         .packages
         .iter()
         .filter(|package| linked.contains(&package.key()))
-        .map(|package| (package.id.as_str(), package.url()))
+        .map(|package| {
+            let is_published = checksums.contains_key(&package.key());
+            (package.id.as_str(), package.url(is_published))
+        })
         .collect();
     ensure!(
         urls.len() == linked.len(),
@@ -148,10 +151,13 @@ impl Described {
         (self.name.clone(), self.version.clone())
     }
 
-    fn url(&self) -> String {
+    /// `is_published` says whether the registry has it. This repository's own crates are none of the
+    /// registry's, whose namesakes' faults scanners would find in them.
+    fn url(&self, is_published: bool) -> String {
         // A package URL escapes the sign before build metadata.
         let version = self.version.replace('+', "%2B");
-        format!("pkg:cargo/{}@{version}", self.name)
+        let kind = if is_published { "cargo" } else { "generic" };
+        format!("pkg:{kind}/{}@{version}", self.name)
     }
 }
 

@@ -55,6 +55,7 @@ fn what_is_linked_is_told_with_licence_hash_and_what_it_uses() {
     };
     assert_eq!(weir.uses, [yaml.url.as_str()]);
     assert_eq!(weir.checksum, None);
+    assert!(weir.url.starts_with("pkg:generic/weir@"), "{}", weir.url);
     assert_eq!(yaml.url, "pkg:cargo/yaml@1.0.0%2B2");
     assert_eq!(yaml.license.as_deref(), Some("MIT OR Apache-2.0"));
     assert_eq!(yaml.checksum.as_deref(), Some("c0ffee"));
