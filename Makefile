@@ -16,13 +16,18 @@ LAB := $(CARGO) run $(LOCKED) --release -p weir-e2e --bin lab --
 # The image holds nothing but two programs, so that these bring their libc along: Rust's own musl, linked
 # by Rust's own linker. ring alone is C; it asks libc for memcpy and the like only, for which any C
 # compiler's headers will do, but for what some distributions' make of it (_FORTIFY_SOURCE is glibc's).
-# Where crates lie on this machine is kept out of the programs, so that they are the same on another.
+# Where crates, this directory and what is built lie on this machine is kept out of the programs: of
+# several prefixes that match the last one counts. Flags of the caller's would take the place of these.
 STATIC := x86_64-unknown-linux-musl
-STATIC_ENV = \
+STATIC_FLAGS = \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
+	--remap-path-prefix=$(CURDIR)=/weir \
+	--remap-path-prefix=$(TARGETS)=/target
+STATIC_ENV = env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
 	CC_$(subst -,_,$(STATIC))=gcc \
-	CFLAGS_$(subst -,_,$(STATIC))=-U_FORTIFY_SOURCE \
+	CFLAGS_$(subst -,_,$(STATIC))='-U_FORTIFY_SOURCE -ffile-prefix-map=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo' \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='$(strip $(STATIC_FLAGS))'
 IMAGE_DIR := $(TARGETS)/image
 
 # Without default features it needs no TLS: it is never asked to fetch anything.

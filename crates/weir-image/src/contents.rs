@@ -1,6 +1,7 @@
 //! What is in Weir's images, and what they say of themselves.
 //!
 //! No certificates: these programs talk to API servers only, whose authority every pod is given with its token.
+//! (Whatever asks other servers one day will need their authorities' certificates here.)
 //! No names of users or hosts: the user is a number, and API servers are reached by address.
 
 use std::{collections::BTreeMap, fs, path::Path};

@@ -1,8 +1,8 @@
 //! Turns Weir's finished programs into an archive that container engines load: an empty file system
 //! with two programs, what they are made of, and under which licences.
 //!
-//! It needs no container engine and no base image, and the same commit gives the same bytes: nothing
-//! in the archive comes from the machine or the hour. It compiles nothing; `make image` does that
+//! It needs no container engine and no base image, and packs the same programs into the same bytes:
+//! nothing that it adds comes from the machine or the hour. It compiles nothing; `make image` does that
 //! before. In reading order:
 //!
 //! - [`architecture`]: what a processor is called by whom.
