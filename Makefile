@@ -81,10 +81,15 @@ $(DENY):
 .PHONY: generate
 generate: ## Writes all generated files (crds/ and others)
 	$(CARGO) run $(LOCKED) -p weir --bin weir -- generate .
+	charts/generate
 
 .PHONY: check-generate
 check-generate: ## Fails if a generated file is not what the code generates
 	$(CARGO) test $(LOCKED) -p weir --test generated
+
+.PHONY: check-chart
+check-chart: ## The Helm chart, without a cluster (HELM names the program)
+	charts/check
 
 .PHONY: test
 test: test-unit test-e2e ## All tests; builds Kubernetes on first use (about 10 minutes on 2 cores)

@@ -26,7 +26,8 @@ app.kubernetes.io/component: operator
 {{- end -}}
 
 {{/*
-Of every object. `managed-by` is never `weir`: that is how Weir marks the FlowSchemas that it makes itself.
+Of every object. `managed-by` is never `weir`: that is how Weir marks the FlowSchemas that it makes
+itself.
 */}}
 {{- define "weir.labels" -}}
 app.kubernetes.io/name: weir
@@ -40,8 +41,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 
 {{/*
-Labels and annotations of an object, as they stand below `metadata`. Takes the context, or a dict of it (`root`)
-with more `labels` and `annotations`. Later ones win; no key is written twice.
+Labels and annotations of an object, as they stand below `metadata`. Takes the context, or a dict of
+it (`root`) with more `labels` and `annotations`. Later ones win; no key is written twice.
 */}}
 {{- define "weir.metadata" -}}
 {{- $root := .root | default . -}}
@@ -68,15 +69,17 @@ annotations:
 {{/*
 Not empty if API servers serve MutatingAdmissionPolicy v1, of which the gate is made.
 
-An object of a kind that is not served fails the whole installation, so that the chart must know before it
-applies one; and a template can only look at discovery, not create by dry run. That is enough here: what is not
-served cannot gate. It proves no more than that. Whether a served policy gates shows only in what becomes of a
-pod: the operator asks for one by dry run, again and again (condition `Gating`, metric `weir_gate_in_force`).
+An object of a kind that is not served fails the whole installation, so that the chart must know
+before it applies one; and a template can only look at discovery, not create by dry run. That is
+enough here: what is not served cannot gate. It proves no more than that. Whether a served policy
+gates shows only in what becomes of a pod: the operator asks for one by dry run, again and again
+(condition `Gating`, metric `weir_gate_in_force`).
 
-A hook Job could ask before the installation. It would need the image, an account and rights before there is
-anything to protect, and would find no more than the operator does ten seconds later.
+A hook Job could ask before the installation. It would need the image, an account and rights before
+there is anything to protect, and would find no more than the operator does ten seconds later.
 
-Without a cluster (`helm template`) Helm knows groups and versions but no kinds; the version must do.
+Without a cluster (`helm template`) Helm knows groups and versions but no kinds; the version must
+do.
 */}}
 {{- define "weir.policyApi" -}}
 {{- $kind := "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
@@ -126,8 +129,9 @@ readOnlyRootFilesystem: true
 {{- end -}}
 
 {{/*
-The account's token. Mounted by hand, since the account says that nobody gets it unasked. It lives for an hour:
-one that runs out while the API is down would leave Weir blind just when the API comes back.
+The account's token. Mounted by hand, since the account says that nobody gets it unasked. It lives
+for an hour: one that runs out while the API is down would leave Weir blind just when the API comes
+back.
 */}}
 {{- define "weir.tokenVolume" -}}
 - name: token
@@ -155,8 +159,9 @@ one that runs out while the API is down would leave Weir blind just when the API
 {{- end -}}
 
 {{/*
-A file whose objects Rust generates, with this release's namespace and labels. Takes `root` and `path`. It is
-text that is put in: to read the objects and write them anew would turn large numbers into floats.
+A file whose objects Rust generates, with this release's namespace and labels. Takes `root` and
+`path`. It is text that is put in: to read the objects and write them anew would turn large numbers
+into floats.
 */}}
 {{- define "weir.generated" -}}
 {{- /* Without its first line: that it is generated says nothing to who reads a manifest. */ -}}
@@ -166,7 +171,8 @@ text that is put in: to read the objects and write them anew would turn large nu
 {{- fail (printf "%s has no object that labels could be given to: run charts/generate" .path) -}}
 {{- end -}}
 {{- $metadata := include "weir.metadata" . | indent 2 -}}
-{{- $text | replace $head (printf "metadata:\n%s\n  name:" $metadata) | replace "weir-system" .root.Release.Namespace -}}
+{{- $text = replace $head (printf "metadata:\n%s\n  name:" $metadata) $text -}}
+{{- replace "weir-system" .root.Release.Namespace $text -}}
 {{- end -}}
 
 {{/*
@@ -195,4 +201,25 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/*
+Metadata of what is there for a hook only. Takes a list: the context, the hook, its weight, and whether
+it is kept when it has succeeded.
+*/}}
+{{- define "weir.hookMetadata" -}}
+{{- $policy := index . 3 | ternary "before-hook-creation" "before-hook-creation,hook-succeeded" -}}
+{{- $annotations := dict
+  "helm.sh/hook" (index . 1)
+  "helm.sh/hook-weight" (index . 2)
+  "helm.sh/hook-delete-policy" $policy -}}
+{{- include "weir.metadata" (dict "root" (index . 0) "annotations" $annotations) -}}
+{{- end -}}
+
+{{/*
+Labels of a hook's pod, which is no replica. Takes a list: the context, and what it is.
+*/}}
+{{- define "weir.hookPodLabels" -}}
+{{- $labels := include "weir.labels" (index . 0) | fromYaml -}}
+{{- mergeOverwrite $labels (dict "app.kubernetes.io/component" (index . 1)) | toYaml -}}
 {{- end -}}
