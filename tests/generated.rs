@@ -3,7 +3,12 @@
 use std::{fs, path::Path};
 
 /// Directories that hold generated files only.
-const GENERATED: &[&str] = &["crds", "deploy/enforce"];
+const GENERATED: &[&str] = &[
+    "crds",
+    "deploy/enforce",
+    "charts/weir/files/crds",
+    "charts/weir/files/gate",
+];
 
 #[test]
 fn committed_files_are_current() {
@@ -37,6 +42,25 @@ fn no_committed_file_is_left_over() {
             );
         }
     }
+}
+
+#[test]
+fn the_chart_installs_what_the_repository_does() {
+    let files = weir::generate::files().expect("all files can be generated");
+    for (of, copy) in [
+        ("crds/guardedrollouts.yaml", "crds/guardedrollouts.yaml"),
+        ("deploy/valve.yaml", "gate/valve.yaml"),
+        ("deploy/gate-policy.yaml", "gate/gate-policy.yaml"),
+        (
+            "deploy/enforce/gate-bindings.yaml",
+            "gate/gate-bindings.yaml",
+        ),
+    ] {
+        let copied = files.get(&format!("charts/weir/files/{copy}"));
+        assert!(copied.is_some() && copied == files.get(of), "{of}");
+    }
+    let number = |part: &str| files.keys().filter(|path| path.starts_with(part)).count();
+    assert_eq!(number("crds/"), number("charts/weir/files/crds/"));
 }
 
 #[test]

@@ -56,7 +56,24 @@ pub fn files() -> Result<BTreeMap<String, String>, GenerateError> {
     let path = "deploy/enforce/gate-bindings.yaml".to_owned();
     let content = yaml(&path, &gate::bindings())?;
     files.insert(path, content);
+    let copies: Vec<_> = files
+        .iter()
+        .filter_map(|(path, content)| Some((copied_to(path)?, content.clone())))
+        .collect();
+    files.extend(copies);
     Ok(files)
+}
+
+/// Where the chart has its copy of a file that it installs: links out of a chart are lost when it is
+/// packaged.
+fn copied_to(path: &str) -> Option<String> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let part = match directory {
+        "crds" => "crds",
+        "deploy" | "deploy/enforce" => "gate",
+        _ => return None,
+    };
+    Some(format!("charts/weir/files/{part}/{name}"))
 }
 
 /// Writes all generated files below `root`.

@@ -168,7 +168,7 @@ into floats.
 {{- $text := regexReplaceAll "\\A# Generated[^\\n]*\\n" (.root.Files.Get .path) "" -}}
 {{- $head := "metadata:\n  name:" -}}
 {{- if not (contains $head $text) -}}
-{{- fail (printf "%s has no object that labels could be given to: run charts/generate" .path) -}}
+{{- fail (printf "%s has no object that labels could be given to: run make generate" .path) -}}
 {{- end -}}
 {{- $metadata := include "weir.metadata" . | indent 2 -}}
 {{- $text = replace $head (printf "metadata:\n%s\n  name:" $metadata) $text -}}
