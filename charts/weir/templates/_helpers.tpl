@@ -21,7 +21,7 @@ What tells the operator's pods from those of tests and hooks.
 */}}
 {{- define "weir.selectorLabels" -}}
 app.kubernetes.io/name: weir
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
@@ -31,7 +31,7 @@ itself.
 */}}
 {{- define "weir.labels" -}}
 app.kubernetes.io/name: weir
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
@@ -187,11 +187,11 @@ securityContext:
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
 {{- range . }}
-- name: {{ . }}
+- name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -205,14 +205,15 @@ tolerations:
 
 {{/*
 Metadata of what is there for a hook only. Takes a list: the context, the hook, its weight, and whether
-it is kept when it has succeeded.
+it is kept when it has succeeded. What a Job of it said is printed if it fails.
 */}}
 {{- define "weir.hookMetadata" -}}
 {{- $policy := index . 3 | ternary "before-hook-creation" "before-hook-creation,hook-succeeded" -}}
 {{- $annotations := dict
   "helm.sh/hook" (index . 1)
   "helm.sh/hook-weight" (index . 2)
-  "helm.sh/hook-delete-policy" $policy -}}
+  "helm.sh/hook-delete-policy" $policy
+  "helm.sh/hook-output-log-policy" "hook-failed" -}}
 {{- include "weir.metadata" (dict "root" (index . 0) "annotations" $annotations) -}}
 {{- end -}}
 
