@@ -34,6 +34,9 @@ IMAGE_DIR := $(TARGETS)/image
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 
+CHECKOV_VERSION := 3.3.30
+CHECKOV := target/tools/checkov/bin/checkov
+
 .PHONY: help
 help: ## Lists these targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sort \
@@ -78,6 +81,10 @@ deny: $(DENY) ## Licences, sources and duplicates of all dependencies
 $(DENY):
 	$(CARGO) install --locked cargo-deny@$(DENY_VERSION) --no-default-features --root target/tools
 
+$(CHECKOV):
+	python3 -m venv target/tools/checkov
+	target/tools/checkov/bin/pip install --quiet checkov==$(CHECKOV_VERSION)
+
 .PHONY: generate
 generate: ## Writes all generated files (crds/ and others)
 	$(CARGO) run $(LOCKED) -p weir --bin weir -- generate .
@@ -87,16 +94,20 @@ generate: ## Writes all generated files (crds/ and others)
 check-generate: ## Fails if a generated file is not what the code generates
 	$(CARGO) test $(LOCKED) -p weir --test generated
 
-.PHONY: check-chart
-check-chart: ## The Helm chart, without a cluster (HELM names the program)
-	charts/check
+.PHONY: lint-chart
+lint-chart: ## The Helm chart lints, installs what deploy/ holds, and refuses wrong values
+	$(CARGO) test $(LOCKED) --release -p weir-e2e --test chart it_installs
 
 .PHONY: test
-test: test-unit test-e2e ## All tests; builds Kubernetes on first use (about 10 minutes on 2 cores)
+test: test-unit test-chart test-e2e ## All tests; builds Kubernetes on first use (about 10 minutes on 2 cores)
 
 .PHONY: test-unit
 test-unit: ## Unit, documentation and architecture tests; no cluster
 	$(CARGO) test $(LOCKED) -p weir -p weir-core -p weir-image
+
+.PHONY: test-chart
+test-chart: ## All about the Helm chart that needs no cluster; builds its tools on first use
+	$(CARGO) test $(LOCKED) --release -p weir-e2e --test chart
 
 .PHONY: bench
 bench: ## How fast pages of metrics are read (a minute, once built)
@@ -170,6 +181,11 @@ proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
 		--proof docs/proof/two-servers.md
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --pace Careful --runs 1 \
 		--idle 75s --proof docs/proof/careful.md
+
+.PHONY: proof-chart
+proof-chart: $(CHECKOV) ## What kube-score and checkov say of the Helm chart (needs Python)
+	CHECKOV=$(abspath $(CHECKOV)) $(CARGO) test $(LOCKED) --release -p weir-e2e --test chart \
+		proof -- --ignored
 
 .PHONY: proof-valve
 proof-valve: ## What the gate may read approvals from, measured; prints Markdown (30 minutes)

@@ -34,9 +34,29 @@ pub enum Tool {
     Coredns,
     /// Installs the chart.
     Helm,
+    /// Runs the chart's suites.
+    HelmUnittest,
+    /// Compares what the chart renders with what API servers of a version know.
+    Kubeconform,
+    /// Says what the chart could do better.
+    KubeScore,
+    /// Runs the tests of alerts.
+    Promtool,
 }
 
 impl Tool {
+    const ALL: [Self; 9] = [
+        Self::Etcd,
+        Self::Kwok,
+        Self::Kubernetes,
+        Self::Coredns,
+        Self::Helm,
+        Self::HelmUnittest,
+        Self::Kubeconform,
+        Self::KubeScore,
+        Self::Promtool,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Kubernetes => "kubernetes",
@@ -44,13 +64,24 @@ impl Tool {
             Self::Kwok => "kwok",
             Self::Coredns => "coredns",
             Self::Helm => "helm",
+            Self::HelmUnittest => "helm-unittest",
+            Self::Kubeconform => "kubeconform",
+            Self::KubeScore => "kube-score",
+            Self::Promtool => "promtool",
         }
     }
 
     fn link_flags(self) -> &'static str {
         match self {
             Self::Kubernetes => KUBERNETES_FLAGS,
-            Self::Etcd | Self::Kwok | Self::Coredns | Self::Helm => PLAIN_FLAGS,
+            Self::Etcd
+            | Self::Kwok
+            | Self::Coredns
+            | Self::Helm
+            | Self::HelmUnittest
+            | Self::Kubeconform
+            | Self::KubeScore
+            | Self::Promtool => PLAIN_FLAGS,
         }
     }
 
@@ -198,13 +229,7 @@ pub fn prepare() -> Result<()> {
 /// # Errors
 /// As [`Tool::ensure`].
 pub fn prepare_all() -> Result<()> {
-    for tool in [
-        Tool::Etcd,
-        Tool::Kwok,
-        Tool::Kubernetes,
-        Tool::Coredns,
-        Tool::Helm,
-    ] {
+    for tool in Tool::ALL {
         tool.ensure()?;
     }
     Ok(())
@@ -319,5 +344,9 @@ mod tests {
         assert_eq!(names(Tool::Kwok), ["kwok"]);
         assert_eq!(names(Tool::Coredns), ["coredns"]);
         assert_eq!(names(Tool::Helm), ["helm"]);
+        assert_eq!(names(Tool::HelmUnittest), ["helm-unittest"]);
+        assert_eq!(names(Tool::Kubeconform), ["kubeconform"]);
+        assert_eq!(names(Tool::KubeScore), ["kube-score"]);
+        assert_eq!(names(Tool::Promtool), ["promtool"]);
     }
 }

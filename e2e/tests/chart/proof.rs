@@ -1,0 +1,73 @@
+//! What two linters of manifests say of the chart, for `docs/proof/chart.md`. `make proof-chart` runs it.
+
+use std::{ffi::OsString, fs, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use weir_e2e::tools::{Tool, program};
+
+use crate::{CHART, VERSIONS, rendered, repository, run, scratch};
+
+/// What is otherwise on purpose: the check's name, and why.
+const EXCUSED: [(&str, &str); 4] = [
+    (
+        "CKV_K8S_11",
+        "no limit of CPU: a throttled Weir sees slow API servers where there are none",
+    ),
+    (
+        "CKV_K8S_15",
+        "a tag of a release is never written again: to pull it anew for each start would need the \
+         registry just when things are bad",
+    ),
+    (
+        "CKV_K8S_43",
+        "a digest is set by who has an image: `image.digest`",
+    ),
+    (
+        "CKV_K8S_38",
+        "Weir is a client of the API: it mounts its token, for an hour, where it needs it",
+    ),
+];
+
+#[test]
+#[ignore = "needs checkov, and writes a file: make proof-chart"]
+fn what_linters_of_manifests_say_is_written_down() -> Result<()> {
+    let checkov: OsString = std::env::var_os("CHECKOV").context("CHECKOV names the program")?;
+    let [.., version] = VERSIONS;
+    let manifest = scratch().join("chart-proof.yaml");
+    fs::write(&manifest, rendered(version, "everything")?)?;
+
+    let score = run(Command::new(program(Tool::KubeScore, "kube-score")?)
+        .args([
+            "score",
+            "--output-format",
+            "ci",
+            "--exit-one-on-warning=false",
+        ])
+        .arg(&manifest));
+    let score = score.context("kube-score finds something critical")?;
+    ensure!(!score.contains("[CRITICAL]"), "{score}");
+
+    let excused: Vec<_> = EXCUSED.iter().map(|(check, _)| *check).collect();
+    let found = run(Command::new(checkov)
+        .args(["--framework", "kubernetes", "--compact", "--quiet"])
+        .args(["--skip-check", &excused.join(",")])
+        .arg("--file")
+        .arg(&manifest));
+    let found = found.context("checkov finds something that is not excused")?;
+
+    let commit = run(Command::new("git").args(["rev-parse", "HEAD"]))?;
+    let reasons = EXCUSED.map(|(check, why)| format!("| `{check}` | {why} |"));
+    let page = format!(
+        "# What linters of manifests say of the chart\n\n`make proof-chart`, at commit {}, of \
+         `{CHART}` with all that is off by default (`tests/values/good/everything.yaml`).\n\n\
+         ## kube-score: nothing critical\n\n```text\n{}\n```\n\n\
+         ## checkov: no failure but what is excused here\n\n| check | why it is otherwise |\n|---|---|\n\
+         {}\n\n```text\n{}\n```\n",
+        commit.trim(),
+        score.trim(),
+        reasons.join("\n"),
+        found.trim()
+    );
+    fs::write(repository().join("docs/proof/chart.md"), page)?;
+    Ok(())
+}
