@@ -43,6 +43,15 @@ const ESTIMATES: [Told; 3] = [
     ),
 ];
 
+const CAPACITY: &str = "rollout_forecast_capacity_cores";
+
+/// What they are called. A series without a value is on no page.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let estimates = ESTIMATES.into_iter().map(|(name, _, _)| name);
+    estimates.chain([CAPACITY])
+}
+
 /// Adds them to the page. What nothing bounds has no series.
 pub(super) fn add(page: &mut Page, snapshot: &Snapshot) {
     let reports = || {
@@ -60,7 +69,7 @@ pub(super) fn add(page: &mut Page, snapshot: &Snapshot) {
         Some((of_rollout(rollout), cores))
     });
     page.gauges(
-        "rollout_forecast_capacity_cores",
+        CAPACITY,
         "Cores that an API server has, as it says or a policy states",
         capacity,
     );

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::Latency,
@@ -127,4 +127,50 @@ fn no_label_comes_from_a_message() {
     let page = page(&snapshot()).unwrap();
     assert!(!page.contains("900 ms"));
     assert!(!page.contains("weir-0"));
+}
+
+/// Metrics of Weir's that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let names = text
+        .match_indices("weir_")
+        .filter_map(|(at, _)| text[at..].split(|c| !is_name(c)).next());
+    names.map(str::to_owned).collect()
+}
+
+/// As Prometheus stores them: a counter's samples end in `_total`.
+fn exported() -> BTreeSet<String> {
+    let mut known = snapshot();
+    known.valve_in_order = Some(true);
+    let page = page(&known).unwrap();
+    let shown = page.lines().filter_map(|line| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        let total = if kind == "counter" { "_total" } else { "" };
+        Some(format!("{name}{total}"))
+    });
+    let of_servers = SERVER_GAUGES.iter().map(|(name, _, _)| *name);
+    let gauges = of_servers.chain(foreseen::names());
+    let gauges = gauges.map(|name| format!("weir_{name}"));
+    shown.chain(gauges).collect()
+}
+
+#[test]
+fn alerts_and_the_dashboard_name_what_is_exported() {
+    let exported = exported();
+    for text in [
+        include_str!("../../charts/weir/files/alerts.yaml"),
+        include_str!("../../charts/weir/files/dashboard.json"),
+    ] {
+        let named = named(text);
+        assert!(named.len() > 5, "{named:?}");
+        let unknown: Vec<_> = named.difference(&exported).collect();
+        assert!(unknown.is_empty(), "{unknown:?} of {exported:?}");
+    }
+    for wrong in [
+        "weir_client_requests",
+        "weir_guard_leader_total",
+        "weir_state",
+    ] {
+        assert!(!exported.contains(wrong), "{wrong}");
+    }
 }
