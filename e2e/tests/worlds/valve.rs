@@ -12,6 +12,7 @@ use weir_e2e::world::{Ceiling, World, WorldSpec};
 mod cluster;
 mod gating;
 mod parameters;
+mod people;
 mod restarts;
 mod rights;
 
@@ -75,6 +76,7 @@ fn the_valve_holds_what_is_to_be_held_and_nothing_else() -> Result<()> {
             rights::weir_may_remove_its_gate_from_a_pod_and_change_nothing_else,
             rights::weir_may_approve_and_grant_nothing_else,
             rights::weir_may_do_no_more_than_it_needs,
+            people::an_approver_may_add_to_the_approvals_and_an_operator_may_only_pause,
             restarts::from_a_restarted_api_server_s_first_answer_on_no_unapproved_pod_slips_through,
         );
         world.check()?;
