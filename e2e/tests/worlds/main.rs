@@ -8,6 +8,7 @@ mod guard_dead;
 mod meter;
 mod plugin;
 mod rollouts;
+mod uninstall;
 mod valve;
 mod world;
 mod world_ends;
