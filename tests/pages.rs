@@ -89,7 +89,7 @@ fn the_page_of_rights_names_each_policy_that_confines() {
     for manifest in [
         "deploy/confine.yaml",
         "deploy/check.yaml",
-        "deploy/people.yaml",
+        "deploy/orders.yaml",
     ] {
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(&read(manifest)).expect("YAML documents");

@@ -1,4 +1,4 @@
-//! When the policy of `deploy/people.yaml` asks for the right to approve, evaluated without an API server.
+//! When the policy of `deploy/orders.yaml` asks for the right to approve, evaluated without an API server.
 //! That an API server gives people's roles what they need is shown in `e2e/tests/worlds/valve/people.rs`.
 
 use std::{fs, path::Path};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// The condition under which the right is asked for.
 fn condition() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/people.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/orders.yaml");
     let manifest = fs::read_to_string(path).expect("the manifest is committed");
     let documents: Vec<Value> = serde_saphyr::from_multiple(&manifest).expect("YAML documents");
     let policy = documents
