@@ -34,6 +34,8 @@ pub enum Tool {
     Coredns,
     /// Installs the chart.
     Helm,
+    /// The oldest that the chart is for.
+    OldHelm,
     /// Runs the chart's suites.
     HelmUnittest,
     /// Compares what the chart renders with what API servers of a version know.
@@ -45,12 +47,13 @@ pub enum Tool {
 }
 
 impl Tool {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Etcd,
         Self::Kwok,
         Self::Kubernetes,
         Self::Coredns,
         Self::Helm,
+        Self::OldHelm,
         Self::HelmUnittest,
         Self::Kubeconform,
         Self::KubeScore,
@@ -64,6 +67,7 @@ impl Tool {
             Self::Kwok => "kwok",
             Self::Coredns => "coredns",
             Self::Helm => "helm",
+            Self::OldHelm => "helm3",
             Self::HelmUnittest => "helm-unittest",
             Self::Kubeconform => "kubeconform",
             Self::KubeScore => "kube-score",
@@ -78,6 +82,7 @@ impl Tool {
             | Self::Kwok
             | Self::Coredns
             | Self::Helm
+            | Self::OldHelm
             | Self::HelmUnittest
             | Self::Kubeconform
             | Self::KubeScore
@@ -344,6 +349,7 @@ mod tests {
         assert_eq!(names(Tool::Kwok), ["kwok"]);
         assert_eq!(names(Tool::Coredns), ["coredns"]);
         assert_eq!(names(Tool::Helm), ["helm"]);
+        assert_eq!(names(Tool::OldHelm), ["helm"]);
         assert_eq!(names(Tool::HelmUnittest), ["helm-unittest"]);
         assert_eq!(names(Tool::Kubeconform), ["kubeconform"]);
         assert_eq!(names(Tool::KubeScore), ["kube-score"]);

@@ -59,8 +59,11 @@ fn kinds(manifest: &str) -> BTreeSet<&str> {
 
 #[test]
 fn it_installs_what_deploy_holds_and_refuses_wrong_values() -> Result<()> {
-    let helm = program(Tool::Helm, "helm")?;
-    run(Command::new(repository().join("charts/check")).env("HELM", helm)).map(drop)
+    for tool in [Tool::Helm, Tool::OldHelm] {
+        let helm = program(tool, "helm")?;
+        run(Command::new(repository().join("charts/check")).env("HELM", helm))?;
+    }
+    Ok(())
 }
 
 #[test]
