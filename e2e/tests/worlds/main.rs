@@ -2,6 +2,7 @@
 //! nothing here judges how long anything took, but for limits far above it.
 
 mod bad_input;
+mod chart;
 mod evidence;
 mod footprint;
 mod guard_dead;
