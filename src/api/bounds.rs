@@ -19,6 +19,8 @@ pub const POINTS: usize = 24;
 pub const DROPPED: usize = 12;
 /// Characters of a summary, an evidence sentence or a condition's message.
 pub const TEXT: usize = 1024;
+/// Characters of the reason that a person gives; an Event and an annotation quote it.
+pub const REASON: usize = 256;
 /// Characters of a subject, an address or another short word.
 pub const WORD: usize = 253;
 /// Characters of a content hash.

@@ -1,16 +1,16 @@
 //! GuardedRollout: one revision of one workload on its way to full width.
 //!
-//! Made by Weir and owned by the workload. `spec.paused` is the user's; everything else in the spec
-//! is fixed, and the status holds what must survive a restart of Weir.
+//! Made by Weir and owned by the workload. `spec.paused` and `spec.letThrough` are the user's;
+//! everything else in the spec is fixed, and the status holds what must survive a restart of Weir.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ForecastStatus, bounds, schema};
 
-/// Which revision of which workload, and whether a person has paused it.
+/// Which revision of which workload, and what a person has said of it.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "weir.dev",
@@ -68,11 +68,11 @@ use super::{ForecastStatus, bounds, schema};
 )]
 #[x_kube(
     validation = Rule::new("self.workload == oldSelf.workload")
-        .message("a GuardedRollout stays with its workload; only `paused` can be changed")
+        .message("a GuardedRollout stays with its workload; only `paused` and `letThrough` can be changed")
         .field_path(".workload")
         .reason(Reason::FieldValueForbidden),
     validation = Rule::new("self.revision == oldSelf.revision")
-        .message("a GuardedRollout stays with its revision; only `paused` can be changed")
+        .message("a GuardedRollout stays with its revision; only `paused` and `letThrough` can be changed")
         .field_path(".revision")
         .reason(Reason::FieldValueForbidden)
 )]
@@ -86,6 +86,26 @@ pub struct GuardedRolloutSpec {
     /// Set by a person to let nothing more through until it is cleared.
     #[serde(default)]
     pub paused: bool,
+    /// Set by a person to let pods through once, whatever Weir finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LetThrough")]
+    pub let_through: Option<LetThrough>,
+}
+
+/// A person's order to let pods through. It ends once its width is out, and after four hours; the
+/// revision is not approved by it. Another `given` is another order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LetThrough {
+    /// Pods of this revision that may be out in all.
+    #[schemars(range(min = 1))]
+    pub width: u32,
+    /// When the order was given.
+    #[schemars(schema_with = "schema::optional_time")]
+    pub given: Time,
+    /// Why, for whoever looks at it later.
+    #[schemars(length(min = 1, max = bounds::REASON))]
+    pub reason: String,
 }
 
 /// A workload.
@@ -200,7 +220,7 @@ pub enum Severity {
 }
 
 /// What must survive a restart of Weir. Soak time does not: it is repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryStatus {
     /// The width that the waves so far allow.
@@ -210,6 +230,10 @@ pub struct HistoryStatus {
     /// What waves are multiplied by after holds.
     #[schemars(range(min = 0, max = 4))]
     pub pace: f64,
+    /// When the order of `spec.letThrough` was given that was last carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_time")]
+    pub obeyed: Option<Time>,
 }
 
 /// Where a rollout stands.

@@ -15,6 +15,9 @@ pub const REVISION: &str = "weir.dev/revision";
 /// Label of a pod template whose author knows that nodes depend on it: `acknowledged`.
 pub const NODE_CRITICAL: &str = "weir.dev/node-critical";
 
+/// Annotation of a GuardedRollout whose revision a person released: when, and why.
+pub const RELEASED: &str = "weir.dev/released";
+
 /// Types of the conditions that Weir sets on its own objects.
 pub mod conditions {
     /// Everything is as the spec wants it, and judged.

@@ -43,8 +43,8 @@ pub use forecast::{
     ResourceStatus, UnisonStatus,
 };
 pub use guarded_rollout::{
-    Finding, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, HistoryStatus, Mode,
-    Severity, State, WorkloadKind, WorkloadRef,
+    Finding, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, HistoryStatus, LetThrough,
+    Mode, Severity, State, WorkloadKind, WorkloadRef,
 };
 pub use rollout_policy::{
     BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required, RolloutPolicy,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use weir_core::{
-    evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence},
+    evidence::{Evidence, LetThrough, NodeRow, PodRow, PodState, Reading, RolloutEvidence},
     policy::Mode,
     usage::Meter,
 };
@@ -39,6 +39,8 @@ pub(super) struct Subject<'a> {
     pub(super) refused: BTreeSet<String>,
     /// A person has paused it.
     pub(super) paused: bool,
+    /// A person's order to let pods through.
+    pub(super) let_through: Option<LetThrough>,
     /// What counts its account's requests.
     pub(super) meter: Meter,
 }
@@ -70,6 +72,7 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
             earlier_approved,
             approved,
             paused: subject.paused,
+            let_through: subject.let_through,
             meter: subject.meter.clone(),
         },
     }

@@ -28,7 +28,7 @@ use crate::{
         failure::Failure,
         permit::Warrant,
     },
-    api::{GuardedRollout, HistoryStatus},
+    api::{GuardedRollout, HistoryStatus, times::time},
     observe::{DaemonSetView, PodView, WorkloadKey},
     policy::Choice,
 };
@@ -226,7 +226,7 @@ impl Rollout {
             (_, Intent::Release { because, .. }) => match because {
                 Because::Wave => on_record,
                 Because::Starving => record.is_some(),
-                Because::Approved | Because::LetGo | Because::Paced => true,
+                Because::Approved | Because::LetGo | Because::Paced | Because::Ordered => true,
             },
         };
         let intents = judged.plan.intents.iter();
@@ -333,7 +333,12 @@ impl Rollout {
     /// The part of its history that goes on record.
     pub(super) fn to_record(&self) -> HistoryStatus {
         let Progress { target, wave, pace } = self.history.progress;
-        HistoryStatus { target, wave, pace }
+        HistoryStatus {
+            target,
+            wave,
+            pace,
+            obeyed: self.history.obeyed.map(time),
+        }
     }
 }
 

@@ -242,7 +242,7 @@ fn rollouts() -> Vec<Case> {
         Case {
             kind: "GuardedRollout",
             at: "spec",
-            message: "a GuardedRollout stays with its workload; only `paused` can be changed",
+            message: "a GuardedRollout stays with its workload; only `paused` and `letThrough` can be changed",
             old: old(),
             accepts: accepts(),
             refuses: vec![
@@ -253,7 +253,7 @@ fn rollouts() -> Vec<Case> {
         Case {
             kind: "GuardedRollout",
             at: "spec",
-            message: "a GuardedRollout stays with its revision; only `paused` can be changed",
+            message: "a GuardedRollout stays with its revision; only `paused` and `letThrough` can be changed",
             old: old(),
             accepts: accepts(),
             refuses: vec![

@@ -2,7 +2,7 @@
 
 use crate::{
     census::Member,
-    evidence::ServerEvidence,
+    evidence::{LetThrough, ServerEvidence},
     forecast::Outlook,
     history::History,
     plan::State,
@@ -23,6 +23,9 @@ const GATHERING: Span = Span::from_secs(30);
 /// effective within a second; pods that were created just before may still be born gated.
 const OPENING_SETTLES: Span = Span::from_secs(5);
 
+/// How long a person's order to let pods through stands if it cannot be carried out.
+const ORDER_LASTS: Span = Span::from_secs(4 * 3600);
+
 /// What a rollout does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
@@ -34,6 +37,8 @@ pub(crate) enum Course {
     Left,
     /// A person said to wait.
     Pause,
+    /// A person said to let through up to this width, whatever is found.
+    Obey(u32),
     /// The first evidence, or the servers' quiet baseline, is not there yet.
     Gather,
     /// The API servers suffer, or did a short while ago, and nothing of this rollout is out yet.
@@ -73,6 +78,7 @@ impl Course {
             Self::Soak | Self::Learn => State::Soaking,
             Self::Pace => State::Paced,
             Self::Drain
+            | Self::Obey(_)
             | Self::Fill
             | Self::Settle
             | Self::AwaitNodes
@@ -94,6 +100,7 @@ impl Course {
             | Self::Drain
             | Self::Left
             | Self::Pause
+            | Self::Obey(_)
             | Self::Gather
             | Self::AwaitCalm
             | Self::Hold
@@ -121,10 +128,24 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
     if scene.evidence.rollout.paused {
         return Course::Pause;
     }
+    if let Some(order) = ordered(scene, history) {
+        return Course::Obey(order.width);
+    }
     forbidden(scene, verdict, history)
         .or_else(|| history.paced.then_some(Course::Pace))
         .or_else(|| unfinished(scene, history))
         .unwrap_or_else(|| next_wave(scene, history))
+}
+
+/// The order that a person gave, until it is carried out or too old.
+///
+/// Whoever gave it judged by what they saw then: it ends once its width is out, however wide or narrow
+/// the rollout becomes afterwards, and is void after some hours.
+pub(crate) fn ordered(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
+    let order = scene.evidence.rollout.let_through?;
+    let stands = history.obeyed != Some(order.given) && scene.now.since(order.given) < ORDER_LASTS;
+    let width = order.width.min(scene.census.full);
+    (stands && width > 0).then_some(LetThrough { width, ..order })
 }
 
 /// What the current wave still needs, if it needs something.

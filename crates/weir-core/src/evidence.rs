@@ -253,6 +253,15 @@ pub struct NodeRow {
     pub joined: Moment,
 }
 
+/// A person's order to let pods through once, whatever is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetThrough {
+    /// Pods that may be out in all.
+    pub width: u32,
+    /// When it was given: an order of another time is another order.
+    pub given: Moment,
+}
+
 /// What is known of one rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutEvidence {
@@ -276,6 +285,8 @@ pub struct RolloutEvidence {
     pub approved: bool,
     /// A person has paused this rollout.
     pub paused: bool,
+    /// A person's order to let pods through, whatever is found.
+    pub let_through: Option<LetThrough>,
     /// What counts the requests of this workload's account.
     pub meter: Meter,
 }
@@ -294,6 +305,7 @@ impl RolloutEvidence {
             earlier_approved: false,
             approved: false,
             paused: false,
+            let_through: None,
             meter: Meter::None {
                 why: "there is no workload".to_owned(),
             },

@@ -92,6 +92,8 @@ pub struct History {
     pub approved: Option<Moment>,
     /// Since when nobody asks for the guard any longer, if nobody does.
     pub let_go: Option<Moment>,
+    /// When the order was given that was last carried out, if a person gave one: none is obeyed twice.
+    pub obeyed: Option<Moment>,
     /// The part of a release that the pace has not yet allowed, less than one pod.
     pub release_carry: f64,
     /// Tokens for nodes that would starve.
@@ -155,6 +157,7 @@ impl History {
             first_out: if progress.target > 0 { Some(now) } else { None },
             approved: None,
             let_go: None,
+            obeyed: None,
             release_carry: 0.0,
             starving_tokens: 0.0,
             serving: BTreeSet::new(),
@@ -178,6 +181,7 @@ impl History {
             // Whether harm is this rollout's goes by which of the two came first.
             first_out: before.first_out.or(self.first_out),
             ledger: self.ledger.richer(before.ledger),
+            obeyed: self.obeyed.or(before.obeyed),
             ..self
         }
     }

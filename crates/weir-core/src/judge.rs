@@ -75,6 +75,7 @@ fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
 
     let mut history = history;
     follow_width(scene, &mut history);
+    obey(scene, &mut history);
     account(scene, &verdict, &mut history);
     let course = course::of(scene, &verdict, &history);
     if let Course::Widen(target) = course {
@@ -206,6 +207,15 @@ fn follow_width(scene: &Scene<'_>, history: &mut History) {
     if rollout.pods.fresh().is_some() {
         let target = history.progress.target.max(scene.census.judged());
         history.progress.target = target.min(scene.census.full);
+    }
+}
+
+/// Takes a person's order as carried out once its width is seen to be out.
+fn obey(scene: &Scene<'_>, history: &mut History) {
+    let is_seen = scene.evidence.rollout.pods.fresh().is_some();
+    let order = course::ordered(scene, history).filter(|_| is_seen);
+    if let Some(order) = order.filter(|order| scene.census.out() >= order.width) {
+        history.obeyed = Some(order.given);
     }
 }
 

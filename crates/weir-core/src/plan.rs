@@ -330,6 +330,8 @@ pub enum Because {
     Paced,
     /// Nobody asks for the guard any longer.
     LetGo,
+    /// A person ordered it, once.
+    Ordered,
 }
 
 /// One thing to do. The executor checks lease and judgement before each, and has no choice left.

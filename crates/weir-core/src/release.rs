@@ -34,6 +34,11 @@ pub(crate) fn intents(
     history.starving_tokens = starving::refill(policy, census.full, tokens, elapsed);
     match course {
         Course::Rest | Course::Left | Course::Pause => Vec::new(),
+        Course::Obey(width) => {
+            let room = width.saturating_sub(census.out()) as usize;
+            let pods = waves::pick(census, &BTreeSet::new(), history.first_out, room.min(chunk));
+            release(pods, Because::Ordered).into_iter().collect()
+        }
         Course::Pace => release(waiting(census, chunk), Because::Paced)
             .into_iter()
             .collect(),

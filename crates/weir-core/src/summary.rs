@@ -32,6 +32,7 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
         Course::Rest | Course::Left => "The revision is approved and no pod is gated.".to_owned(),
         Course::Drain => drained(scene, verdict),
         Course::Pause => paused(scene, width),
+        Course::Obey(target) => obeying(scene, verdict, target),
         Course::Gather => gathered(scene, verdict),
         Course::AwaitCalm => delayed(scene, verdict),
         Course::Idle => {
@@ -84,6 +85,7 @@ fn letting_go(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &Hi
         | Course::AwaitCalm
         | Course::Rest
         | Course::Idle
+        | Course::Obey(_)
         | Course::Fill
         | Course::Settle
         | Course::Soak
@@ -134,6 +136,7 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
         | Course::Drain
         | Course::Left
         | Course::Pause
+        | Course::Obey(_)
         | Course::AwaitCalm
         | Course::AwaitNodes
         | Course::Widen(_)
@@ -160,12 +163,7 @@ fn awaited(scene: &Scene<'_>) -> String {
 
 fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
     let gated = scene.census.number(Member::gated);
-    let holds = verdict
-        .findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Hold)
-        .count();
-    let regardless = match holds {
+    let regardless = match holding(verdict) {
         0 => String::new(),
         holds => format!(" Findings would hold it ({holds}), but approval goes before them."),
     };
@@ -177,6 +175,25 @@ fn drained(scene: &Scene<'_>, verdict: &Verdict) -> String {
     format!(
         "The revision is approved; letting through the {gated} pods still gated.{regardless}{paused}"
     )
+}
+
+fn obeying(scene: &Scene<'_>, verdict: &Verdict, target: u32) -> String {
+    let regardless = match holding(verdict) {
+        0 => String::new(),
+        holds => {
+            format!(" Findings would hold it ({holds}), but a person's order goes before them.")
+        }
+    };
+    format!(
+        "Letting through up to {target} of {} pods, as a person ordered (spec.letThrough).{regardless}",
+        scene.census.full
+    )
+}
+
+/// Findings that hold.
+fn holding(verdict: &Verdict) -> usize {
+    let holds = |finding: &&Finding| finding.severity == Severity::Hold;
+    verdict.findings.iter().filter(holds).count()
 }
 
 fn gathered(scene: &Scene<'_>, verdict: &Verdict) -> String {

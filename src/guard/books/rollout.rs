@@ -41,6 +41,7 @@ pub(super) fn object(id: &RolloutId) -> GuardedRollout {
             workload,
             revision: id.hash.clone(),
             paused: false,
+            let_through: None,
         },
     );
     object.metadata.namespace = Some(id.workload.namespace.clone());

@@ -1,15 +1,19 @@
 //! Each look at the world → a judgement of each rollout.
 
 use weir_core::{
+    evidence::LetThrough,
     plan::{Intent, Report},
     policy::Mode,
 };
 
 use super::{Decision, Mind};
-use crate::guard::{
-    evidence::{Subject, gather},
-    roster::{RolloutId, record},
-    world::World,
+use crate::{
+    api::{GuardedRollout, times::moment},
+    guard::{
+        evidence::{Subject, gather},
+        roster::{RolloutId, record},
+        world::World,
+    },
 };
 
 impl Mind {
@@ -44,6 +48,7 @@ impl Mind {
                 asked: &rollout.asked,
                 refused: rollout.refused(world.now),
                 paused: record.is_some_and(|record| record.spec.paused),
+                let_through: record.and_then(ordered),
                 meter: self.meters.of(&id.workload),
             },
             world,
@@ -64,6 +69,15 @@ impl Mind {
             intents,
         })
     }
+}
+
+/// What a person ordered in the record's spec.
+fn ordered(record: &GuardedRollout) -> Option<LetThrough> {
+    let order = record.spec.let_through.as_ref()?;
+    Some(LetThrough {
+        width: order.width,
+        given: moment(order.given.0),
+    })
 }
 
 /// What of a report is worth a line in the log when it changes.

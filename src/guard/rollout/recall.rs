@@ -9,6 +9,7 @@ use weir_core::{
 
 use crate::api::{
     self, ForecastStatus, GuardedRollout, HistoryStatus, PointStatus, ResourceStatus,
+    times::moment,
 };
 
 /// The history that the record tells; one that begins if it tells of none.
@@ -23,6 +24,7 @@ pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
                 paced: record
                     .and_then(|record| record.status.as_ref())
                     .is_some_and(is_paced),
+                obeyed: record.and_then(obeyed),
                 ..History::resumed(begun, progress, findings, ledger, now)
             }
         }
@@ -33,8 +35,19 @@ pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
 /// How far the waves had come, if the record's rollout is still the same run of them.
 pub(super) fn progress(record: &GuardedRollout) -> Option<Progress> {
     let status = record.status.as_ref()?;
-    let HistoryStatus { target, wave, pace } = status.history?;
+    let HistoryStatus {
+        target,
+        wave,
+        pace,
+        obeyed: _,
+    } = *status.history.as_ref()?;
     Some(Progress { target, wave, pace })
+}
+
+/// When the order was given that was last carried out.
+fn obeyed(record: &GuardedRollout) -> Option<Moment> {
+    let history = record.status.as_ref()?.history.as_ref()?;
+    Some(moment(history.obeyed.as_ref()?.0))
 }
 
 /// What the record tells of what pods cost.

@@ -217,6 +217,7 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
                 earlier_approved,
                 approved,
                 paused,
+                let_through: None,
                 meter: Meter::Own {
                     schema: "weir-meter-shop.logs".to_owned(),
                 },

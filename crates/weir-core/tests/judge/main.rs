@@ -5,6 +5,7 @@ mod costs;
 mod foreseen;
 mod letting_go;
 mod losing_nodes;
+mod orders;
 mod play;
 mod properties;
 mod recalled;

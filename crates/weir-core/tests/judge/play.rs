@@ -147,6 +147,7 @@ impl Play {
             earlier_approved: false,
             approved: false,
             paused: false,
+            let_through: None,
             meter: Meter::Own {
                 schema: "weir-meter-shop.logs".to_owned(),
             },
@@ -294,6 +295,7 @@ impl Play {
         self.now = self.now + gap;
         let findings = self.last.as_ref().map(|last| last.report.findings.clone());
         let (begun, progress) = (self.history.begun, self.history.progress);
+        let obeyed = self.history.obeyed;
         let forecast = self
             .last
             .as_ref()
@@ -323,6 +325,8 @@ impl Play {
             ledger,
             self.now,
         );
+        // Which order was carried out is on record too.
+        self.history.obeyed = obeyed;
         self.history.paced = self.told.is_some_and(|(state, _)| state == State::Paced);
     }
 
@@ -525,6 +529,7 @@ fn told(intent: &Intent) -> String {
             Because::Approved => format!(", drain {}", pods.len()),
             Because::LetGo => format!(", let go {}", pods.len()),
             Because::Paced => format!(", pace {}", pods.len()),
+            Because::Ordered => format!(", obey {}", pods.len()),
         },
     }
 }

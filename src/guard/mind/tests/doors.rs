@@ -14,7 +14,7 @@ use super::{
     running,
 };
 use crate::{
-    api::{State, marks},
+    api::{LetThrough, State, marks, times::time},
     valve::Approvals,
 };
 
@@ -46,6 +46,31 @@ fn failing() -> Play {
     }
     assert!(play.until(5, |play| play.state("logs-aaa") == Some(State::Held)));
     play
+}
+
+#[test]
+fn a_person_s_order_lets_through_what_is_held_once_and_outlives_a_restart() {
+    let mut play = failing();
+    let order = |play: &mut Play, width: u32| {
+        let given = time(play.world.now);
+        for record in play.records().values_mut() {
+            let reason = "known to be harmless".to_owned();
+            record.spec.let_through = Some(LetThrough {
+                width,
+                given: given.clone(),
+                reason,
+            });
+        }
+    };
+    order(&mut play, 20);
+    assert!(play.until(60, |play| play.out("aaa") == 20));
+    play.steps(30);
+    play.restart();
+    play.steps(60);
+    assert_eq!(play.out("aaa"), 20);
+    order(&mut play, 30);
+    assert!(play.until(60, |play| play.out("aaa") == 30));
+    assert_eq!(play.notices("RolloutComplete").len(), 0);
 }
 
 #[test]
