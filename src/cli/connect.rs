@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use http::{HeaderName, HeaderValue};
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -12,15 +13,16 @@ use super::error::CliError;
 use crate::{
     client::{Budget, Clients},
     clock::Clock,
+    valve::NAMESPACE,
 };
 
 /// The flags by which kubectl chooses a cluster and a namespace.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct ClusterArgs {
-    /// Rollouts of this namespace only; where one is named, the context's namespace is the default
+    /// This namespace only; for what is named, or asked for by `get`, the context's is the default
     #[arg(short, long, global = true)]
     namespace: Option<String>,
-    /// Rollouts of all namespaces, which is the default
+    /// All namespaces, which is the default of whatever shows more than one rollout, but for `get`
     #[arg(short = 'A', long, global = true, conflicts_with = "namespace")]
     all_namespaces: bool,
     /// The kubeconfig's context to use
@@ -29,12 +31,31 @@ pub(super) struct ClusterArgs {
     /// The kubeconfig to use
     #[arg(long, global = true)]
     kubeconfig: Option<PathBuf>,
+    /// The user to act as
+    #[arg(long = "as", global = true, value_name = "USER")]
+    user: Option<String>,
+    /// A group to act in, with --as; may be given several times
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    groups: Vec<String>,
+}
+
+/// Where Weir itself is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct WeirArgs {
+    /// The namespace that Weir runs in
+    #[arg(long, env = "WEIR_NAMESPACE", default_value = NAMESPACE)]
+    pub(super) weir_namespace: String,
+    /// The Lease by which Weir's leader is known
+    #[arg(long, env = "WEIR_LEASE_NAME", default_value = "weir")]
+    pub(super) lease_name: String,
 }
 
 /// A way to a cluster.
 pub(super) struct Connection {
     /// Its client, with Weir's budget and time limits.
     pub(super) client: kube::Client,
+    /// The same with the budget for releases.
+    pub(super) releases: kube::Client,
     /// Its address, for messages.
     pub(super) server: String,
     /// The namespace of one rollout that is named.
@@ -49,8 +70,31 @@ impl ClusterArgs {
         self.namespace.as_deref()
     }
 
+    /// Takes in the value of one of these flags, by its name, while somebody types.
+    pub(super) fn note(&mut self, flag: &str, value: &str) {
+        let value = value.to_owned();
+        match flag {
+            "namespace" => self.namespace = Some(value),
+            "context" => self.context = Some(value),
+            "kubeconfig" => self.kubeconfig = Some(value.into()),
+            "user" => self.user = Some(value),
+            "groups" => self.groups.push(value),
+            _ => {}
+        }
+    }
+
+    /// Whether all namespaces were asked for.
+    pub(super) const fn all_namespaces(&self) -> bool {
+        self.all_namespaces
+    }
+
     /// Sets up a connection; nothing is sent yet.
     pub(super) async fn connect(&self) -> Result<Connection, CliError> {
+        self.connect_within(Budget::standard()).await
+    }
+
+    /// The same with a budget of its own.
+    pub(super) async fn connect_within(&self, budget: Budget) -> Result<Connection, CliError> {
         let kubeconfig = match &self.kubeconfig {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
@@ -60,21 +104,48 @@ impl ClusterArgs {
             cluster: None,
             user: None,
         };
-        let config =
+        let mut config =
             Config::from_custom_kubeconfig(kubeconfig.map_err(CliError::Kubeconfig)?, &options)
                 .await
                 .map_err(CliError::Kubeconfig)?;
+        self.act_as(&mut config)?;
         let server = config.cluster_url.to_string();
         let namespace = self.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let clock = Clock::start();
-        let clients = Clients::new(config, clock, Budget::standard()).map_err(CliError::Client)?;
+        let clients = Clients::new(config, clock, budget).map_err(CliError::Client)?;
         Ok(Connection {
             client: clients.api(),
+            releases: clients.releases(),
             server,
             namespace,
             clock,
         })
+    }
+
+    /// Has requests say as whom they are to be answered. kube leaves out what a kubeconfig says of it.
+    fn act_as(&self, config: &mut Config) -> Result<(), CliError> {
+        let known = &config.auth_info;
+        let (user, groups) = match &self.user {
+            Some(user) => (Some(user), self.groups.as_slice()),
+            None if !self.groups.is_empty() => return Err(CliError::GroupsAlone),
+            None => {
+                let groups = known.impersonate_groups.as_deref();
+                (known.impersonate.as_ref(), groups.unwrap_or_default())
+            }
+        };
+        let Some(user) = user else {
+            return Ok(());
+        };
+        let value = |text: &String| {
+            HeaderValue::from_str(text).map_err(|_| CliError::NoName { name: text.clone() })
+        };
+        let mut said = vec![(HeaderName::from_static("impersonate-user"), value(user)?)];
+        for group in groups {
+            said.push((HeaderName::from_static("impersonate-group"), value(group)?));
+        }
+        config.headers.extend(said);
+        Ok(())
     }
 
     /// The same for a command about one rollout, which is in one namespace.
@@ -97,5 +168,60 @@ impl Connection {
             },
             _ => CliError::Unreachable { server, source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(user: Option<&str>, groups: &[&str]) -> ClusterArgs {
+        ClusterArgs {
+            user: user.map(ToOwned::to_owned),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            ..ClusterArgs::default()
+        }
+    }
+
+    fn config(user: Option<&str>) -> Config {
+        let mut config = Config::new("https://10.0.0.1:6443".parse().unwrap());
+        config.auth_info.impersonate = user.map(ToOwned::to_owned);
+        config.auth_info.impersonate_groups = user.map(|_| vec!["all".to_owned()]);
+        config
+    }
+
+    fn said(config: &Config) -> Vec<(&str, &str)> {
+        let headers = config.headers.iter();
+        headers
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn whom_a_request_is_made_as_goes_before_what_the_kubeconfig_says() {
+        let mut told = config(Some("else"));
+        args(Some("jane"), &["ops", "dev"])
+            .act_as(&mut told)
+            .unwrap();
+        let expected = [
+            ("impersonate-user", "jane"),
+            ("impersonate-group", "ops"),
+            ("impersonate-group", "dev"),
+        ];
+        assert_eq!(said(&told), expected);
+
+        let mut of_file = config(Some("else"));
+        args(None, &[]).act_as(&mut of_file).unwrap();
+        let expected = [("impersonate-user", "else"), ("impersonate-group", "all")];
+        assert_eq!(said(&of_file), expected);
+    }
+
+    #[test]
+    fn groups_without_a_user_and_names_that_are_none_are_refused() {
+        for args in [args(None, &["ops"]), args(Some("a\nb"), &[])] {
+            let error = args.act_as(&mut config(None)).unwrap_err();
+            assert_eq!(error.kind().code(), 2, "{error}");
+        }
+        args(None, &[]).act_as(&mut config(None)).unwrap();
     }
 }

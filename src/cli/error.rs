@@ -69,6 +69,55 @@ pub enum CliError {
     /// A command about one rollout was asked for all namespaces.
     #[error("one rollout is in one namespace: -A cannot be used here")]
     AllNamespaces,
+    /// Groups to act in were given, but nobody to act as.
+    #[error("--as-group needs --as: only a user can be in groups")]
+    GroupsAlone,
+    /// A user's or a group's name cannot be one.
+    #[error("`{}` cannot be the name of a user or a group", name.escape_debug())]
+    NoName {
+        /// What was given.
+        name: String,
+    },
+    /// A change was not made.
+    #[error("{what} was not changed")]
+    Unchanged {
+        /// What was to be changed.
+        what: String,
+        /// What it takes to change it.
+        needs: &'static str,
+        /// Why it was not.
+        source: kube::Error,
+    },
+    /// The cluster's definition of a kind is older than this program.
+    #[error(
+        "the API server dropped `{field}`: the cluster's definition of GuardedRollouts is older"
+    )]
+    OldKind {
+        /// What it does not know.
+        field: &'static str,
+    },
+    /// A file could not be written.
+    #[error("{} could not be written", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no such check.
+    #[error("there is no check or category `{name}`")]
+    NoCheck {
+        /// What was asked for.
+        name: String,
+    },
+    /// The command would do what nobody can have meant.
+    #[error("{why}")]
+    Unsafe {
+        /// Why.
+        why: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// The rollout's name does not say which.
     #[error("{0}")]
     Unnamed(Unnamed),
@@ -121,14 +170,21 @@ impl CliError {
             | Self::Client(_)
             | Self::NotInstalled
             | Self::AllNamespaces
+            | Self::GroupsAlone
+            | Self::NoName { .. }
+            | Self::NoCheck { .. }
+            | Self::Unwritten { .. }
             | Self::Unnamed(_)
             | Self::File { .. }
             | Self::Numbers(_) => Kind::Usage,
-            Self::Unreachable { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => {
-                Kind::Unreachable
+            Self::Unreachable { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::Unchanged { .. } => Kind::Unreachable,
+            Self::NoCost { .. } | Self::OldKind { .. } | Self::Json(_) | Self::Yaml(_) => {
+                Kind::Output
             }
-            Self::NoCost { .. } | Self::Json(_) | Self::Yaml(_) => Kind::Output,
-            Self::OtherTemplate { .. } => Kind::Refused,
+            Self::OtherTemplate { .. } | Self::Unsafe { .. } => Kind::Refused,
         }
     }
 
@@ -148,6 +204,13 @@ impl CliError {
             }
             Self::NotInstalled => "apply crds/ and deploy/, or choose another --context",
             Self::AllNamespaces => "give -n NAMESPACE",
+            Self::GroupsAlone => "give --as USER too, as for kubectl",
+            Self::NoName { .. } => "give --as and --as-group names without line breaks",
+            Self::Unwritten { .. } => "choose another file with -f FILE",
+            Self::NoCheck { .. } => "`kubectl weir check -o json` shows the ids of all",
+            Self::Unchanged { needs, .. } => needs,
+            Self::OldKind { .. } => "apply the crds/ of this version, then try again",
+            Self::Unsafe { instead, .. } => instead,
             Self::Unnamed(_) => "`kubectl get guardedrollouts -A` lists what there is",
             Self::NoCost { .. } => {
                 "wait until the rollout has soaked at three widths; `kubectl weir explain` shows \

@@ -7,9 +7,9 @@ use super::{
     connect::ClusterArgs,
     error::CliError,
     find,
-    output::{Output, columns, show},
+    output::{Output, Shown, columns, rollout_name, show},
 };
-use crate::view::explain::{explain as explained, render};
+use crate::view::explain::{Explanation, explain as explained, render};
 
 /// Says why a rollout stands where it stands, and what full width would cost
 ///
@@ -33,6 +33,17 @@ pub(super) async fn explain(
     let explanation = explained(find::rollout(&connection, &args.rollout).await?);
     Ok(Outcome {
         code: if explanation.held { TROUBLE } else { FINE },
-        text: show(&explanation, args.output, |one| render(one, columns()))?,
+        text: show(&explanation, args.output)?,
     })
+}
+
+impl Shown for Explanation {
+    /// Nothing is left out of it in the first place.
+    fn text(&self, _: bool) -> String {
+        render(self, columns())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![rollout_name(&self.name)]
+    }
 }

@@ -186,4 +186,4 @@ fn candidates(rollouts: &[GuardedRollout]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

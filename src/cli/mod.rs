@@ -1,15 +1,22 @@
 //! `kubectl weir`: from the command line to requests, a screen and an exit code.
 //!
-//! One file per subcommand. It asks the API server itself and needs no operator; it writes nothing
-//! to the cluster. This and the binaries are the only places that print.
+//! One file per subcommand. It asks the API server itself and needs no operator. What it writes to the
+//! cluster, only when told to, goes by the caller's own rights. This and the binaries are the only
+//! places that print.
 
+mod approve;
+mod change;
 mod connect;
 mod cost;
 mod error;
 mod explain;
 mod find;
+mod get;
 mod output;
+mod pause;
 mod preflight;
+mod release;
+mod resume;
 mod status;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
@@ -39,7 +46,12 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::StatusArgs),
+    Get(get::GetArgs),
     Explain(explain::ExplainArgs),
+    Pause(pause::PauseArgs),
+    Resume(resume::ResumeArgs),
+    Approve(approve::ApproveArgs),
+    Release(release::ReleaseArgs),
     Cost(cost::CostArgs),
     Preflight(preflight::PreflightArgs),
 }
@@ -64,7 +76,12 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Status(command) => status::status(&args.cluster, &command).await,
+        Command::Get(command) => get::get(&args.cluster, &command).await,
         Command::Explain(command) => explain::explain(&args.cluster, &command).await,
+        Command::Pause(command) => pause::pause(&args.cluster, &command).await,
+        Command::Resume(command) => resume::resume(&args.cluster, &command).await,
+        Command::Approve(command) => approve::approve(&args.cluster, &command).await,
+        Command::Release(command) => release::release(&args.cluster, &command).await,
         Command::Cost(command) => cost::cost(&args.cluster, &command).await,
         Command::Preflight(command) => preflight::preflight(&command, &mut std::io::stdin()),
     };

@@ -13,23 +13,41 @@ const COLUMNS: usize = 80;
 pub(super) enum Output {
     /// For people
     Text,
+    /// Text, with nothing left out
+    Wide,
     /// Everything, for programs
     Json,
     /// Everything, for programs and people
     Yaml,
+    /// The names of the objects that it is about, for other commands
+    Name,
 }
 
-/// The same as text or as a document.
-pub(super) fn show<T: Serialize>(
-    answer: &T,
-    output: Output,
-    text: impl FnOnce(&T) -> String,
-) -> Result<String, CliError> {
+/// What can be shown as text, as a document, or by its names.
+pub(super) trait Shown: Serialize {
+    /// As text, with nothing left out if it is `wide`.
+    fn text(&self, wide: bool) -> String;
+    /// The objects that it is about, each as kubectl names it.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The same in the form that was asked for.
+pub(super) fn show<T: Shown>(answer: &T, output: Output) -> Result<String, CliError> {
     match output {
-        Output::Text => Ok(text(answer)),
+        Output::Text => Ok(answer.text(false)),
+        Output::Wide => Ok(answer.text(true)),
         Output::Json => json(answer),
         Output::Yaml => yaml(answer),
+        Output::Name => {
+            let names = answer.names().into_iter();
+            Ok(names.map(|name| name + "\n").collect())
+        }
     }
+}
+
+/// A GuardedRollout as kubectl names it.
+pub(super) fn rollout_name(name: &str) -> String {
+    format!("guardedrollout.weir.dev/{name}")
 }
 
 /// A document in JSON.

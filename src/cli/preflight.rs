@@ -13,11 +13,11 @@ use self::files::{daemon_set, measured, record};
 use super::{
     FINE, Outcome, TROUBLE,
     error::CliError,
-    output::{Output, columns, show},
+    output::{Output, Shown, columns, show},
 };
 use crate::{
     template,
-    view::preflight::{Asked, Origin, preflight as shown, render},
+    view::preflight::{Asked, Origin, Preflight, preflight as shown, render},
 };
 
 /// Says from a measured cost whether another cluster would bear a DaemonSet; needs no cluster
@@ -96,8 +96,19 @@ pub(super) fn preflight(
         } else {
             TROUBLE
         },
-        text: show(&document, args.output, |one| render(one, columns()))?,
+        text: show(&document, args.output)?,
     })
+}
+
+impl Shown for Preflight {
+    /// Nothing is left out of it in the first place.
+    fn text(&self, _: bool) -> String {
+        render(self, columns())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![format!("daemonset.apps/{}", self.name)]
+    }
 }
 
 /// The cluster that is asked about.
@@ -183,7 +194,7 @@ fn bytes(text: &str) -> Result<f64, String> {
 }
 
 /// `30s` or `2m` in seconds.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let read = units.into_iter().find_map(|(unit, size)| {
         let number = positive(text.strip_suffix(unit)?).ok()?;

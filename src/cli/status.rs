@@ -1,6 +1,6 @@
 //! `kubectl weir status`: three requests, one screen.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
@@ -9,9 +9,9 @@ use kube::{
 
 use super::{
     FINE, Outcome, TROUBLE,
-    connect::{ClusterArgs, Connection},
+    connect::{ClusterArgs, Connection, WeirArgs},
     error::CliError,
-    output,
+    output::{Output, Shown, rollout_name, show},
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
@@ -32,48 +32,36 @@ pub(super) struct StatusArgs {
     /// How to show it
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-    /// The namespace that Weir runs in
-    #[arg(long, env = "WEIR_NAMESPACE", default_value = "weir-system")]
-    weir_namespace: String,
-    /// The Lease by which Weir's leader is known
-    #[arg(long, env = "WEIR_LEASE_NAME", default_value = "weir")]
-    lease_name: String,
-}
-
-/// How to show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// One screen
-    Text,
-    /// Text, with nothing left out
-    Wide,
-    /// Everything, for programs
-    Json,
-    /// Everything, for programs and people
-    Yaml,
+    #[command(flatten)]
+    weir: WeirArgs,
 }
 
 /// Asks, sums up and renders.
 pub(super) async fn status(cluster: &ClusterArgs, args: &StatusArgs) -> Result<Outcome, CliError> {
     let connection = cluster.connect().await?;
     let answers = ask(&connection, cluster.namespace(), args).await?;
-    let status = summarize(answers, connection.clock.now());
+    outcome(&summarize(answers, connection.clock.now()), args.output)
+}
+
+fn outcome(status: &Status, output: Output) -> Result<Outcome, CliError> {
     Ok(Outcome {
         code: if status.trouble.is_empty() {
             FINE
         } else {
             TROUBLE
         },
-        text: show(&status, args.output)?,
+        text: show(status, output)?,
     })
 }
 
-fn show(status: &Status, output: Output) -> Result<String, CliError> {
-    match output {
-        Output::Text => Ok(render(status, Detail::Screen)),
-        Output::Wide => Ok(render(status, Detail::Wide)),
-        Output::Json => output::json(status),
-        Output::Yaml => output::yaml(status),
+impl Shown for Status {
+    fn text(&self, wide: bool) -> String {
+        render(self, if wide { Detail::Wide } else { Detail::Screen })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let open = self.rollouts.open.iter();
+        open.map(|rollout| rollout_name(&rollout.name)).collect()
     }
 }
 
@@ -85,7 +73,7 @@ async fn ask(
 ) -> Result<Answers, CliError> {
     let client = || connection.client.clone();
     let control_planes: Api<ControlPlane> = Api::all(client());
-    let leases: Api<Lease> = Api::namespaced(client(), &args.weir_namespace);
+    let leases: Api<Lease> = Api::namespaced(client(), &args.weir.weir_namespace);
     let rollouts: Api<GuardedRollout> = match namespace {
         Some(namespace) => Api::namespaced(client(), namespace),
         None => Api::all(client()),
@@ -95,7 +83,7 @@ async fn ask(
     let (control_plane, rollouts, lease) = futures::join!(
         control_planes.get(SINGLETON),
         rollouts.list(&page),
-        leases.get(&args.lease_name),
+        leases.get(&args.weir.lease_name),
     );
     let answers = (
         answer(control_plane),

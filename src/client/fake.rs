@@ -74,6 +74,7 @@ impl Answer {
 pub(crate) struct Server {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -81,6 +82,7 @@ impl Server {
         Self {
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),
             asked: Arc::default(),
+            said: Arc::default(),
         }
     }
 
@@ -88,6 +90,11 @@ impl Server {
     /// to be closed after it.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// The bodies of what it was asked for, in order.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
     }
 
     pub(crate) fn client(&self) -> kube::Client {
@@ -101,7 +108,13 @@ impl Server {
             let asked = format!("{} {}{last}", request.method(), request.uri());
             server.asked.lock().unwrap().push(asked);
             let answer = server.answers.lock().unwrap().pop_front();
-            async move { Ok::<_, Infallible>(respond(answer.unwrap_or_else(Answer::never)).await) }
+            let said = Arc::clone(&server.said);
+            async move {
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let body = String::from_utf8_lossy(&body).into_owned();
+                said.lock().unwrap().push(body);
+                Ok::<_, Infallible>(respond(answer.unwrap_or_else(Answer::never)).await)
+            }
         });
         kube::Client::new(service, "default")
     }

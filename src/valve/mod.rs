@@ -1,7 +1,7 @@
 //! The valve: the gate that holds pods of unapproved revisions, and the list of approved ones.
 //!
 //! Turns labels into enrolment, and what runs into [`Approvals`]: the rights of an account that API
-//! servers look up at each pod creation. Only [`remote`] talks to an API server; the rest is pure.
+//! servers look up at each pod creation. Only [`remote`] and [`gates`] talk to an API server; the rest is pure.
 //! Nothing here removes a gate or decides when to: that is a plan's business.
 //!
 //! ```text
@@ -16,12 +16,14 @@
 //! - [`mod@approvals`]: approvals as the rules of a Role, and back.
 //! - [`adopt`]: which revisions are approved, rebuilt from what runs.
 //! - [`remote`]: writing the Role, and checking that the gate is in force.
+//! - [`gates`]: gated pods, and their release without the operator.
 //! - [`release`]: the plain kubectl lines that do Weir's work without Weir.
 
 pub mod adopt;
 mod approvals;
 pub mod enrolment;
 pub mod gate;
+pub mod gates;
 mod node_critical;
 pub mod release;
 pub mod remote;

@@ -112,6 +112,16 @@ pub async fn write(
 
 /// Approves one revision: its pods are born ungated from then on.
 pub async fn approve(client: &Client, key: &str, note: &str) -> Result<(), ValveError> {
+    approve_as(client, key, note, &by_weir()).await
+}
+
+/// The same, in the name and by the way that `params` say.
+pub async fn approve_as(
+    client: &Client,
+    key: &str,
+    note: &str,
+    params: &PatchParams,
+) -> Result<(), ValveError> {
     let roles: Api<Role> = Api::namespaced(client.clone(), NAMESPACE);
     let failed = |source| ValveError::Approve {
         key: key.to_owned(),
@@ -127,7 +137,7 @@ pub async fn approve(client: &Client, key: &str, note: &str) -> Result<(), Valve
         let mut desired = current.says.clone();
         desired.approved.insert(key.to_owned(), note.to_owned());
         let patch = Patch::Merge(difference(&current, &desired));
-        match roles.patch_metadata(ROLE, &by_weir(), &patch).await {
+        match roles.patch_metadata(ROLE, params, &patch).await {
             Err(error) if is_conflict(&error) && attempts < ATTEMPTS => attempts += 1,
             result => return result.map(drop).map_err(failed),
         }

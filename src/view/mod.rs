@@ -4,9 +4,11 @@
 //! prints. Colours are always in the text; whoever prints it takes them out where nobody sees them.
 
 mod age;
+pub mod change;
 pub mod explain;
 mod figures;
 pub mod preflight;
+pub mod rollouts;
 pub mod status;
 mod style;
 mod table;

@@ -8,16 +8,17 @@ use crate::{
     clock::Clock,
 };
 
-fn connection(server: &Server) -> Connection {
+pub(in crate::cli) fn connection(server: &Server) -> Connection {
     Connection {
         client: server.client(),
+        releases: server.client(),
         server: "https://10.0.0.1:6443/".to_owned(),
         namespace: "shop".to_owned(),
         clock: Clock::start(),
     }
 }
 
-fn refusal(code: u16) -> Answer {
+pub(in crate::cli) fn refusal(code: u16) -> Answer {
     let status = json!({ "kind": "Status", "status": "Failure", "message": "no", "code": code });
     Answer::whole(code, status.to_string())
 }

@@ -1,0 +1,162 @@
+//! `kubectl weir approve`: a person lets through what Weir holds, once.
+//!
+//! It writes an order into the rollout's spec, which Weir carries out: so the pods go out at the policy's
+//! pace, and the revision is not approved. Without the operator nothing comes of it, which is said.
+
+use clap::Args;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
+use weir_core::time::Span;
+
+use super::{
+    Outcome,
+    change::{ChangeArgs, reason},
+    connect::{ClusterArgs, Connection, WeirArgs},
+    error::CliError,
+    find,
+};
+use crate::{
+    api::{
+        GuardedRollout, GuardedRolloutStatus, LetThrough, Mode, State,
+        times::{moment, time},
+    },
+    view::change::{Change, Changed, Done},
+};
+
+/// A Lease without a duration is Weir's own: forty seconds.
+const LEASE_SECONDS: i32 = 40;
+
+/// Lets through once what Weir holds, whatever it found; Weir carries it out
+///
+/// The order ends once so many pods are out, and after four hours. Pods that come later are held as
+/// before, and the revision is approved only once full width has soaked: `kubectl weir release` opens the
+/// valve for good instead. Refused (4) where nothing is held.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ApproveArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    weir: WeirArgs,
+    /// Why; it stays in the rollout's spec, and an Event tells it
+    #[arg(long, value_parser = reason)]
+    reason: String,
+    /// Pods that may be out in all; all of them if not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    width: Option<u32>,
+}
+
+/// Gives the order.
+pub(super) async fn approve(
+    cluster: &ClusterArgs,
+    args: &ApproveArgs,
+) -> Result<Outcome, CliError> {
+    let connection = cluster.connect_to_one().await?;
+    let changed = order(&connection, args).await?;
+    args.change.outcome(&changed)
+}
+
+async fn order(connection: &Connection, args: &ApproveArgs) -> Result<Changed, CliError> {
+    let change = &args.change;
+    let rollout = find::rollout(connection, &change.rollout).await?;
+    let width = width(&rollout, args.width)?;
+    let mut changed = change.changed(&rollout, Done::Approved);
+    let order = LetThrough {
+        width,
+        given: time(connection.clock.now()),
+        reason: args.reason.clone(),
+    };
+    let patch = json!({ "spec": { "letThrough": order } });
+    let answer = change.patch(connection, &changed, &patch).await?;
+    if answer.spec.let_through.as_ref() != Some(&order) {
+        return Err(CliError::OldKind {
+            field: "spec.letThrough",
+        });
+    }
+    let before = rollout.spec.let_through.as_ref();
+    changed.changes.push(Change {
+        of: None,
+        field: "spec.letThrough".to_owned(),
+        before: before.map_or_else(|| "none".to_owned(), told),
+        after: told(&order),
+    });
+    if rollout.spec.paused {
+        let note = "a person's pause goes before it: `kubectl weir resume` lets it begin";
+        changed.notes.push(note.to_owned());
+    }
+    changed.notes.extend(silence(connection, &args.weir).await);
+    let note = format!(
+        "Approved by a person, once: up to {width} pods of revision {} are let through, whatever Weir \
+         finds: {}.",
+        rollout.spec.revision, args.reason
+    );
+    change
+        .record(connection, &rollout, &mut changed, note)
+        .await;
+    Ok(changed)
+}
+
+fn told(order: &LetThrough) -> String {
+    let LetThrough {
+        width,
+        given,
+        reason,
+    } = order;
+    format!("up to {width} pods, given {} ({reason})", given.0)
+}
+
+/// The width up to which pods are let through, if anything is held.
+fn width(rollout: &GuardedRollout, asked: Option<u32>) -> Result<u32, CliError> {
+    let refused = |why: String, instead| Err(CliError::Unsafe { why, instead });
+    let status = rollout.status.clone().unwrap_or_default();
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let GuardedRolloutStatus {
+        state,
+        mode,
+        width: out,
+        full_width,
+        ..
+    } = status;
+    if mode != Some(Mode::Enforce) {
+        return refused(
+            format!("{name} is not held at the valve: there is nothing to let through"),
+            "`kubectl weir explain` says how far Weir goes with it, and why",
+        );
+    }
+    if !matches!(state, Some(State::Held | State::Paused)) {
+        let state = state.map_or_else(|| "new".to_owned(), |state| format!("{state:?}"));
+        return refused(
+            format!("{name} is {state}, not held: it goes on by itself"),
+            "wait, or open the valve for good with `kubectl weir release`",
+        );
+    }
+    let width = asked.unwrap_or(full_width).min(full_width);
+    if width <= out {
+        return refused(
+            format!("{out} of {full_width} pods of {name} are out already"),
+            "give a --width beyond what is out, or none for all",
+        );
+    }
+    Ok(width)
+}
+
+/// What to know if nobody is there to carry it out.
+async fn silence(connection: &Connection, args: &WeirArgs) -> Option<String> {
+    let api: Api<Lease> = Api::namespaced(connection.client.clone(), &args.weir_namespace);
+    // Whoever may not read the lease does not learn it.
+    let spec = api.get_opt(&args.lease_name).await.ok()?;
+    let spec = spec.and_then(|lease| lease.spec).unwrap_or_default();
+    let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
+    let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let holds = spec.holder_identity.is_some_and(|name| !name.is_empty());
+    let renewed = spec.renew_time.map(|time| moment(time.0));
+    let is_alive =
+        holds && renewed.is_some_and(|renewed| connection.clock.now().since(renewed) <= lasts);
+    (!is_alive).then(|| {
+        "Weir is silent: this is carried out once it is back; `kubectl weir release` works without it"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! `kubectl weir get`: Weir's objects as tables, or as they are.
+
+use clap::{Args, Subcommand};
+use kube::{Api, api::ListParams};
+use serde::Serialize;
+
+use super::{
+    FINE, Outcome,
+    connect::{ClusterArgs, Connection},
+    error::CliError,
+    find,
+    output::{Output, Shown, rollout_name, show},
+};
+use crate::{
+    api::GuardedRollout,
+    view::rollouts::{Row, Scope, rows, table},
+};
+
+/// Rollouts of one page: their answer stays within a few megabytes.
+const PAGE: u32 = 500;
+
+/// Lists Weir's objects as `kubectl get` does, in a fixed order
+#[derive(Debug, Clone, Args)]
+pub(super) struct GetArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    Rollouts(RolloutsArgs),
+}
+
+/// Lists GuardedRollouts by namespace and name
+///
+/// Of one namespace, the context's if none is given, or of all with -A. The columns are those of
+/// `kubectl get guardedrollouts`.
+#[derive(Debug, Clone, Args)]
+#[command(alias = "rollout", alias = "gro", alias = "guardedrollouts")]
+struct RolloutsArgs {
+    /// Only these: names of GuardedRollouts, or of DaemonSets: NAME or daemonset/NAME
+    names: Vec<String>,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// GuardedRollouts, as kubectl prints several objects.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    api_version: &'static str,
+    kind: &'static str,
+    items: Vec<GuardedRollout>,
+    #[serde(skip)]
+    rows: Vec<Row>,
+    #[serde(skip)]
+    scope: Scope,
+}
+
+impl Shown for List {
+    fn text(&self, wide: bool) -> String {
+        table(&self.rows, self.scope, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.rows.iter();
+        names.map(|row| rollout_name(&row.name)).collect()
+    }
+}
+
+/// Asks, sorts and renders.
+pub(super) async fn get(cluster: &ClusterArgs, args: &GetArgs) -> Result<Outcome, CliError> {
+    let What::Rollouts(args) = &args.what;
+    let (connection, items) = if args.names.is_empty() {
+        let connection = cluster.connect().await?;
+        let items = all(&connection, cluster.all_namespaces()).await?;
+        (connection, items)
+    } else {
+        let connection = cluster.connect_to_one().await?;
+        let mut items = Vec::new();
+        for name in &args.names {
+            items.push(find::rollout(&connection, name).await?);
+        }
+        (connection, items)
+    };
+    let scope = if cluster.all_namespaces() {
+        Scope::Cluster
+    } else {
+        Scope::Namespace
+    };
+    if items.is_empty() && matches!(args.output, Output::Text | Output::Wide) {
+        return Ok(Outcome {
+            text: nothing(scope, &connection.namespace),
+            code: FINE,
+        });
+    }
+    let list = list(items, scope, &connection);
+    Ok(Outcome {
+        text: show(&list, args.output)?,
+        code: FINE,
+    })
+}
+
+fn nothing(scope: Scope, namespace: &str) -> String {
+    match scope {
+        Scope::Cluster => {
+            "No rollouts found: no enrolled DaemonSet has a new revision.\n".to_owned()
+        }
+        Scope::Namespace => {
+            format!("No rollouts found in namespace {namespace}; -A looks in all.\n")
+        }
+    }
+}
+
+fn list(mut items: Vec<GuardedRollout>, scope: Scope, connection: &Connection) -> List {
+    items.sort_by_cached_key(|one| (one.metadata.namespace.clone(), one.metadata.name.clone()));
+    items.dedup_by_key(|one| (one.metadata.namespace.clone(), one.metadata.name.clone()));
+    List {
+        api_version: "v1",
+        kind: "List",
+        rows: rows(&items, connection.clock.now()),
+        items,
+        scope,
+    }
+}
+
+/// All of them, page by page.
+pub(super) async fn all(
+    connection: &Connection,
+    all_namespaces: bool,
+) -> Result<Vec<GuardedRollout>, CliError> {
+    let client = connection.client.clone();
+    let api: Api<GuardedRollout> = if all_namespaces {
+        Api::all(client)
+    } else {
+        Api::namespaced(client, &connection.namespace)
+    };
+    let mut items = Vec::new();
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let list = match api.list(&page).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return Err(CliError::NotInstalled);
+            }
+            list => list.map_err(|error| connection.unreachable(error))?,
+        };
+        items.extend(list.items);
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(items),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The order of what is written, and what is said where it cannot be.
+
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    cli::{
+        change::DryRun,
+        find::tests::{connection, refusal},
+        output::Output,
+    },
+    client::fake::{Answer, Server},
+    valve::REVISION_HASH,
+};
+
+fn args(dry_run: DryRun) -> ReleaseArgs {
+    ReleaseArgs {
+        change: ChangeArgs {
+            rollout: "logs-5d4f".to_owned(),
+            dry_run,
+            output: Output::Text,
+        },
+        reason: "known to be harmless".to_owned(),
+        rate: 10,
+    }
+}
+
+fn whole(object: &Value) -> Answer {
+    Answer::whole(200, object.to_string())
+}
+
+fn rollout() -> Answer {
+    whole(&json!({
+        "metadata": { "namespace": "shop", "name": "logs-5d4f", "uid": "g" },
+        "spec": {
+            "workload": { "kind": "DaemonSet", "name": "logs", "uid": "u" }, "revision": "5d4f",
+        },
+    }))
+}
+
+fn role() -> Answer {
+    whole(&json!({
+        "metadata": { "name": "weir-approved", "resourceVersion": "7" },
+        "rules": [
+            {
+                "apiGroups": ["weir.dev"], "resources": ["revisions"], "verbs": ["run"],
+                "resourceNames": ["u.old"],
+            },
+            { "apiGroups": ["weir.dev"], "resources": ["valve"], "verbs": ["adopt"] },
+        ],
+    }))
+}
+
+fn done() -> Answer {
+    whole(&json!({ "metadata": { "name": "any" } }))
+}
+
+fn pods(names: &[&str]) -> Answer {
+    let pods: Vec<_> = names
+        .iter()
+        .map(|name| {
+            json!({
+                "metadata": {
+                    "namespace": "shop", "name": name, "labels": { REVISION_HASH: "5d4f" },
+                    "ownerReferences": [{
+                        "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "logs", "uid": "u",
+                        "controller": true,
+                    }],
+                },
+                "spec": { "containers": [], "schedulingGates": [{ "name": marks::GATE }] },
+            })
+        })
+        .collect();
+    whole(&json!({ "metadata": {}, "items": pods }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_revision_is_approved_first_and_pods_born_meanwhile_are_found() {
+    let server = Server::that([
+        rollout(),
+        role(),
+        done(),
+        rollout(),
+        pods(&["a", "b"]),
+        done(),
+        done(),
+        pods(&["c"]),
+        done(),
+        pods(&[]),
+        done(),
+    ]);
+    let connection = connection(&server);
+    let (changed, left) = open(&connection, &args(DryRun::None)).await.unwrap();
+    assert_eq!(left, 0);
+    let said = server.said();
+    assert!(
+        said[2].contains(r#""u.5d4f""#) && said[2].contains(r#""u.old""#),
+        "{}",
+        said[2]
+    );
+    assert!(said[3].contains("known to be harmless"), "{}", said[3]);
+    let patched: Vec<_> = server
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.starts_with("PATCH") && asked.contains("/pods/"))
+        .collect();
+    assert_eq!(patched.len(), 3, "{patched:?}");
+    assert!(said[10].contains("ReleasedByPerson"), "{}", said[10]);
+    assert!(said[10].contains("3 pods were let through"), "{}", said[10]);
+    let fields: Vec<_> = changed
+        .changes
+        .iter()
+        .map(|one| one.field.as_str())
+        .collect();
+    assert_eq!(fields, ["u.5d4f", "annotation weir.dev/released", "gated"]);
+    assert_eq!(changed.notes, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_writes_nothing() {
+    let server = Server::that([rollout(), role(), done(), rollout(), pods(&["a"]), done()]);
+    let connection = connection(&server);
+    let (changed, _) = open(&connection, &args(DryRun::Server)).await.unwrap();
+    assert!(changed.dry_run);
+    let writes: Vec<_> = server
+        .asked()
+        .into_iter()
+        .filter(|asked| !asked.starts_with("GET"))
+        .collect();
+    assert_eq!(writes.len(), 3);
+    assert!(
+        writes.iter().all(|one| one.contains("dryRun=All")),
+        "{writes:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_role_the_gates_are_removed_all_the_same() {
+    let server = Server::that([
+        rollout(),
+        refusal(404),
+        refusal(403),
+        pods(&["a"]),
+        refusal(403),
+        pods(&["a"]),
+        refusal(403),
+    ]);
+    let connection = connection(&server);
+    let (changed, left) = open(&connection, &args(DryRun::None)).await.unwrap();
+    assert_eq!(left, 1);
+    let notes = changed.notes.join("\n");
+    for said in [
+        "there is no Role",
+        "not noted on the rollout",
+        "1 pods are still gated; a: no. Run it again",
+        "no Event",
+    ] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_approve_is_told_what_to_ask_for() {
+    let server = Server::that([rollout(), role(), refusal(403)]);
+    let error = open(&connection(&server), &args(DryRun::None))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind().code(), 3);
+    assert!(
+        error.report().contains("patch the Role weir-approved"),
+        "{}",
+        error.report()
+    );
+}
