@@ -6,6 +6,7 @@
 
 mod approve;
 mod change;
+mod check;
 mod connect;
 mod cost;
 mod error;
@@ -23,6 +24,7 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub use check::page as checks_page;
 pub use error::{CliError, Kind};
 
 /// Exit code: everything is as it should be.
@@ -54,6 +56,7 @@ enum Command {
     Release(release::ReleaseArgs),
     Cost(cost::CostArgs),
     Preflight(preflight::PreflightArgs),
+    Check(check::CheckArgs),
 }
 
 /// What a subcommand leaves behind.
@@ -75,6 +78,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match args.command {
+        Command::Check(command) => check::check(&args.cluster, &command).await,
         Command::Status(command) => status::status(&args.cluster, &command).await,
         Command::Get(command) => get::get(&args.cluster, &command).await,
         Command::Explain(command) => explain::explain(&args.cluster, &command).await,

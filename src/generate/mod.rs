@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{api, valve::gate};
+use crate::{api, cli, valve::gate};
 
 /// What can go wrong when the generated files are made or written.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,7 @@ pub fn files() -> Result<BTreeMap<String, String>, GenerateError> {
     }
     let reference = reference::page(&api::definitions());
     files.insert("docs/reference/resources.md".to_owned(), reference);
+    files.insert("docs/reference/checks.md".to_owned(), cli::checks_page());
     let path = "deploy/gate-policy.yaml".to_owned();
     let content = yaml(&path, &[gate::policy()])?;
     files.insert(path, content);

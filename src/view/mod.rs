@@ -5,6 +5,7 @@
 
 mod age;
 pub mod change;
+pub mod check;
 pub mod explain;
 mod figures;
 pub mod preflight;

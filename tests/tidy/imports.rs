@@ -52,7 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &["api", "client", "clock", "template", "valve", "view"],
     ),
-    ("generate", &["api", "valve"]),
+    ("generate", &["api", "cli", "valve"]),
 ];
 
 /// What the core may depend on: nothing with a clock, I/O, async or randomness.
