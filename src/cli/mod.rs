@@ -7,6 +7,7 @@
 mod approve;
 mod change;
 mod check;
+mod completion;
 mod connect;
 mod cost;
 mod error;
@@ -19,10 +20,11 @@ mod preflight;
 mod release;
 mod resume;
 mod status;
+mod version;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use check::page as checks_page;
 pub use error::{CliError, Kind};
@@ -57,6 +59,11 @@ enum Command {
     Cost(cost::CostArgs),
     Preflight(preflight::PreflightArgs),
     Check(check::CheckArgs),
+    Version(version::VersionArgs),
+    Completion(completion::CompletionArgs),
+    /// What kubectl asks while somebody types
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::CompleteArgs),
 }
 
 /// What a subcommand leaves behind.
@@ -79,6 +86,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
+        Command::Version(command) => version::version(&args.cluster, &command).await,
+        Command::Completion(command) => Ok(completion::completion(Args::command(), &command)),
+        Command::Complete(command) => Ok(completion::complete(Args::command(), &command).await),
         Command::Status(command) => status::status(&args.cluster, &command).await,
         Command::Get(command) => get::get(&args.cluster, &command).await,
         Command::Explain(command) => explain::explain(&args.cluster, &command).await,
@@ -105,7 +115,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     use super::*;
 

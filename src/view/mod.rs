@@ -13,5 +13,6 @@ pub mod rollouts;
 pub mod status;
 mod style;
 mod table;
+pub mod version;
 mod words;
 mod wrap;
