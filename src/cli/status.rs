@@ -1,5 +1,7 @@
 //! `kubectl weir status`: three requests, one screen.
 
+mod watch;
+
 use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -7,16 +9,18 @@ use kube::{
     api::{ListParams, ObjectList},
 };
 
+use self::watch::{Paper, Watch};
 use super::{
     FINE, Outcome, TROUBLE,
     connect::{ClusterArgs, Connection, WeirArgs},
     error::CliError,
     output::{Output, Shown, rollout_name, show},
+    preflight::seconds,
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
     client::chain,
-    view::status::{Answer, Answers, Detail, Page, Status, render, summarize},
+    view::status::{Answer, Answers, Detail, Page, Status, render},
 };
 
 /// Rollouts asked for at most. A hundred workloads of a few revisions each fit, and the answer stays
@@ -26,7 +30,8 @@ const PAGE: u32 = 500;
 /// Shows the API servers, the rollouts in flight, what is held and why, and Weir itself
 ///
 /// Reads the cluster itself, so it works while the operator is down. Exits with 1 if anything is
-/// wrong.
+/// wrong. With --wait it exits as soon as no rollout is on its way or held, with --watch when it is
+/// interrupted.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StatusArgs {
     /// How to show it
@@ -34,13 +39,46 @@ pub(super) struct StatusArgs {
     output: Output,
     #[command(flatten)]
     weir: WeirArgs,
+    /// Show it again and again, in place on a terminal, else a line for whatever changes
+    #[arg(short, long)]
+    watch: bool,
+    /// Wait until nothing is held or in flight
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait before it exits with 1
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = seconds, requires = "wait")]
+    timeout: f64,
+    /// How often to look
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = interval)]
+    interval: f64,
 }
 
-/// Asks, sums up and renders.
+/// No more often than once a second: three requests each.
+fn interval(text: &str) -> Result<f64, String> {
+    let seconds = seconds(text)?;
+    if seconds < 1.0 {
+        return Err("look once a second at most: a guard must not be the load".to_owned());
+    }
+    Ok(seconds)
+}
+
+/// Asks, sums up and renders; again and again if it is to watch or to wait.
 pub(super) async fn status(cluster: &ClusterArgs, args: &StatusArgs) -> Result<Outcome, CliError> {
     let connection = cluster.connect().await?;
-    let answers = ask(&connection, cluster.namespace(), args).await?;
-    outcome(&summarize(answers, connection.clock.now()), args.output)
+    let watch = Watch {
+        connection: &connection,
+        namespace: cluster.namespace(),
+        args,
+    };
+    let status = match (args.watch, args.wait) {
+        (false, false) => watch.look().await?,
+        (true, false) => watch.watch(&mut Paper::standard_output()).await?,
+        (watches, true) => {
+            let mut paper = watches.then(Paper::standard_output);
+            watch.wait(paper.as_mut()).await?
+        }
+    };
+    outcome(&status, args.output)
 }
 
 fn outcome(status: &Status, output: Output) -> Result<Outcome, CliError> {

@@ -3,6 +3,7 @@
 //! What was not answered is shown as not known, never as fine. Everything comes from objects that
 //! outlive the operator, so that the screen is as full while it is down; it then says so.
 
+mod live;
 mod summarize;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use crate::api::{ControlPlane, Finding, GuardedRollout, Mode, ServerState, State};
 
+pub use live::{frame, line, under_way};
 pub use summarize::summarize;
 pub use text::{Detail, render};
 
