@@ -19,6 +19,7 @@
 //! - [`template`]: a pod template's content hash, of a file as of a live object.
 //! - [`view`]: what Weir knows, as text or data; pure.
 //! - [`cli`]: the kubectl plugin.
+//! - [`uninstall`]: the end of an installation.
 //! - [`generate`]: the repository's generated files.
 
 pub mod act;
@@ -39,5 +40,6 @@ pub mod snapshot;
 pub mod tasks;
 pub mod telemetry;
 pub mod template;
+pub mod uninstall;
 pub mod valve;
 pub mod view;

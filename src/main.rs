@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use weir::{config::Config, generate, guard, telemetry};
+use weir::{config::Config, generate, guard, telemetry, uninstall};
 
 /// A load guard for the Kubernetes control plane.
 #[derive(Debug, Parser)]
@@ -23,17 +23,41 @@ enum Command {
         /// The repository's root.
         root: PathBuf,
     },
+    /// Removes what Weir made in the cluster and lets through what its gate holds; not the operator.
+    ///
+    /// Refused (4) while a rollout is held, unless --release-held=true.
+    Uninstall(uninstall::UninstallArgs),
 }
 
 // Two threads: one that waits for a large page to be parsed must not keep the lease waiting.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if let Some(Command::Generate { root }) = args.command {
-        generate::write(&root)?;
-        return Ok(ExitCode::SUCCESS);
+    match args.command {
+        Some(Command::Generate { root }) => generate::write(&root)?,
+        Some(Command::Uninstall(args)) => return Ok(uninstalled(&args).await),
+        None => {
+            telemetry::start().map_err(|error| anyhow::anyhow!(error))?;
+            guard::run(args.config).await?;
+        }
     }
-    telemetry::start().map_err(|error| anyhow::anyhow!(error))?;
-    guard::run(args.config).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is run once, and what it did is its answer"
+)]
+async fn uninstalled(args: &uninstall::UninstallArgs) -> ExitCode {
+    match uninstall::run(args).await {
+        Ok(removal) => {
+            print!("{removal}");
+            ExitCode::from(u8::from(!removal.failed.is_empty()))
+        }
+        Err(error) => {
+            eprintln!("{}", error.report());
+            ExitCode::from(error.code())
+        }
+    }
 }

@@ -52,6 +52,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &["api", "client", "clock", "template", "valve", "view"],
     ),
+    // Runs once, without the loop: nothing is observed or judged.
+    ("uninstall", &["api", "client", "clock", "meter", "valve"]),
     ("generate", &["api", "cli", "valve"]),
 ];
 

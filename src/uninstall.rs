@@ -1,0 +1,158 @@
+//! The end of an installation: what Weir made in a cluster is removed, and what its gate holds goes free.
+//!
+//! ```text
+//!  nothing harmful is held? ──▶ the operator ends ──▶ bindings, Role ──▶ meters ──▶ gates, paced ──▶ records
+//!        │ no                        │ it does not     nothing is gated any more
+//!        ▼                           ▼
+//!     refused (4)                 refused (4)
+//! ```
+//!
+//! It runs once, for example before a Helm release is deleted, with an account of its own: Weir's may not
+//! delete bindings. Each step may be repeated. What people made (RolloutPolicies, labels) and what the
+//! installation itself is made of (kinds, policies, rights) is left to whoever applied it.
+
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, time::Duration};
+
+use clap::Args;
+
+use self::steps::Steps;
+use crate::{
+    client::{Budget, ClientError, Clients, chain},
+    clock::Clock,
+};
+
+/// How an installation is ended.
+#[derive(Debug, Clone, Args)]
+pub struct UninstallArgs {
+    /// Let through what is held too, whatever it was held for
+    #[arg(
+        long, env = "WEIR_RELEASE_HELD", default_value = "false", action = clap::ArgAction::Set,
+        num_args = 0..=1, default_missing_value = "true", require_equals = true
+    )]
+    pub release_held: bool,
+    /// The Deployment of the operator, which is scaled to zero first; without it the operator must have
+    /// ended
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// The namespace that Weir runs in
+    #[arg(long, env = "WEIR_NAMESPACE", default_value = crate::valve::NAMESPACE)]
+    pub namespace: String,
+    /// The Lease by which Weir's leader is known
+    #[arg(long, env = "WEIR_LEASE_NAME", default_value = "weir")]
+    pub lease_name: String,
+    /// Pods let through per second at most
+    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rate: u32,
+}
+
+/// How long the operator may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
+
+/// What was done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// What was removed, in order.
+    pub removed: Vec<String>,
+    /// What could not be, each with why.
+    pub failed: Vec<String>,
+    /// What is left on purpose, and whose business it is.
+    pub left: Vec<String>,
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for what in &self.removed {
+            writeln!(f, "removed: {what}")?;
+        }
+        for what in &self.failed {
+            writeln!(f, "not removed: {what}")?;
+        }
+        for what in &self.left {
+            writeln!(f, "left: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum UninstallError {
+    /// There is no way to the cluster.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The API server did not say what has to be known first.
+    #[error("could not read {what}")]
+    Read {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: kube::Error,
+    },
+    /// What is held would be let through.
+    #[error(
+        "{} held: {}. Removing Weir would let all of it through at once.\nUndo these rollouts first, or say \
+         that they may run: --release-held=true (Helm: --set uninstall.releaseHeld=true)",
+        if held.len() == 1 { "1 rollout is".to_owned() } else { format!("{} rollouts are", held.len()) },
+        held.join(", ")
+    )]
+    Held {
+        /// Which, each with what holds it.
+        held: Vec<String>,
+    },
+    /// The operator would make again what is removed.
+    #[error(
+        "Weir is at work ({holder} holds its lease): it would make again what is removed.\nEnd it first, or \
+         name its Deployment: --deployment NAME"
+    )]
+    AtWork {
+        /// Who leads.
+        holder: String,
+    },
+    /// The operator did not end.
+    #[error("the operator did not end within {} s: look at `kubectl get pods -n {namespace}`", ENDS_WITHIN.as_secs())]
+    Lingers {
+        /// Where it runs.
+        namespace: String,
+    },
+}
+
+impl UninstallError {
+    /// The exit code, as for the plugin: 3 where the cluster does not answer, 4 where it is refused for
+    /// safety.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Client(_) | Self::Read { .. } => 3,
+            Self::Held { .. } | Self::AtWork { .. } | Self::Lingers { .. } => 4,
+        }
+    }
+
+    /// All of it for standard error.
+    #[must_use]
+    pub fn report(&self) -> String {
+        format!("error: {}", chain(self))
+    }
+}
+
+/// Ends an installation.
+pub async fn run(args: &UninstallArgs) -> Result<Removal, UninstallError> {
+    let clock = Clock::start();
+    // It runs alone, once: the operator's budgets of writes are for many years.
+    let standard = Budget::standard();
+    let budget = Budget {
+        writes: standard.releases,
+        ..standard
+    };
+    let clients = Clients::infer(clock, budget).await?;
+    let steps = Steps {
+        client: clients.api(),
+        releases: clients.releases(),
+        clock,
+        args,
+    };
+    steps.take().await
+}
