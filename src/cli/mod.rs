@@ -18,6 +18,7 @@ mod output;
 mod pause;
 mod preflight;
 mod release;
+mod report;
 mod resume;
 mod status;
 mod version;
@@ -59,6 +60,7 @@ enum Command {
     Cost(cost::CostArgs),
     Preflight(preflight::PreflightArgs),
     Check(check::CheckArgs),
+    Report(report::ReportArgs),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
     /// What kubectl asks while somebody types
@@ -86,6 +88,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
+        Command::Report(command) => report::report(&args.cluster, &command).await,
         Command::Version(command) => version::version(&args.cluster, &command).await,
         Command::Completion(command) => Ok(completion::completion(Args::command(), &command)),
         Command::Complete(command) => Ok(completion::complete(Args::command(), &command).await),

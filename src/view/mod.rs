@@ -9,6 +9,7 @@ pub mod check;
 pub mod explain;
 mod figures;
 pub mod preflight;
+pub mod report;
 pub mod rollouts;
 pub mod status;
 mod style;
