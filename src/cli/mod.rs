@@ -21,6 +21,7 @@ mod release;
 mod report;
 mod resume;
 mod status;
+mod sysdump;
 mod version;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
@@ -61,6 +62,7 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     Check(check::CheckArgs),
     Report(report::ReportArgs),
+    Sysdump(sysdump::SysdumpArgs),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
     /// What kubectl asks while somebody types
@@ -89,6 +91,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
+        Command::Sysdump(command) => sysdump::sysdump(&args.cluster, &command).await,
         Command::Version(command) => version::version(&args.cluster, &command).await,
         Command::Completion(command) => Ok(completion::completion(Args::command(), &command)),
         Command::Complete(command) => Ok(completion::complete(Args::command(), &command).await),
