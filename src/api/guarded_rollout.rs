@@ -92,15 +92,16 @@ pub struct GuardedRolloutSpec {
     pub let_through: Option<LetThrough>,
 }
 
-/// A person's order to let pods through. It ends once its width is out, and after four hours; the
-/// revision is not approved by it. Another `given` is another order.
+/// A person's order to let pods through. It ends once its width is out or nothing that it covers is left, when
+/// the workload has a newer revision, and after four hours; the revision is not approved by it. It covers what
+/// was there when it was given, and what an update puts in its place. A later `given` is another order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LetThrough {
     /// Pods of this revision that may be out in all.
     #[schemars(range(min = 1))]
     pub width: u32,
-    /// When the order was given.
+    /// When the order was given: later than the last one, and not in the future.
     #[schemars(schema_with = "schema::optional_time")]
     pub given: Time,
     /// Why, for whoever looks at it later.
@@ -184,6 +185,11 @@ pub struct GuardedRolloutStatus {
     /// What the next judgement needs after a restart of Weir.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryStatus>,
+    /// When the order of `spec.letThrough` was given that was last carried out, or that a newer revision
+    /// ended: none that was given at this time or before it is obeyed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_time")]
+    pub obeyed: Option<Time>,
     /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Held`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
@@ -220,7 +226,7 @@ pub enum Severity {
 }
 
 /// What must survive a restart of Weir. Soak time does not: it is repeated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryStatus {
     /// The width that the waves so far allow.
@@ -230,10 +236,6 @@ pub struct HistoryStatus {
     /// What waves are multiplied by after holds.
     #[schemars(range(min = 0, max = 4))]
     pub pace: f64,
-    /// When the order of `spec.letThrough` was given that was last carried out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::optional_time")]
-    pub obeyed: Option<Time>,
 }
 
 /// Where a rollout stands.

@@ -28,7 +28,7 @@ use crate::{
         failure::Failure,
         permit::Warrant,
     },
-    api::{GuardedRollout, HistoryStatus, times::time},
+    api::{GuardedRollout, HistoryStatus},
     observe::{DaemonSetView, PodView, WorkloadKey},
     policy::Choice,
 };
@@ -333,12 +333,7 @@ impl Rollout {
     /// The part of its history that goes on record.
     pub(super) fn to_record(&self) -> HistoryStatus {
         let Progress { target, wave, pace } = self.history.progress;
-        HistoryStatus {
-            target,
-            wave,
-            pace,
-            obeyed: self.history.obeyed.map(time),
-        }
+        HistoryStatus { target, wave, pace }
     }
 }
 

@@ -26,6 +26,10 @@ const OPENING_SETTLES: Span = Span::from_secs(5);
 /// How long a person's order to let pods through stands if it cannot be carried out.
 const ORDER_LASTS: Span = Span::from_secs(4 * 3600);
 
+/// How far in the future an order may be given: clocks differ by seconds. One of tomorrow is a mistake, and
+/// must not stand for longer than others.
+const CLOCKS_DIFFER: Span = Span::from_secs(60);
+
 /// What a rollout does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
@@ -37,8 +41,8 @@ pub(crate) enum Course {
     Left,
     /// A person said to wait.
     Pause,
-    /// A person said to let through up to this width, whatever is found.
-    Obey(u32),
+    /// A person said to let through up to a width, whatever is found.
+    Obey(LetThrough),
     /// The first evidence, or the servers' quiet baseline, is not there yet.
     Gather,
     /// The API servers suffer, or did a short while ago, and nothing of this rollout is out yet.
@@ -129,7 +133,7 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
         return Course::Pause;
     }
     if let Some(order) = ordered(scene, history) {
-        return Course::Obey(order.width);
+        return Course::Obey(order);
     }
     forbidden(scene, verdict, history)
         .or_else(|| history.paced.then_some(Course::Pace))
@@ -139,11 +143,14 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
 
 /// The order that a person gave, until it is carried out or too old.
 ///
-/// Whoever gave it judged by what they saw then: it ends once its width is out, however wide or narrow
-/// the rollout becomes afterwards, and is void after some hours.
+/// Whoever gave it judged by what they saw then: it ends once nothing that it covers is left, however wide or
+/// narrow the rollout becomes afterwards, and is void after some hours. Orders are carried out in the order of
+/// their times: one that is no later than the last is not obeyed again, whoever writes it back.
 pub(crate) fn ordered(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
     let order = scene.evidence.rollout.let_through?;
-    let stands = history.obeyed != Some(order.given) && scene.now.since(order.given) < ORDER_LASTS;
+    let is_new = history.obeyed.is_none_or(|obeyed| order.given > obeyed);
+    let (age, ahead) = (scene.now.since(order.given), order.given.since(scene.now));
+    let stands = is_new && age < ORDER_LASTS && ahead <= CLOCKS_DIFFER;
     let width = order.width.min(scene.census.full);
     (stands && width > 0).then_some(LetThrough { width, ..order })
 }

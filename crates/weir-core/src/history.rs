@@ -94,6 +94,8 @@ pub struct History {
     pub let_go: Option<Moment>,
     /// When the order was given that was last carried out, if a person gave one: none is obeyed twice.
     pub obeyed: Option<Moment>,
+    /// Since when nothing is left to let through of the order that stands.
+    pub order_rests: Option<Moment>,
     /// The part of a release that the pace has not yet allowed, less than one pod.
     pub release_carry: f64,
     /// Tokens for nodes that would starve.
@@ -158,6 +160,7 @@ impl History {
             approved: None,
             let_go: None,
             obeyed: None,
+            order_rests: None,
             release_carry: 0.0,
             starving_tokens: 0.0,
             serving: BTreeSet::new(),
@@ -181,7 +184,7 @@ impl History {
             // Whether harm is this rollout's goes by which of the two came first.
             first_out: before.first_out.or(self.first_out),
             ledger: self.ledger.richer(before.ledger),
-            obeyed: self.obeyed.or(before.obeyed),
+            obeyed: self.obeyed.max(before.obeyed),
             ..self
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     census::{Case, Census},
     course::{self, Course},
-    evidence::{Evidence, ServerEvidence, ServerId},
+    evidence::{Evidence, LetThrough, ServerEvidence, ServerId},
     forecast::{self, Foreseen, Given, JUST_BEFORE, Look, Outlook},
     history::History,
     plan::{Hold, Intent, Plan, Report},
@@ -27,6 +27,13 @@ const TICK: Span = Span::from_secs(1);
 
 /// How soon one that rests, or that no node wants, is judged again.
 const REST: Span = Span::from_secs(60);
+
+/// How long nothing may be left of a person's order before it counts as carried out: a pod that was asked for
+/// counts as out, and may still be turned away. Ten seconds for a request, and the lag of a watch.
+const ORDER_SETTLES: Span = Span::from_secs(20);
+
+/// The same while an update has old pods to replace: twice the time that pods have to become ready.
+const ORDER_AWAITS: Span = Span::from_secs(600);
 
 /// One judgement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,12 +217,29 @@ fn follow_width(scene: &Scene<'_>, history: &mut History) {
     }
 }
 
-/// Takes a person's order as carried out once its width is seen to be out.
+/// Takes a person's order as carried out once nothing that it covers has been left for long enough: its width
+/// is out, or what is gated has no ready node, is refused, or came later.
 fn obey(scene: &Scene<'_>, history: &mut History) {
-    let is_seen = scene.evidence.rollout.pods.fresh().is_some();
+    let rollout = &scene.evidence.rollout;
+    let is_seen = rollout.pods.fresh().is_some() && rollout.nodes.fresh().is_some();
     let order = course::ordered(scene, history).filter(|_| is_seen);
-    if let Some(order) = order.filter(|order| scene.census.out() >= order.width) {
+    let narrow = |order: &LetThrough| scene.census.out() < order.width;
+    let Some(order) =
+        order.filter(|order| !narrow(order) || !waves::is_left(scene.census, rollout, order))
+    else {
+        history.order_rests = None;
+        return;
+    };
+    let rests = *history.order_rests.get_or_insert(scene.now);
+    let awaits_more = narrow(&order) && scene.census.old > 0;
+    let patience = if awaits_more {
+        ORDER_AWAITS
+    } else {
+        ORDER_SETTLES
+    };
+    if scene.now.since(rests) >= patience {
         history.obeyed = Some(order.given);
+        history.order_rests = None;
     }
 }
 

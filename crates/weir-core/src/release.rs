@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     census::{self, Case, Census, Member, whole},
     course::Course,
+    evidence::LetThrough,
     forecast::Outlook,
     history::History,
     plan::{Because, Intent},
@@ -34,10 +35,10 @@ pub(crate) fn intents(
     history.starving_tokens = starving::refill(policy, census.full, tokens, elapsed);
     match course {
         Course::Rest | Course::Left | Course::Pause => Vec::new(),
-        Course::Obey(width) => {
-            let room = width.saturating_sub(census.out()) as usize;
-            let pods = waves::pick(census, &BTreeSet::new(), history.first_out, room.min(chunk));
-            release(pods, Because::Ordered).into_iter().collect()
+        Course::Obey(order) => {
+            let starved = starved(scene, verdict, chunk, history);
+            let ordered = ordered(scene, &order, &starved, chunk, history);
+            both(starved, release(ordered, Because::Ordered))
         }
         Course::Pace => release(waiting(census, chunk), Because::Paced)
             .into_iter()
@@ -61,13 +62,15 @@ pub(crate) fn intents(
         | Course::Widen(_) => {
             let starved = starved(scene, verdict, chunk, history);
             let wave = wave(scene, course, &starved, chunk, history);
-            let starved = release(starved, Because::Starving);
-            starved
-                .into_iter()
-                .chain(release(wave, Because::Wave))
-                .collect()
+            both(starved, release(wave, Because::Wave))
         }
     }
+}
+
+/// What starves first, and then the rest.
+fn both(starved: Vec<&str>, rest: Option<Intent>) -> Vec<Intent> {
+    let starved = release(starved, Because::Starving);
+    starved.into_iter().chain(rest).collect()
 }
 
 /// Why what is gated is let through, whatever the waves say.
@@ -166,6 +169,21 @@ fn wave<'a>(
     let taken: BTreeSet<&str> = starved.iter().copied().collect();
     let room = room.saturating_sub(taken.len());
     waves::pick(scene.census, &taken, history.first_out, room)
+}
+
+/// Pods that a person's order covers, in the room that those of starving nodes leave.
+fn ordered<'a>(
+    scene: &Scene<'a>,
+    order: &LetThrough,
+    starved: &[&'a str],
+    chunk: usize,
+    history: &History,
+) -> Vec<&'a str> {
+    let room = order.width.saturating_sub(scene.census.out()) as usize;
+    let room = room.min(chunk).saturating_sub(starved.len());
+    let taken: BTreeSet<&str> = starved.iter().copied().collect();
+    let census = waves::covered(scene.census, &scene.evidence.rollout, order);
+    waves::pick(&census, &taken, history.first_out, room)
 }
 
 fn release(pods: Vec<&str>, because: Because) -> Option<Intent> {

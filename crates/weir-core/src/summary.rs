@@ -32,7 +32,7 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
         Course::Rest | Course::Left => "The revision is approved and no pod is gated.".to_owned(),
         Course::Drain => drained(scene, verdict),
         Course::Pause => paused(scene, width),
-        Course::Obey(target) => obeying(scene, verdict, target),
+        Course::Obey(order) => obeying(scene, verdict, order.width),
         Course::Gather => gathered(scene, verdict),
         Course::AwaitCalm => delayed(scene, verdict),
         Course::Idle => {

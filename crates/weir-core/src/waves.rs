@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
     census::{self, Case, Census, Member, share, whole},
+    evidence::{LetThrough, RolloutEvidence},
     history::Progress,
     policy::Policy,
     time::Moment,
@@ -147,6 +148,32 @@ pub(crate) fn complete(policy: &Policy, census: &Census<'_>, target: u32) -> boo
 fn enough_judged(policy: &Policy, census: &Census<'_>, width: u32) -> bool {
     let unseen = width.saturating_sub(census.judged());
     unseen <= (width / 2).min(largest_step(policy, census.full))
+}
+
+/// The census without the gated pods that a person's order does not cover: those that were created after it,
+/// but for what an update puts in the place of old pods on nodes that were there.
+pub(crate) fn covered<'a>(
+    census: &Census<'a>,
+    rollout: &RolloutEvidence,
+    order: &LetThrough,
+) -> Census<'a> {
+    let replaces = rollout.earlier_approved || census.old > 0;
+    let covers = |member: &Member<'a>| {
+        let node_was_there = member.node.is_some_and(|node| node.joined <= order.given);
+        member.row.since <= order.given || replaces && node_was_there
+    };
+    let mut covered = census.clone();
+    covered
+        .members
+        .retain(|member| !member.gated() || covers(member));
+    covered
+}
+
+/// Whether anything that waits is covered by a person's order.
+pub(crate) fn is_left(census: &Census<'_>, rollout: &RolloutEvidence, order: &LetThrough) -> bool {
+    let covered = covered(census, rollout, order);
+    let mut members = covered.members.iter();
+    members.any(|member| member.case == Case::Waiting && !member.refused)
 }
 
 /// Up to `room` pods; those in `taken` are out already, as it were. Those whose release was refused

@@ -18,6 +18,7 @@ use crate::{
     api::{
         self, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, WorkloadKind, WorkloadRef,
         bounds::{self, clip},
+        times::{moment, time},
     },
     guard::{
         rollout::{Judged, Rollout},
@@ -108,6 +109,7 @@ pub(super) fn status(
             .as_ref()
             .map(|forecast| forecast::status(forecast, template)),
         history: Some(rollout.to_record()),
+        obeyed: rollout.history.obeyed.map(time),
         conditions: conditions(of_rollout(stand, &summary), record, now),
         summary: Some(summary),
         held_by,
@@ -139,6 +141,7 @@ pub(super) fn refused(
         state: Some(api::State::Refused),
         conditions: conditions(of_rollout(stand, &summary), record, now),
         summary: Some(summary),
+        obeyed: obeyed(record).map(time),
         ..GuardedRolloutStatus::default()
     }
 }
@@ -158,8 +161,8 @@ pub(super) fn stranded(note: &str, record: &GuardedRollout, now: Moment) -> Guar
     }
 }
 
-/// The status once the workload has another revision. The waves are forgotten: should the revision
-/// come back, it passes the valve from the start.
+/// The status once the workload has another revision. The waves are forgotten, and a person's order ends:
+/// should the revision come back, it passes the valve from the start.
 pub(super) fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> GuardedRolloutStatus {
     let before = record.status.clone().unwrap_or_default();
     let summary = format!("The workload's revision is now {by}.");
@@ -171,10 +174,23 @@ pub(super) fn superseded(record: &GuardedRollout, by: &str, now: Moment) -> Guar
         findings: Vec::new(),
         findings_omitted: None,
         history: None,
+        obeyed: given(record).max(obeyed(record)).map(time),
         conditions: conditions(of_rollout(Stand::Superseded, &summary), record, now),
         summary: Some(summary),
         ..before
     }
+}
+
+/// When the order was given that stands in the spec.
+fn given(record: &GuardedRollout) -> Option<Moment> {
+    let order = record.spec.let_through.as_ref()?;
+    Some(moment(order.given.0))
+}
+
+/// When the order was given that is on record as the last one that was obeyed.
+fn obeyed(record: &GuardedRollout) -> Option<Moment> {
+    let status = record.status.as_ref()?;
+    Some(moment(status.obeyed.as_ref()?.0))
 }
 
 fn conditions(

@@ -8,7 +8,10 @@ use weir_core::{
 
 use super::{Decision, Mind};
 use crate::{
-    api::{GuardedRollout, times::moment},
+    api::{
+        GuardedRollout,
+        times::{moment, time},
+    },
     guard::{
         evidence::{Subject, gather},
         roster::{RolloutId, record},
@@ -71,12 +74,13 @@ impl Mind {
     }
 }
 
-/// What a person ordered in the record's spec.
+/// What a person ordered in the record's spec. Its time in whole seconds, as the record keeps it: with a
+/// fraction it would look later than itself, and be obeyed again after a restart.
 fn ordered(record: &GuardedRollout) -> Option<LetThrough> {
     let order = record.spec.let_through.as_ref()?;
     Some(LetThrough {
         width: order.width,
-        given: moment(order.given.0),
+        given: moment(time(moment(order.given.0)).0),
     })
 }
 

@@ -8,14 +8,13 @@ use weir_core::{
 };
 
 use crate::api::{
-    self, ForecastStatus, GuardedRollout, HistoryStatus, PointStatus, ResourceStatus,
-    times::moment,
+    self, ForecastStatus, GuardedRollout, HistoryStatus, PointStatus, ResourceStatus, times::moment,
 };
 
 /// The history that the record tells; one that begins if it tells of none.
 pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
     let begun = record.map_or(now, |record| begun(record, now));
-    match record.and_then(|record| Some((progress(record)?, findings(record)))) {
+    let history = match record.and_then(|record| Some((progress(record)?, findings(record)))) {
         Some((progress, findings)) => {
             let ledger = record.and_then(ledger).unwrap_or_default();
             let is_paced =
@@ -24,30 +23,29 @@ pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
                 paced: record
                     .and_then(|record| record.status.as_ref())
                     .is_some_and(is_paced),
-                obeyed: record.and_then(obeyed),
                 ..History::resumed(begun, progress, findings, ledger, now)
             }
         }
         None => History::begin(begun, now),
+    };
+    // Waves may begin anew, but no order is obeyed twice.
+    History {
+        obeyed: record.and_then(obeyed),
+        ..history
     }
 }
 
 /// How far the waves had come, if the record's rollout is still the same run of them.
 pub(super) fn progress(record: &GuardedRollout) -> Option<Progress> {
     let status = record.status.as_ref()?;
-    let HistoryStatus {
-        target,
-        wave,
-        pace,
-        obeyed: _,
-    } = *status.history.as_ref()?;
+    let HistoryStatus { target, wave, pace } = status.history?;
     Some(Progress { target, wave, pace })
 }
 
-/// When the order was given that was last carried out.
+/// When the order was given that was last carried out, or that a newer revision ended.
 fn obeyed(record: &GuardedRollout) -> Option<Moment> {
-    let history = record.status.as_ref()?.history.as_ref()?;
-    Some(moment(history.obeyed.as_ref()?.0))
+    let status = record.status.as_ref()?;
+    Some(moment(status.obeyed.as_ref()?.0))
 }
 
 /// What the record tells of what pods cost.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::SignedDuration};
 use weir_core::{
     evidence::{PodState, Reading},
     policy::Mode,
@@ -48,20 +49,22 @@ fn failing() -> Play {
     play
 }
 
+/// A person orders to let through up to so many pods of each rollout.
+fn order(play: &mut Play, width: u32) {
+    let given = time(play.world.now);
+    for record in play.records().values_mut() {
+        let reason = "known to be harmless".to_owned();
+        record.spec.let_through = Some(LetThrough {
+            width,
+            given: given.clone(),
+            reason,
+        });
+    }
+}
+
 #[test]
 fn a_person_s_order_lets_through_what_is_held_once_and_outlives_a_restart() {
     let mut play = failing();
-    let order = |play: &mut Play, width: u32| {
-        let given = time(play.world.now);
-        for record in play.records().values_mut() {
-            let reason = "known to be harmless".to_owned();
-            record.spec.let_through = Some(LetThrough {
-                width,
-                given: given.clone(),
-                reason,
-            });
-        }
-    };
     order(&mut play, 20);
     assert!(play.until(60, |play| play.out("aaa") == 20));
     play.steps(30);
@@ -71,6 +74,54 @@ fn a_person_s_order_lets_through_what_is_held_once_and_outlives_a_restart() {
     order(&mut play, 30);
     assert!(play.until(60, |play| play.out("aaa") == 30));
     assert_eq!(play.notices("RolloutComplete").len(), 0);
+}
+
+#[test]
+fn an_order_ends_with_its_revision_s_rollout_and_is_not_obeyed_when_it_returns() {
+    for carried_out in [false, true] {
+        let mut play = running(30);
+        play.steps(5);
+        play.update(&logs(), "bbb");
+        assert!(play.until(60, |play| play.out("bbb") == 2));
+        play.latency(900.0);
+        assert!(play.until(5, |play| play.state("logs-bbb") == Some(State::Held)));
+        order(&mut play, 20);
+        if carried_out {
+            assert!(play.until(300, |play| play.out("bbb") == 20));
+            play.steps(30);
+        }
+        play.update(&logs(), "aaa");
+        assert!(play.until(5, |play| play.state("logs-bbb") == Some(State::Superseded)));
+        assert!(play.until(300, |play| play.out("aaa") == 30));
+        // An automatism flips back: the revision passes the valve from the start, whatever was ordered.
+        play.update(&logs(), "bbb");
+        play.steps(120);
+        assert_eq!(play.out("bbb"), 0, "carried out: {carried_out}");
+        let status = play.record("logs-bbb").unwrap().status.unwrap();
+        assert!(status.obeyed.is_some());
+    }
+}
+
+#[test]
+fn an_order_that_was_given_between_two_seconds_is_obeyed_once() {
+    let mut play = failing();
+    order(&mut play, 20);
+    for record in play.records().values_mut() {
+        let order = record.spec.let_through.as_mut().unwrap();
+        order.given = Time(order.given.0 + SignedDuration::from_millis(700));
+    }
+    assert!(play.until(60, |play| play.out("aaa") == 20));
+    play.steps(30);
+    play.restart();
+    // One of its pods is made again: it was not ordered twice.
+    let pods = play.pods.get_mut(&logs()).unwrap();
+    let out = pods
+        .iter()
+        .find(|(_, pod)| pod.row.state != PodState::Gated);
+    let name = out.map(|(name, _)| name.clone()).unwrap();
+    pods.remove(&name);
+    play.steps(60);
+    assert_eq!(play.out("aaa"), 19);
 }
 
 #[test]
