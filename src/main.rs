@@ -35,13 +35,20 @@ async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     match args.command {
         Some(Command::Generate { root }) => generate::write(&root)?,
-        Some(Command::Uninstall(args)) => return Ok(uninstalled(&args).await),
+        Some(Command::Uninstall(args)) => {
+            log()?;
+            return Ok(uninstalled(&args).await);
+        }
         None => {
-            telemetry::start().map_err(|error| anyhow::anyhow!(error))?;
+            log()?;
             guard::run(args.config).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn log() -> anyhow::Result<()> {
+    telemetry::start().map_err(|error| anyhow::anyhow!(error))
 }
 
 #[expect(

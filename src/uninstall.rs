@@ -1,16 +1,19 @@
 //! The end of an installation: what Weir made in a cluster is removed, and what its gate holds goes free.
 //!
 //! ```text
-//!  nothing harmful is held? ──▶ the operator ends ──▶ bindings, Role ──▶ meters ──▶ gates, paced ──▶ records
-//!        │ no                        │ it does not     nothing is gated any more
-//!        ▼                           ▼
-//!     refused (4)                 refused (4)
+//!  nothing is held? ──▶ the operator ends ──▶ still nothing? ──▶ bindings, Role ──▶ gates, paced ──▶ meters
+//!        │ no                │ it does not         │ no           nothing is gated       │ some are left    │
+//!        ▼                   ▼                     ▼              at birth any more      ▼                  ▼
+//!     refused (4)      it runs again; refused (4)               records stay; 1              records, Leases
 //! ```
 //!
-//! It runs once, for example before a Helm release is deleted, with an account of its own: Weir's may not
-//! delete bindings. Each step may be repeated. What people made (RolloutPolicies, labels) and what the
+//! It runs once, for example before a Helm release is deleted. Each step may be repeated: whatever is left
+//! is told, and a second run goes on from there. What people made (RolloutPolicies, labels) and what the
 //! installation itself is made of (kinds, policies, rights) is left to whoever applied it.
 
+mod free;
+mod held;
+mod operator;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -36,7 +39,7 @@ pub struct UninstallArgs {
     pub release_held: bool,
     /// The Deployment of the operator, which is scaled to zero first; without it the operator must have
     /// ended
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "WEIR_DEPLOYMENT", value_name = "NAME")]
     pub deployment: Option<String>,
     /// The namespace that Weir runs in
     #[arg(long, env = "WEIR_NAMESPACE", default_value = crate::valve::NAMESPACE)]
@@ -44,12 +47,18 @@ pub struct UninstallArgs {
     /// The Lease by which Weir's leader is known
     #[arg(long, env = "WEIR_LEASE_NAME", default_value = "weir")]
     pub lease_name: String,
-    /// Pods let through per second at most
-    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Pods let through per second at most; it begins with 10, and goes faster while the API server keeps up
+    #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rate: u32,
+    /// Seconds that all of it may take; what is left then is told. Helm gives a hook 300
+    #[arg(
+        long, env = "WEIR_TIMEOUT", default_value = "270", value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(60..=86_400)
+    )]
+    pub timeout: u64,
 }
 
-/// How long the operator may take to end.
+/// How long the operator may take to end: the time that its pods have to stop, and its lease to run out.
 const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// What was done.
@@ -74,6 +83,13 @@ impl fmt::Display for Removal {
         for what in &self.left {
             writeln!(f, "left: {what}")?;
         }
+        if !self.failed.is_empty() {
+            writeln!(
+                f,
+                "Not all is removed. What was removed stays so: run it again to go on (Helm: uninstall again, \
+                 with a larger --timeout if time ran out)."
+            )?;
+        }
         Ok(())
     }
 }
@@ -85,7 +101,10 @@ pub enum UninstallError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The API server did not say what has to be known first.
-    #[error("could not read {what}")]
+    #[error(
+        "could not read or change {what} (which rights it takes: docs/reference/plugin.md, \"Taking Weir off \
+         a cluster\")"
+    )]
     Read {
         /// What.
         what: &'static str,
@@ -94,29 +113,43 @@ pub enum UninstallError {
     },
     /// What is held would be let through.
     #[error(
-        "{} held: {}. Removing Weir would let all of it through at once.\nUndo these rollouts first, or say \
-         that they may run: --release-held=true (Helm: --set uninstall.releaseHeld=true)",
-        if held.len() == 1 { "1 rollout is".to_owned() } else { format!("{} rollouts are", held.len()) },
-        held.join(", ")
+        "held at the valve: {}. Removing Weir would let all of it through.\nUndo these rollouts first, or say \
+         that they may run: --release-held=true (Helm: upgrade with uninstall.releaseHeld=true first)",
+        held.join("; ")
     )]
     Held {
-        /// Which, each with what holds it.
+        /// What, each with what holds it.
         held: Vec<String>,
     },
     /// The operator would make again what is removed.
     #[error(
-        "Weir is at work ({holder} holds its lease): it would make again what is removed.\nEnd it first, or \
-         name its Deployment: --deployment NAME"
+        "Weir is at work ({who}): it would make again what is removed.\nEnd it first, or name its Deployment: \
+         --deployment NAME, with --namespace NAMESPACE"
     )]
     AtWork {
-        /// Who leads.
-        holder: String,
+        /// By what it is known.
+        who: String,
     },
     /// The operator did not end.
-    #[error("the operator did not end within {} s: look at `kubectl get pods -n {namespace}`", ENDS_WITHIN.as_secs())]
+    #[error(
+        "the operator did not end within {} s ({what}): look at `kubectl get pods -n {namespace}`",
+        ENDS_WITHIN.as_secs()
+    )]
     Lingers {
+        /// What of it is still there.
+        what: String,
         /// Where it runs.
         namespace: String,
+    },
+    /// The operator was being ended, or had, when it turned out that nothing may be removed.
+    #[error("{why}\n{operator}")]
+    Undone {
+        /// Why.
+        why: String,
+        /// What became of the operator.
+        operator: String,
+        /// The exit code.
+        code: u8,
     },
 }
 
@@ -128,6 +161,7 @@ impl UninstallError {
         match self {
             Self::Client(_) | Self::Read { .. } => 3,
             Self::Held { .. } | Self::AtWork { .. } | Self::Lingers { .. } => 4,
+            Self::Undone { code, .. } => *code,
         }
     }
 
@@ -152,6 +186,7 @@ pub async fn run(args: &UninstallArgs) -> Result<Removal, UninstallError> {
         client: clients.api(),
         releases: clients.releases(),
         clock,
+        begun: clock.elapsed(),
         args,
     };
     steps.take().await

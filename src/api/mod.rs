@@ -8,6 +8,7 @@
 //! - [`Cost`]: what pods of one template cost, as a file; not a custom resource.
 //! - [`forms`]: durations, percentages and sizes as people write them.
 //! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
+//! - [`leases`]: who leads by a Lease.
 //! - [`times`]: moments as objects hold them.
 //! - [`bounds`]: how long each list and string may be, for those who fill them.
 
@@ -29,6 +30,7 @@ mod cost;
 mod forecast;
 pub mod forms;
 mod guarded_rollout;
+pub mod leases;
 pub mod marks;
 mod rollout_policy;
 mod schema;

@@ -13,11 +13,9 @@ use super::{
 };
 use crate::{
     api::GuardedRollout,
+    client::list_all,
     view::rollouts::{Row, Scope, rows, table},
 };
-
-/// Rollouts of one page: their answer stays within a few megabytes.
-const PAGE: u32 = 500;
 
 /// Lists Weir's objects as `kubectl get` does, in a fixed order
 #[derive(Debug, Clone, Args)]
@@ -136,20 +134,9 @@ pub(super) async fn all(
     } else {
         Api::namespaced(client, &connection.namespace)
     };
-    let mut items = Vec::new();
-    let mut page = ListParams::default().limit(PAGE);
-    loop {
-        let list = match api.list(&page).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                return Err(CliError::NotInstalled);
-            }
-            list => list.map_err(|error| connection.unreachable(error))?,
-        };
-        items.extend(list.items);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(items),
-        }
+    match list_all(&api, ListParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(CliError::NotInstalled),
+        list => list.map_err(|error| connection.unreachable(error)),
     }
 }
 

@@ -14,12 +14,10 @@ use super::{
     preflight::seconds,
 };
 use crate::{
-    client::chain,
+    client::{chain, list_all},
     view::report::{Report, render, report as reported},
 };
 
-/// Events of one page.
-const PAGE: u32 = 500;
 /// Who leaves Weir's Events: the operator, and people by this program.
 const REPORTERS: [&str; 2] = ["weir.dev/weir", "weir.dev/kubectl-weir"];
 
@@ -91,16 +89,7 @@ async fn told(
         None => Api::all(client),
     };
     let selector = format!("reportingComponent={reporter}");
-    let mut page = ListParams::default().fields(&selector).limit(PAGE);
-    let mut events = Vec::new();
-    loop {
-        let list = api.list(&page).await?;
-        events.extend(list.items);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(events),
-        }
-    }
+    list_all(&api, ListParams::default().fields(&selector)).await
 }
 
 impl Shown for Report {

@@ -14,6 +14,7 @@ mod causes;
 #[cfg(test)]
 pub(crate) mod fake;
 mod gate;
+mod pages;
 mod pulse;
 mod spent;
 
@@ -33,6 +34,7 @@ pub use self::{
     budget::{Allowance, Budget, OverBudget},
     causes::{causes, chain, of_kube},
     gate::TimedOut,
+    pages::{PAGE, list_all},
     pulse::Pulse,
     spent::{Counter, Spent},
 };

@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use k8s_openapi::api::{
-    admissionregistration::v1::MutatingAdmissionPolicyBinding, apps::v1::Deployment,
-    coordination::v1::Lease, flowcontrol::v1::FlowSchema, rbac::v1::Role,
+    admissionregistration::v1::MutatingAdmissionPolicyBinding, coordination::v1::Lease,
+    flowcontrol::v1::FlowSchema, rbac::v1::Role,
 };
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, PatchParams},
 };
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use weir_core::time::Span;
 
-use super::{ENDS_WITHIN, Removal, UninstallArgs, UninstallError};
+use super::{Removal, UninstallArgs, UninstallError, held::in_the_way};
 use crate::{
-    api::{ControlPlane, GuardedRollout, RolloutPolicy, SINGLETON, State, times::moment},
-    client::chain,
+    api::{ControlPlane, GuardedRollout, RolloutPolicy, SINGLETON},
+    client::{chain, list_all},
     clock::Clock,
     meter,
     valve::{
@@ -26,17 +24,8 @@ use crate::{
     },
 };
 
-/// Objects of one page.
-const PAGE: u32 = 500;
-/// A Lease without a duration is Weir's own: forty seconds.
-const LEASE_SECONDS: i32 = 40;
 /// The Lease that probes read and write.
 const PROBE_LEASE: &str = "weir-probe";
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Looks for gated pods. Two in a row without one end it: pods that were born just before the end of the
-/// Role may show up late.
-const LOOKS: u32 = 30;
 /// The name under which its writes are recorded.
 const MANAGER: &str = "weir-uninstall";
 
@@ -45,85 +34,61 @@ pub(super) struct Steps<'a> {
     pub(super) client: Client,
     pub(super) releases: Client,
     pub(super) clock: Clock,
+    /// When it began, by the clock.
+    pub(super) begun: Duration,
     pub(super) args: &'a UninstallArgs,
 }
 
 impl Steps<'_> {
     /// Takes them.
     pub(super) async fn take(&self) -> Result<Removal, UninstallError> {
-        let rollouts: Vec<GuardedRollout> =
-            self.all(ListParams::default(), "GuardedRollouts").await?;
-        let held: Vec<String> = rollouts.iter().filter_map(held).collect();
-        if !held.is_empty() && !self.args.release_held {
-            return Err(UninstallError::Held { held });
-        }
+        self.nothing_held().await?;
         let mut removal = Removal::default();
-        self.end_operator(&mut removal).await?;
+        let operator = self.end_operator(&mut removal).await?;
+        // Once more: the operator has judged until its end, and from here on nobody makes records.
+        let rollouts = match self.nothing_held().await {
+            Ok(rollouts) => rollouts,
+            Err(error) => return Err(self.undone(operator.as_ref(), error).await),
+        };
         self.open_valve(&mut removal).await;
+        let is_open = removal.failed.is_empty();
+        let is_free = self.free_pods(&mut removal).await;
         self.remove_meters(&mut removal).await;
-        self.free_pods(&mut removal).await;
-        self.remove_records(&rollouts, &mut removal).await;
+        if is_open && is_free {
+            self.remove_records(&rollouts, &mut removal).await;
+        } else {
+            let why =
+                "GuardedRollouts, which say what was held, and Leases: they go with the last gate";
+            removal.left.push(why.to_owned());
+        }
         self.tell_what_is_left(&mut removal).await;
         Ok(removal)
     }
 
-    /// Sees to it that nobody makes again what is removed.
-    async fn end_operator(&self, removal: &mut Removal) -> Result<(), UninstallError> {
-        let Some(name) = &self.args.deployment else {
-            return match self.leader().await? {
-                Some(holder) => Err(UninstallError::AtWork { holder }),
-                None => Ok(()),
-            };
-        };
-        let read = |source| UninstallError::Read {
-            what: "the operator's Deployment",
-            source,
-        };
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &self.args.namespace);
-        let none = json!({ "spec": { "replicas": 0 } });
-        match api.patch_scale(name, &by_us(), &Patch::Merge(&none)).await {
-            Ok(_) => {}
-            // It is gone already.
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-            Err(source) => return Err(read(source)),
+    /// All records, if nothing is held that may not be let through.
+    async fn nothing_held(&self) -> Result<Vec<GuardedRollout>, UninstallError> {
+        let rollouts: Vec<GuardedRollout> =
+            self.all(ListParams::default(), "GuardedRollouts").await?;
+        if self.args.release_held {
+            return Ok(rollouts);
         }
-        let begun = self.clock.elapsed();
-        loop {
-            let found = api.get_opt(name).await.map_err(read)?;
-            let status = found
-                .and_then(|deployment| deployment.status)
-                .unwrap_or_default();
-            let replicas = status.replicas.unwrap_or_default();
-            if replicas == 0 && status.terminating_replicas.unwrap_or_default() == 0 {
-                removal
-                    .removed
-                    .push(format!("all replicas of Deployment {name}"));
-                return Ok(());
-            }
-            if self.clock.elapsed().saturating_sub(begun) > ENDS_WITHIN {
-                let namespace = self.args.namespace.clone();
-                return Err(UninstallError::Lingers { namespace });
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+        let gated = gates::gated(&self.client, Which::All).await;
+        let gated = gated.map_err(|source| UninstallError::Read {
+            what: "gated pods",
+            source,
+        })?;
+        let held = in_the_way(&rollouts, &gated);
+        if held.is_empty() {
+            Ok(rollouts)
+        } else {
+            Err(UninstallError::Held { held })
         }
     }
 
-    /// Who leads, if somebody does.
-    async fn leader(&self) -> Result<Option<String>, UninstallError> {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.args.namespace);
-        let lease = api.get_opt(&self.args.lease_name).await;
-        let lease = lease.map_err(|source| UninstallError::Read {
-            what: "Weir's lease",
-            source,
-        })?;
-        let spec = lease.and_then(|lease| lease.spec).unwrap_or_default();
-        let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
-        let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
-        let renewed = spec.renew_time.map(|time| moment(time.0));
-        let is_fresh = renewed.is_some_and(|renewed| self.clock.now().since(renewed) <= lasts);
-        Ok(spec
-            .holder_identity
-            .filter(|name| is_fresh && !name.is_empty()))
+    /// Whether there is no time left.
+    pub(super) fn is_over(&self) -> bool {
+        let spent = self.clock.elapsed().saturating_sub(self.begun);
+        spent >= Duration::from_secs(self.args.timeout)
     }
 
     /// From here on nothing is gated at birth: without the Role at once, without bindings for good.
@@ -154,39 +119,6 @@ impl Steps<'_> {
                 self.delete(&api, &name, "FlowSchema", removal).await;
             }
         }
-    }
-
-    async fn free_pods(&self, removal: &mut Removal) {
-        let (mut released, mut calm) = (0, 0);
-        let mut refused = Vec::new();
-        for _ in 0..LOOKS {
-            let found = match gates::gated(&self.client, Which::All).await {
-                Ok(found) => found,
-                Err(error) => {
-                    refused = vec![format!("gates of pods: {}", chain(&error))];
-                    break;
-                }
-            };
-            calm = if found.is_empty() { calm + 1 } else { 0 };
-            if calm == 2 {
-                refused.clear();
-                break;
-            }
-            let freed = gates::remove(&self.releases, found, self.args.rate, &by_us()).await;
-            released += freed.released;
-            let told = freed.refused.iter();
-            refused = told
-                .map(|(pod, error)| {
-                    let (namespace, name) = (&pod.namespace, &pod.name);
-                    format!("the gate of pod {namespace}/{name}: {}", chain(error))
-                })
-                .collect();
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        removal
-            .removed
-            .push(format!("the gates of {released} pods"));
-        removal.failed.extend(refused);
     }
 
     async fn remove_records(&self, rollouts: &[GuardedRollout], removal: &mut Removal) {
@@ -248,37 +180,15 @@ impl Steps<'_> {
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         let api: Api<K> = Api::all(self.client.clone());
-        let mut page = params.limit(PAGE);
-        let mut found = Vec::new();
-        loop {
-            let list = match api.list(&page).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(found),
-                list => list.map_err(|source| UninstallError::Read { what, source })?,
-            };
-            found.extend(list.items);
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => return Ok(found),
-            }
+        match list_all(&api, params).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            list => list.map_err(|source| UninstallError::Read { what, source }),
         }
     }
 }
 
-/// What holds a rollout at the valve, if something does.
-fn held(rollout: &GuardedRollout) -> Option<String> {
-    let status = rollout.status.as_ref()?;
-    let gates = status
-        .mode
-        .is_none_or(|mode| mode == crate::api::Mode::Enforce);
-    let holds = matches!(status.state, Some(State::Held | State::Paused));
-    let meta = &rollout.metadata;
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    let name = meta.name.as_deref().unwrap_or_default();
-    let by = status.held_by.as_deref().unwrap_or("a hold");
-    (gates && holds).then(|| format!("{namespace}/{name} by {by}"))
-}
-
-fn by_us() -> PatchParams {
+/// How its writes are made.
+pub(super) fn by_us() -> PatchParams {
     PatchParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()

@@ -11,10 +11,8 @@ use kube::{
 };
 
 use super::{REVISION_HASH, release::gate_removal, revision_key};
-use crate::api::marks;
+use crate::{api::marks, client::list_all};
 
-/// Pods of one page.
-const PAGE: u32 = 500;
 /// Releases under way at once.
 const AT_ONCE: usize = 8;
 
@@ -52,6 +50,16 @@ pub struct Removed {
     pub released: u32,
     /// Pods whose gate stays, each with why.
     pub refused: Vec<(Gated, kube::Error)>,
+    /// Pods that were not tried any more, since all that were tried at first failed.
+    pub untried: usize,
+}
+
+impl Removed {
+    /// Pods whose gate stays.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.refused.len() + self.untried
+    }
 }
 
 /// The gated pods that are meant, in order. What is placed on a node has no gate, so that the API server
@@ -67,24 +75,12 @@ pub async fn gated(client: &Client, which: Which<'_>) -> Result<Vec<Gated>, kube
         ),
         Which::All => (Api::all(client.clone()), format!("{enrolled}=true")),
     };
-    let mut page = ListParams::default()
-        .limit(PAGE)
+    let params = ListParams::default()
         .labels(&labels)
         .fields("spec.nodeName=");
-    let mut found = Vec::new();
-    loop {
-        let list = api.list(&page).await?;
-        found.extend(
-            list.items
-                .iter()
-                .filter_map(held)
-                .filter(|pod| is_meant(pod, which)),
-        );
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => break,
-        }
-    }
+    let pods = list_all(&api, params).await?;
+    let gated = pods.iter().filter_map(held);
+    let mut found: Vec<Gated> = gated.filter(|pod| is_meant(pod, which)).collect();
     found.sort();
     Ok(found)
 }
@@ -120,13 +116,15 @@ fn is_meant(pod: &Gated, which: Which<'_>) -> bool {
 }
 
 /// Removes the gate of these pods, so many a second at most; others' gates stay. One that is gone needs
-/// no release.
+/// no release. Where as many as are under way at once failed, and none went through, the rest are left: a
+/// missing right, or an API server that hangs, would cost seconds for each.
 pub async fn remove(
     client: &Client,
     pods: Vec<Gated>,
     per_second: u32,
     params: &PatchParams,
 ) -> Removed {
+    let number = pods.len();
     let patch = Patch::Strategic(gate_removal());
     let step = Duration::from_secs(1) / per_second.max(1);
     let paced = stream::iter(pods.into_iter().enumerate()).then(|(number, pod)| async move {
@@ -154,7 +152,11 @@ pub async fn remove(
             Err(kube::Error::Api(status)) if status.code == 404 => removed.released += 1,
             Err(error) => removed.refused.push((pod, error)),
         }
+        if removed.released == 0 && removed.refused.len() >= AT_ONCE {
+            break;
+        }
     }
+    removed.untried = number - removed.released as usize - removed.refused.len();
     removed
 }
 
@@ -233,5 +235,22 @@ mod tests {
         assert_eq!((removed.released, removed.refused.len()), (2, 1));
         assert_eq!(removed.refused[0].0.name, "c");
         assert_eq!(server.said()[0], gate_removal().to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_all_fails_at_first_is_not_tried_a_thousand_times() {
+        let refusal =
+            json!({ "kind": "Status", "status": "Failure", "message": "no", "code": 403 });
+        let refusals = (0..100).map(|_| Answer::whole(403, refusal.to_string()));
+        let server = Server::that(refusals);
+        let pod = |number: usize| Gated {
+            namespace: "shop".to_owned(),
+            name: format!("logs-{number}"),
+            revision: None,
+        };
+        let pods: Vec<Gated> = (0..100).map(pod).collect();
+        let removed = remove(&server.client(), pods, 100, &PatchParams::default()).await;
+        assert_eq!((removed.released, removed.left()), (0, 100));
+        assert!(server.asked().len() <= 2 * AT_ONCE, "{:?}", server.asked());
     }
 }

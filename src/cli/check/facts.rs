@@ -34,16 +34,13 @@ use super::{list::MAY_INSTALL, manifest::Right};
 use crate::{
     api::{ControlPlane, GROUP, GuardedRollout, RolloutPolicy, SINGLETON, definitions, marks},
     cli::connect::{Connection, WeirArgs},
-    client::chain,
+    client::{chain, list_all},
     valve::{
         CHECK_NAMESPACE, NAMESPACE, ROLE, gate,
         gates::{self, Gated, Which},
         remote,
     },
 };
-
-/// Objects of one page.
-const PAGE: u32 = 500;
 
 /// What was answered, or why it is not known.
 pub(super) type Fact<T> = Result<T, String>;
@@ -237,16 +234,7 @@ async fn all<K>(api: Api<K>, params: ListParams) -> Fact<Vec<K>>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let mut page = params.limit(PAGE);
-    let mut found = Vec::new();
-    loop {
-        let list = api.list(&page).await.map_err(|error| chain(&error))?;
-        found.extend(list.items);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    list_all(&api, params).await.map_err(|error| chain(&error))
 }
 
 /// Whether API servers take the gate policy, by dry run: some publish a kind that they do not serve.

@@ -1,16 +1,12 @@
 //! Whether the operator is at work, and sees what it must.
 
-use weir_core::time::Span;
-
 use super::{Check, Ended, Entry, bad, few, known, skip, there, warn};
 use crate::{
-    api::{ControlPlaneStatus, ServerState, marks::conditions, times::moment},
+    api::{ControlPlaneStatus, ServerState, leases, marks::conditions, times::moment},
     cli::check::facts::Facts,
     view::check::Level,
 };
 
-/// A Lease without a duration is Weir's own: forty seconds.
-const LEASE_SECONDS: i32 = 40;
 /// The label that says who made a FlowSchema, and what meters' names begin with.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const METER: &str = "weir-meter-";
@@ -81,11 +77,11 @@ fn status(facts: &Facts) -> Result<&ControlPlaneStatus, (Level, String)> {
 fn lease(facts: &Facts) -> Ended {
     let lease = there(&facts.running.lease, "Lease of that name")?;
     let spec = lease.spec.clone().unwrap_or_default();
-    let Some(holder) = spec.holder_identity.filter(|name| !name.is_empty()) else {
+    let holder = spec.holder_identity.clone();
+    let Some(holder) = holder.filter(|name| !name.is_empty()) else {
         return bad("nobody holds it: Weir was ended in good order, or only observes");
     };
-    let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
-    let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let lasts = leases::lasts(&spec);
     let Some(renewed) = spec.renew_time else {
         return bad(format!("{holder} never renewed it"));
     };
