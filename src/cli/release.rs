@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use kube::api::PatchParams;
 use serde_json::json;
 
 use super::{
@@ -63,26 +64,31 @@ pub(super) async fn release(
     })
 }
 
-/// Does it, and says how many pods are still gated for all that.
+/// Does it, and says how many pods are still gated for all that, as far as is known: what follows the approval
+/// may fail, and cannot take it back, so that from there on all is told.
 async fn open(connection: &Connection, args: &ReleaseArgs) -> Result<(Changed, usize), CliError> {
     let rollout = find::rollout(connection, &args.change.rollout).await?;
     let mut changed = args.change.changed(&rollout, Done::Released);
     approve(connection, args, &rollout, &mut changed).await?;
     note_on_rollout(connection, args, &rollout, &mut changed).await;
-    let removed = remove(connection, args, &rollout, &changed).await?;
-    let released = removed.released;
+    let Freed { removed, unlisted } = remove(connection, args, &rollout, &changed).await;
+    let (released, left) = (removed.released, removed.left());
     changed.changes.push(Change {
         of: Some("pods:".to_owned()),
         field: "gated".to_owned(),
-        before: (released as usize + removed.refused.len()).to_string(),
-        after: removed.refused.len().to_string(),
+        before: (released as usize + left).to_string(),
+        after: left.to_string(),
     });
     if let Some((pod, error)) = removed.refused.first() {
         changed.notes.push(format!(
-            "{} pods are still gated; {}: {}. Run it again",
-            removed.refused.len(),
+            "{left} pods are still gated; {}: {}. Run it again",
             pod.name,
             chain(error)
+        ));
+    }
+    if let Some(why) = &unlisted {
+        changed.notes.push(format!(
+            "its gated pods could not be listed, so that some may still be gated: {why}. Run it again"
         ));
     }
     let note = format!(
@@ -92,7 +98,7 @@ async fn open(connection: &Connection, args: &ReleaseArgs) -> Result<(Changed, u
     args.change
         .record(connection, &rollout, &mut changed, note)
         .await;
-    Ok((changed, removed.refused.len()))
+    Ok((changed, left.max(usize::from(unlisted.is_some()))))
 }
 
 async fn approve(
@@ -109,11 +115,12 @@ async fn approve(
     let note = bounds::clip(&whose, bounds::NOTE);
     let params = args.change.params();
     match remote::approve_as(&connection.client, &key, &note, &params).await {
-        Ok(()) => {
+        Ok(before) => {
+            let before = before.map(|note| format!("approved ({note})"));
             changed.changes.push(Change {
                 of: Some(format!("role.rbac.authorization.k8s.io/{ROLE}")),
                 field: key,
-                before: "not approved, or not by a person".to_owned(),
+                before: before.unwrap_or_else(|| "not approved".to_owned()),
                 after: "approved".to_owned(),
             });
             Ok(())
@@ -168,37 +175,69 @@ async fn note_on_rollout(
     }
 }
 
+/// What became of the gates.
+#[derive(Default)]
+struct Freed {
+    removed: Removed,
+    /// Why the last list of gated pods failed, if it did.
+    unlisted: Option<String>,
+}
+
 /// Removes the gates, and looks again for pods that were born in the meantime.
 async fn remove(
     connection: &Connection,
     args: &ReleaseArgs,
     rollout: &GuardedRollout,
     changed: &Changed,
-) -> Result<Removed, CliError> {
+) -> Freed {
     let which = Which::Revision {
         namespace: &changed.namespace,
         uid: &rollout.spec.workload.uid,
         hash: &rollout.spec.revision,
     };
-    let mut all = Removed::default();
+    let params = args.change.params();
+    let mut freed = Freed::default();
     for look in 1..=LOOKS {
-        let found = gates::gated(&connection.client, which).await;
-        let mut found = found.map_err(|error| connection.unreachable(error))?;
-        let refused = |pod: &Gated| all.refused.iter().any(|(one, _)| one == pod);
-        found.retain(|pod| !refused(pod));
+        let mut found = match gates::gated(&connection.client, which).await {
+            Ok(found) => found,
+            Err(error) => {
+                freed.unlisted = Some(chain(&error));
+                if matches!(&error, kube::Error::Api(status) if status.code == 403) {
+                    break;
+                }
+                tokio::time::sleep(SETTLES).await;
+                continue;
+            }
+        };
+        freed.unlisted = None;
+        let all = &mut freed.removed;
+        if changed.dry_run {
+            *all = tried(connection, found, &params).await;
+            break;
+        }
+        found.retain(|pod| !all.refused.iter().any(|(one, _)| one == pod));
         if found.is_empty() && look > 1 {
             break;
         }
-        let params = args.change.params();
         let removed = gates::remove(&connection.releases, found, args.rate, &params).await;
         all.released += removed.released;
         all.refused.extend(removed.refused);
-        if changed.dry_run {
-            break;
-        }
+        all.untried = removed.untried;
         tokio::time::sleep(SETTLES).await;
     }
-    Ok(all)
+    freed
+}
+
+/// What would become of these pods, by a dry run of one of them: what goes for it goes for all.
+async fn tried(connection: &Connection, mut found: Vec<Gated>, params: &PatchParams) -> Removed {
+    let rest = found.split_off(found.len().min(1)).len();
+    let mut removed = gates::remove(&connection.releases, found, 1, params).await;
+    if removed.refused.is_empty() {
+        removed.released += u32::try_from(rest).unwrap_or(u32::MAX);
+    } else {
+        removed.untried += rest;
+    }
+    removed
 }
 
 #[cfg(test)]

@@ -112,16 +112,17 @@ pub async fn write(
 
 /// Approves one revision: its pods are born ungated from then on.
 pub async fn approve(client: &Client, key: &str, note: &str) -> Result<(), ValveError> {
-    approve_as(client, key, note, &by_weir()).await
+    approve_as(client, key, note, &by_weir()).await.map(drop)
 }
 
-/// The same, in the name and by the way that `params` say.
+/// The same, in the name and by the way that `params` say. Gives back the note of an approval that was there
+/// before.
 pub async fn approve_as(
     client: &Client,
     key: &str,
     note: &str,
     params: &PatchParams,
-) -> Result<(), ValveError> {
+) -> Result<Option<String>, ValveError> {
     let roles: Api<Role> = Api::namespaced(client.clone(), NAMESPACE);
     let failed = |source| ValveError::Approve {
         key: key.to_owned(),
@@ -135,11 +136,11 @@ pub async fn approve_as(
             return Err(ValveError::Lost);
         }
         let mut desired = current.says.clone();
-        desired.approved.insert(key.to_owned(), note.to_owned());
+        let before = desired.approved.insert(key.to_owned(), note.to_owned());
         let patch = Patch::Merge(difference(&current, &desired));
         match roles.patch_metadata(ROLE, params, &patch).await {
             Err(error) if is_conflict(&error) && attempts < ATTEMPTS => attempts += 1,
-            result => return result.map(drop).map_err(failed),
+            result => return result.map(|_| before).map_err(failed),
         }
     }
 }

@@ -172,3 +172,76 @@ async fn whoever_may_not_approve_is_told_what_to_ask_for() {
         error.report()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_taken_back_is_told_although_the_rest_fails() {
+    for (code, looks) in [(403, 1), (500, LOOKS)] {
+        let mut answers = vec![rollout(), role(), done(), rollout()];
+        answers.extend((0..looks).map(|_| refusal(code)));
+        answers.push(done());
+        let server = Server::that(answers);
+        let (changed, left) = open(&connection(&server), &args(DryRun::None))
+            .await
+            .unwrap();
+        assert_eq!(left, 1);
+        assert_eq!(changed.changes[0].field, "u.5d4f");
+        let notes = changed.notes.join("\n");
+        assert!(notes.contains("could not be listed"), "{notes}");
+        let said = server.said();
+        assert!(
+            said.last().unwrap().contains("ReleasedByPerson"),
+            "{said:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_asks_for_one_pod_and_counts_all() {
+    let answers = [
+        rollout(),
+        role(),
+        done(),
+        rollout(),
+        pods(&["a", "b", "c"]),
+        done(),
+    ];
+    let server = Server::that(answers);
+    let (changed, left) = open(&connection(&server), &args(DryRun::Server))
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+    let gated = changed.changes.last().unwrap();
+    assert_eq!((gated.before.as_str(), gated.after.as_str()), ("3", "0"));
+    assert_eq!(server.asked().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_that_was_approved_before_is_told_as_such() {
+    let approved = whole(&json!({
+        "metadata": { "name": "weir-approved", "resourceVersion": "7" },
+        "rules": [
+            {
+                "apiGroups": ["weir.dev"], "resources": ["revisions"], "verbs": ["run"],
+                "resourceNames": ["u.5d4f"],
+            },
+            { "apiGroups": ["weir.dev"], "resources": ["valve"], "verbs": ["adopt"] },
+        ],
+    }));
+    let answers = [
+        rollout(),
+        approved,
+        done(),
+        rollout(),
+        pods(&[]),
+        pods(&[]),
+        done(),
+    ];
+    let server = Server::that(answers);
+    let (changed, _) = open(&connection(&server), &args(DryRun::None))
+        .await
+        .unwrap();
+    assert!(
+        changed.changes[0].before.starts_with("approved"),
+        "{changed:?}"
+    );
+}
