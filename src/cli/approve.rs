@@ -6,32 +6,33 @@
 use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use serde_json::json;
-use weir_core::time::Span;
+use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    change::{ChangeArgs, reason},
+    change::{ChangeArgs, reason, written_at},
     connect::{ClusterArgs, Connection, WeirArgs},
     error::CliError,
     find,
 };
 use crate::{
     api::{
-        GuardedRollout, GuardedRolloutStatus, LetThrough, Mode, State,
-        times::{moment, time},
+        GuardedRollout, GuardedRolloutStatus, LetThrough, Mode, Severity, State, leases,
+        times::time,
     },
     view::change::{Change, Changed, Done},
 };
 
-/// A Lease without a duration is Weir's own: forty seconds.
-const LEASE_SECONDS: i32 = 40;
+/// What it takes to give an order.
+const NEEDS: &str = "ask for the rights to patch guardedrollouts.weir.dev in that namespace, and to `approve` \
+                     them; check with `kubectl auth can-i approve guardedrollouts.weir.dev -n NAMESPACE`";
 
 /// Lets through once what Weir holds, whatever it found; Weir carries it out
 ///
-/// The order ends once so many pods are out, and after four hours. Pods that come later are held as
-/// before, and the revision is approved only once full width has soaked: `kubectl weir release` opens the
-/// valve for good instead. Refused (4) where nothing is held.
+/// The order covers the pods that are there, and what an update puts in the place of old ones. It ends once
+/// these are out as far as nodes are ready, and after four hours. Pods that come later are held as before, and
+/// the revision is approved only once full width has soaked: `kubectl weir release` opens the valve for good
+/// instead. Refused (4) where nothing is held.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ApproveArgs {
     #[command(flatten)]
@@ -61,17 +62,22 @@ async fn order(connection: &Connection, args: &ApproveArgs) -> Result<Changed, C
     let rollout = find::rollout(connection, &change.rollout).await?;
     let width = width(&rollout, args.width)?;
     let mut changed = change.changed(&rollout, Done::Approved);
-    let order = LetThrough {
+    let mut order = LetThrough {
         width,
         given: time(connection.clock.now()),
         reason: args.reason.clone(),
     };
-    let patch = json!({ "spec": { "letThrough": order } });
-    let answer = change.patch(connection, &changed, &patch).await?;
-    if answer.spec.let_through.as_ref() != Some(&order) {
-        return Err(CliError::OldKind {
-            field: "spec.letThrough",
-        });
+    // First by dry run: how long an order stands goes by the API server's clock, not by the caller's.
+    let trial = change
+        .try_patch(connection, &changed, &patch(&order), NEEDS)
+        .await?;
+    taken(&trial)?;
+    if let Some(now) = written_at(&trial) {
+        order.given = now;
+    }
+    if !change.is_dry() {
+        let answer = change.patch(connection, &changed, &patch(&order)).await?;
+        taken(&answer)?;
     }
     let before = rollout.spec.let_through.as_ref();
     changed.changes.push(Change {
@@ -96,6 +102,21 @@ async fn order(connection: &Connection, args: &ApproveArgs) -> Result<Changed, C
     Ok(changed)
 }
 
+fn patch(order: &LetThrough) -> Value {
+    json!({ "spec": { "letThrough": order } })
+}
+
+/// Refuses where the API server has not kept the order: an older definition of the kind drops it without a
+/// word.
+fn taken(rollout: &GuardedRollout) -> Result<(), CliError> {
+    if rollout.spec.let_through.is_some() {
+        return Ok(());
+    }
+    Err(CliError::OldKind {
+        field: "spec.letThrough",
+    })
+}
+
 fn told(order: &LetThrough) -> String {
     let LetThrough {
         width,
@@ -115,20 +136,33 @@ fn width(rollout: &GuardedRollout, asked: Option<u32>) -> Result<u32, CliError> 
         mode,
         width: out,
         full_width,
+        findings,
         ..
     } = status;
+    let waits = findings.iter().any(|one| one.severity == Severity::Hold);
     if mode != Some(Mode::Enforce) {
         return refused(
             format!("{name} is not held at the valve: there is nothing to let through"),
             "`kubectl weir explain` says how far Weir goes with it, and why",
         );
     }
-    if !matches!(state, Some(State::Held | State::Paused)) {
-        let state = state.map_or_else(|| "new".to_owned(), |state| format!("{state:?}"));
-        return refused(
-            format!("{name} is {state}, not held: it goes on by itself"),
-            "wait, or open the valve for good with `kubectl weir release`",
-        );
+    match state {
+        Some(State::Held | State::Paused) => {}
+        // Harm that was there before its first pod keeps it from beginning, which is not told as a hold.
+        Some(State::Pending) if waits => {}
+        Some(State::Superseded) => {
+            return refused(
+                format!("{name} is Superseded: its workload has a newer revision"),
+                "name that one's rollout",
+            );
+        }
+        state => {
+            let state = state.map_or_else(|| "new".to_owned(), |state| format!("{state:?}"));
+            return refused(
+                format!("{name} is {state}, not held: it goes on by itself"),
+                "wait, or open the valve for good with `kubectl weir release`",
+            );
+        }
     }
     let width = asked.unwrap_or(full_width).min(full_width);
     if width <= out {
@@ -146,12 +180,7 @@ async fn silence(connection: &Connection, args: &WeirArgs) -> Option<String> {
     // Whoever may not read the lease does not learn it.
     let spec = api.get_opt(&args.lease_name).await.ok()?;
     let spec = spec.and_then(|lease| lease.spec).unwrap_or_default();
-    let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
-    let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let holds = spec.holder_identity.is_some_and(|name| !name.is_empty());
-    let renewed = spec.renew_time.map(|time| moment(time.0));
-    let is_alive =
-        holds && renewed.is_some_and(|renewed| connection.clock.now().since(renewed) <= lasts);
+    let is_alive = leases::leader(&spec, connection.clock.now()).is_some();
     (!is_alive).then(|| {
         "Weir is silent: this is carried out once it is back; `kubectl weir release` works without it"
             .to_owned()

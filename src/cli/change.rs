@@ -3,7 +3,7 @@
 //! They use the caller's own rights, and need no operator to be written.
 
 use clap::{Args, ValueEnum};
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
@@ -101,12 +101,24 @@ impl ChangeArgs {
         changed: &Changed,
         patch: &Value,
     ) -> Result<GuardedRollout, CliError> {
-        let client = connection.client.clone();
-        let api: Api<GuardedRollout> = Api::namespaced(client, &changed.namespace);
-        let answer = api
-            .patch(&changed.name, &self.params(), &Patch::Merge(patch))
-            .await;
+        let answer = patched(connection, changed, patch, &self.params()).await;
         answer.map_err(|source| unchanged(rollout_name(&changed.name), NEEDS, source, connection))
+    }
+
+    /// The same by dry run, whatever was asked for: nothing is written.
+    pub(super) async fn try_patch(
+        &self,
+        connection: &Connection,
+        changed: &Changed,
+        patch: &Value,
+        needs: &'static str,
+    ) -> Result<GuardedRollout, CliError> {
+        let params = PatchParams {
+            dry_run: true,
+            ..self.params()
+        };
+        let answer = patched(connection, changed, patch, &params).await;
+        answer.map_err(|source| unchanged(rollout_name(&changed.name), needs, source, connection))
     }
 
     /// Leaves an Event beside the workload that says what was done and why. It is no failure if that
@@ -148,6 +160,27 @@ impl ChangeArgs {
             code: FINE,
         })
     }
+}
+
+async fn patched(
+    connection: &Connection,
+    changed: &Changed,
+    patch: &Value,
+    params: &PatchParams,
+) -> Result<GuardedRollout, kube::Error> {
+    let client = connection.client.clone();
+    let api: Api<GuardedRollout> = Api::namespaced(client, &changed.namespace);
+    api.patch(&changed.name, params, &Patch::Merge(patch)).await
+}
+
+/// When this program last wrote the object, by the API server's clock.
+pub(super) fn written_at(rollout: &GuardedRollout) -> Option<Time> {
+    let fields = rollout.metadata.managed_fields.as_ref()?;
+    let ours = fields.iter().filter(|one| {
+        one.manager.as_deref() == Some(MANAGER)
+            && one.subresource.as_deref().is_none_or(str::is_empty)
+    });
+    ours.filter_map(|one| one.time.clone()).max()
 }
 
 /// A write that failed, as an error that says what it takes.

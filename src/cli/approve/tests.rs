@@ -91,6 +91,9 @@ fn nothing_is_approved_that_is_not_held() {
     assert_eq!(of("Held", "Enforce", None).unwrap(), 200);
     assert_eq!(of("Paused", "Enforce", Some(8)).unwrap(), 8);
     for (state, mode, asked) in [
+        ("Pending", "Enforce", None),
+        ("Paced", "Enforce", None),
+        ("Superseded", "Enforce", None),
         ("Held", "Shadow", None),
         ("Soaking", "Enforce", None),
         ("Complete", "Enforce", None),
@@ -99,6 +102,47 @@ fn nothing_is_approved_that_is_not_held() {
         let error = of(state, mode, asked).unwrap_err();
         assert_eq!(error.kind().code(), 4, "{state} {mode}");
     }
+}
+
+#[test]
+fn what_harm_keeps_from_beginning_can_be_approved_too() {
+    let mut waiting = rollout("Pending", "Enforce", &json!({}));
+    waiting["status"]["findings"] = json!([{
+        "reason": "LatencyRegressed", "severity": "Hold", "subject": "api-a", "evidence": "400 ms",
+        "clearsWhen": "it is fast",
+    }]);
+    let waiting = serde_json::from_value(waiting).unwrap();
+    assert_eq!(width(&waiting, None).unwrap(), 200);
+}
+
+#[tokio::test]
+async fn an_order_is_given_at_the_api_server_s_time_after_a_trial() {
+    let held = rollout("Held", "Enforce", &json!({}));
+    let given = json!({ "width": 200, "given": "2020-01-01T00:00:00Z", "reason": "any" });
+    let mut kept = rollout("Held", "Enforce", &json!({ "letThrough": given }));
+    kept["metadata"]["managedFields"] = json!([
+        { "manager": "weir", "operation": "Update", "time": "2031-01-01T00:00:00Z" },
+        { "manager": "kubectl-weir", "operation": "Update", "time": "2030-01-01T00:00:00Z" },
+    ]);
+    let event = whole(&json!({ "metadata": { "name": "e" } }));
+    let server = Server::that([
+        whole(&held),
+        whole(&kept),
+        whole(&kept),
+        refusal(404),
+        event,
+    ]);
+    let changed = order(&connection(&server), &args(None)).await.unwrap();
+    let (asked, said) = (server.asked(), server.said());
+    assert!(asked[1].contains("dryRun=All"), "{asked:?}");
+    assert!(!asked[2].contains("dryRun"), "{asked:?}");
+    assert!(said[2].contains("2030-01-01T00:00:00Z"), "{}", said[2]);
+    assert!(
+        changed.changes[0]
+            .after
+            .contains("given 2030-01-01T00:00:00Z"),
+        "{changed:?}"
+    );
 }
 
 #[tokio::test]

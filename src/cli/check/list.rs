@@ -4,6 +4,7 @@ mod enrolled;
 mod gate;
 mod install;
 mod running;
+mod same;
 
 use super::{
     facts::{Fact, Facts},

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::api::{
+    admissionregistration::v1::ValidatingAdmissionPolicySpec, rbac::v1::PolicyRule,
+};
 use serde_json::Value;
 
 const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
 const CHECK: &str = include_str!("../../../deploy/check.yaml");
 const CONFINE: &str = include_str!("../../../deploy/confine.yaml");
+const ORDERS: &str = include_str!("../../../deploy/orders.yaml");
 
 /// What Weir's account must be able to do with one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,22 +101,15 @@ fn flat(rule: &PolicyRule, namespace: Option<&String>) -> Vec<Right> {
     paths.chain(resources).collect()
 }
 
-/// The policies that confine Weir's account, by name: the expressions of each.
-pub(super) fn confining() -> BTreeMap<String, Vec<String>> {
-    let policies = [CONFINE, CHECK].into_iter().flat_map(documents);
+/// The policies that confine Weir's account and people's orders, by name.
+pub(super) fn confining() -> BTreeMap<String, ValidatingAdmissionPolicySpec> {
+    let policies = [CONFINE, CHECK, ORDERS].into_iter().flat_map(documents);
     let policies = policies.filter(|one| one["kind"].as_str() == Some("ValidatingAdmissionPolicy"));
     policies
-        .map(|policy| {
-            let name = policy["metadata"]["name"].as_str().unwrap_or_default();
-            let spec = &policy["spec"];
-            let all = [
-                &spec["matchConditions"],
-                &spec["variables"],
-                &spec["validations"],
-            ];
-            let all = all.into_iter().filter_map(Value::as_array).flatten();
-            let expressions = all.filter_map(|one| one["expression"].as_str());
-            (name.to_owned(), expressions.map(str::to_owned).collect())
+        .filter_map(|policy| {
+            let name = policy["metadata"]["name"].as_str()?.to_owned();
+            let spec = serde_json::from_value(policy["spec"].clone()).ok()?;
+            Some((name, spec))
         })
         .collect()
 }
@@ -152,13 +148,13 @@ mod tests {
                 "weir-check-dry-run-only",
                 "weir-only-approves",
                 "weir-only-meters",
-                "weir-only-removes-its-gate"
+                "weir-only-removes-its-gate",
+                "weir-orders-need-approval",
             ]
         );
-        assert!(
-            confining()
-                .values()
-                .all(|expressions| !expressions.is_empty())
-        );
+        for (name, spec) in confining() {
+            let validations = spec.validations.unwrap_or_default();
+            assert!(!validations.is_empty(), "{name}");
+        }
     }
 }

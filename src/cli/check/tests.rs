@@ -35,8 +35,9 @@ fn well() -> Facts {
     let namespace = |labels: Value| Ok(Some(parsed(json!({ "metadata": { "labels": labels } }))));
     let confine = include_str!("../../../deploy/confine.yaml");
     let check = include_str!("../../../deploy/check.yaml");
+    let orders = include_str!("../../../deploy/orders.yaml");
     let documents = |kind: &str| -> Vec<Value> {
-        let all = [confine, check].into_iter();
+        let all = [confine, check, orders].into_iter();
         let all = all.flat_map(|text| serde_saphyr::from_multiple::<Value>(text).unwrap());
         all.filter(|one| one["kind"] == kind).collect()
     };
@@ -61,7 +62,10 @@ fn well() -> Facts {
             } }]))),
             daemon_sets: Ok(parsed(json!([daemon_set("logs", "logs", json!({}))]))),
             cluster_bindings: Ok(parsed(json!([binding("logs", "reader")]))),
-            cluster_roles: Ok(parsed(json!([role("reader", "pods"), role("cluster-admin", "*")]))),
+            cluster_roles: Ok(parsed(json!([
+                role("reader", "pods"),
+                role("cluster-admin", "*")
+            ]))),
         },
         lacks: list::rights().iter().map(|_| Ok(Vec::new())).collect(),
     }
@@ -75,7 +79,9 @@ fn cluster() -> Cluster {
             "gitCommit": "", "gitTreeState": "", "goVersion": "", "platform": "",
         }))),
         takes_policy: Ok(()),
-        may_install: may_install.map(|(resource, _)| (*resource, Ok(true))).collect(),
+        may_install: may_install
+            .map(|(resource, _)| (*resource, Ok(true)))
+            .collect(),
         approves_all: Ok(false),
         addresses: Ok(1),
         identities: Ok(1),
@@ -210,7 +216,11 @@ const CASES: [Case; 24] = [
         facts.cluster.may_install.insert("namespaces", Ok(false));
     }),
     ("kind-guardedrollouts", Level::Trouble, |facts| {
-        let kind = facts.shipped.kinds.get_mut("guardedrollouts.weir.dev").unwrap();
+        let kind = facts
+            .shipped
+            .kinds
+            .get_mut("guardedrollouts.weir.dev")
+            .unwrap();
         *kind = Ok(None);
     }),
     ("weir-may-daemonsets", Level::Trouble, |facts| {
@@ -250,7 +260,13 @@ const CASES: [Case; 24] = [
         }
     }),
     ("gate-policy", Level::Trouble, |facts| {
-        let policy = facts.shipped.gate_policy.as_mut().unwrap().as_mut().unwrap();
+        let policy = facts
+            .shipped
+            .gate_policy
+            .as_mut()
+            .unwrap()
+            .as_mut()
+            .unwrap();
         policy
             .spec
             .as_mut()
@@ -272,7 +288,9 @@ const CASES: [Case; 24] = [
             templates: false,
         });
     }),
-    ("approvals", Level::Trouble, |facts| facts.running.role = Ok(None)),
+    ("approvals", Level::Trouble, |facts| {
+        facts.running.role = Ok(None)
+    }),
     ("lease", Level::Trouble, |facts| {
         facts.now = facts.now + Span::from_secs(60)
     }),
@@ -311,7 +329,13 @@ const CASES: [Case; 24] = [
 ];
 
 fn status(facts: &mut Facts) -> &mut crate::api::ControlPlaneStatus {
-    let object = facts.running.control_plane.as_mut().unwrap().as_mut().unwrap();
+    let object = facts
+        .running
+        .control_plane
+        .as_mut()
+        .unwrap()
+        .as_mut()
+        .unwrap();
     object.status.as_mut().unwrap()
 }
 

@@ -1,10 +1,6 @@
 //! Whether Weir's power is confined, and whether the gate is as it should be.
 
-use std::collections::BTreeSet;
-
-use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicySpec;
-
-use super::{Check, Ended, Entry, bad, known, skip, there, warn};
+use super::{Check, Ended, Entry, bad, known, same, skip, there, warn};
 use crate::{
     api::{ControlPlaneStatus, Mode, bounds, marks::conditions},
     cli::check::{facts::Facts, manifest},
@@ -12,6 +8,7 @@ use crate::{
 };
 
 const CONFINE: &str = "apply deploy/confine.yaml and deploy/check.yaml of this version";
+const ORDERS: &str = "apply deploy/orders.yaml of this version";
 
 /// All of them.
 pub(super) fn checks() -> Vec<Check> {
@@ -51,6 +48,14 @@ fn confined() -> impl Iterator<Item = Entry> {
             hint: CONFINE,
             ask: |facts| confines(facts, "weir-check-dry-run-only"),
         },
+        Entry {
+            id: "confined-orders",
+            title: "Only who may `approve` lets through what Weir holds",
+            about: "Whoever may pause a rollout may patch it, and RBAC cannot say which field; this policy asks \
+                    for the verb `approve` where spec.letThrough is written.",
+            hint: ORDERS,
+            ask: |facts| confines(facts, "weir-orders-need-approval"),
+        },
     ]
     .into_iter()
 }
@@ -67,30 +72,24 @@ fn confines(facts: &Facts, name: &str) -> Ended {
         let spec = &binding.spec;
         spec.policy_name == name
             && spec.match_resources.is_none()
-            && spec.validation_actions.iter().any(|action| action == "Deny")
+            && spec
+                .validation_actions
+                .iter()
+                .any(|action| action == "Deny")
     });
     if !denies {
         return bad(format!(
             "no binding of {name} denies, everywhere, what it forbids"
         ));
     }
-    let found: BTreeSet<String> = policy.spec.as_ref().map(expressions).unwrap_or_default();
+    let found = policy.spec.clone().unwrap_or_default();
     let shipped = manifest::confining().remove(name).unwrap_or_default();
-    if shipped.iter().any(|one| !found.contains(one)) {
-        return bad(format!("{name} is not as this version ships it"));
+    match same::validating(&found, &shipped) {
+        Some(what) => bad(format!(
+            "{name} is not as this version ships it: its {what} differ"
+        )),
+        None => Ok(String::new()),
     }
-    Ok(String::new())
-}
-
-fn expressions(spec: &ValidatingAdmissionPolicySpec) -> BTreeSet<String> {
-    let conditions = spec.match_conditions.iter().flatten();
-    let variables = spec.variables.iter().flatten();
-    let validations = spec.validations.iter().flatten();
-    let conditions = conditions.map(|one| &one.expression);
-    let variables = variables.map(|one| &one.expression);
-    let validations = validations.map(|one| &one.expression);
-    let all = conditions.chain(variables).chain(validations);
-    all.cloned().collect()
 }
 
 fn gates() -> impl Iterator<Item = Entry> {
@@ -158,21 +157,28 @@ fn mode(facts: &Facts) -> Option<Mode> {
 }
 
 fn status(facts: &Facts) -> Option<&ControlPlaneStatus> {
-    facts.running.control_plane.as_ref().ok()?.as_ref()?.status.as_ref()
+    facts
+        .running
+        .control_plane
+        .as_ref()
+        .ok()?
+        .as_ref()?
+        .status
+        .as_ref()
 }
 
 fn gate_policy(facts: &Facts) -> Ended {
-    let policy = there(&facts.shipped.gate_policy, "MutatingAdmissionPolicy weir-gate")?;
+    let policy = there(
+        &facts.shipped.gate_policy,
+        "MutatingAdmissionPolicy weir-gate",
+    )?;
     let shipped = gate::policy().spec.unwrap_or_default();
     let spec = policy.spec.clone().unwrap_or_default();
-    let same = spec.match_conditions == shipped.match_conditions
-        && spec.variables == shipped.variables
-        && spec.mutations == shipped.mutations
-        && spec.failure_policy == shipped.failure_policy;
-    if same {
-        Ok(String::new())
-    } else {
-        bad("it is of another version, or was edited")
+    match same::mutating(&spec, &shipped) {
+        Some(what) => bad(format!(
+            "it is of another version, or was edited: its {what} differ"
+        )),
+        None => Ok(String::new()),
     }
 }
 

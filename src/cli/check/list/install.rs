@@ -122,7 +122,13 @@ fn may_install(resource: &'static str) -> Check {
 }
 
 fn may(facts: &Facts, resource: &str) -> Ended {
-    match facts.cluster.may_install.get(resource).map(known).transpose()? {
+    match facts
+        .cluster
+        .may_install
+        .get(resource)
+        .map(known)
+        .transpose()?
+    {
         Some(true) => Ok(String::new()),
         Some(false) | None => Err((Level::Warning, "you may not".to_owned())),
     }
