@@ -1,91 +1,178 @@
 //! Objects and logs → the same without what must not leave a cluster.
 //!
-//! Taken out are values of environment variables, arguments and commands of containers that are not Weir's
-//! to know, what looks like a token, a key or a password, and what repeats all of that (the last applied
-//! configuration, managed fields).
+//! Of objects: whatever stands under a telling key, values beside names (variables, headers), arguments and
+//! commands of containers that are not Weir's to know, attributes of volumes, and annotations that are not
+//! known to be harmless, since tools keep copies of whole objects there. Of texts: what looks like a token, a
+//! key or a password, or follows a telling name.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What stands for what was taken out.
 const GONE: &str = "(redacted)";
-/// Annotations that hold whole objects.
-const WHOLE: [&str; 2] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "deprecated.daemonset.template.generation",
+/// Whose annotations are kept: they hold no copies of objects.
+const KNOWN: [&str; 6] = [
+    "weir.dev",
+    "meta.helm.sh",
+    "helm.sh",
+    "apf.kubernetes.io",
+    "deployment.kubernetes.io",
+    "rbac.authorization.kubernetes.io",
 ];
-/// What stands before a value that is to be kept to oneself, whatever its case.
-const SECRETIVE: [&str; 8] = [
+/// Fields whose values are for programs of others.
+const OPAQUE: [&str; 9] = [
+    "args",
+    "command",
+    "volumeAttributes",
+    "options",
+    "parameters",
+    "data",
+    "stringData",
+    "binaryData",
+    "flags",
+];
+/// What is part of the name of a value that is to be kept to oneself, whatever its case.
+const SECRETIVE: [&str; 17] = [
     "password",
     "passwd",
+    "passphrase",
     "secret",
     "token",
+    "credential",
     "authorization",
+    "cookie",
     "apikey",
     "api_key",
     "api-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "accesskey",
+    "access_key",
+    "access-key",
 ];
+/// Objects under a telling key that only say where a secret is.
+const REFERENCES: [&str; 5] = [
+    "secretKeyRef",
+    "secretRef",
+    "imagePullSecrets",
+    "secrets",
+    "nodePublishSecretRef",
+];
+/// How well-known tokens begin.
+const PREFIXES: [&str; 8] = [
+    "ghp_", "gho_", "ghs_", "glpat-", "xoxb-", "xoxp-", "AKIA", "H4sI",
+];
+/// Ways of authorization that are told before the secret.
+const SCHEMES: [&str; 3] = ["bearer", "basic", "negotiate"];
+/// Lines of a key at most: one whose end was cut off must not swallow the rest of a log.
+const KEY_LINES: usize = 120;
 
 /// An object without what must not leave the cluster.
 pub(super) fn object(value: Value) -> Value {
     match value {
-        Value::Object(fields) => Value::Object(fields.into_iter().filter_map(field).collect()),
+        Value::Object(fields) => {
+            let named = fields.contains_key("name");
+            let fields = fields.into_iter();
+            Value::Object(fields.filter_map(|one| field(one, named)).collect())
+        }
         Value::Array(all) => Value::Array(all.into_iter().map(object).collect()),
         Value::String(text) => Value::String(log(&text)),
         other => other,
     }
 }
 
-fn field((name, value): (String, Value)) -> Option<(String, Value)> {
-    let value = match (name.as_str(), value) {
+/// One field; none if it is to be left out. `named` says that a name stands beside it.
+fn field((key, value): (String, Value), named: bool) -> Option<(String, Value)> {
+    let value = match (key.as_str(), value) {
         ("managedFields", _) => return None,
-        ("annotations", Value::Object(mut all)) => {
-            all.retain(|key, _| !WHOLE.contains(&key.as_str()));
-            object(Value::Object(all))
+        ("annotations", Value::Object(all)) => {
+            let all = all.into_iter().map(|(key, value)| {
+                let domain = key.split('/').next().unwrap_or_default();
+                let is_kept = KNOWN.contains(&domain) && !is_secretive(&key);
+                let value = if is_kept { object(value) } else { gone(value) };
+                (key, value)
+            });
+            Value::Object(all.collect())
         }
-        ("env", Value::Array(all)) => Value::Array(all.into_iter().map(variable).collect()),
-        ("args" | "command", Value::Array(all)) => {
-            Value::Array(all.iter().map(|_| GONE.into()).collect())
-        }
+        ("value", value @ Value::String(_)) if named => gone(value),
+        (key, value) if OPAQUE.contains(&key) => gone(value),
+        (key, value) if is_secretive(key) && !REFERENCES.contains(&key) => gone(value),
         (_, value) => object(value),
     };
-    Some((name, value))
+    Some((key, value))
 }
 
-/// An environment variable: its name, and where its value would come from, but not its value.
-fn variable(value: Value) -> Value {
-    let Value::Object(fields) = value else {
-        return GONE.into();
-    };
-    let kept = fields.into_iter().map(|(name, value)| {
-        let value = if name == "value" { GONE.into() } else { value };
-        (name, value)
-    });
-    Value::Object(kept.collect::<Map<_, _>>())
+/// The same shape without any text.
+fn gone(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(key, value)| (key, gone(value))).collect())
+        }
+        Value::Array(all) => Value::Array(all.into_iter().map(gone).collect()),
+        Value::String(_) => GONE.into(),
+        other => other,
+    }
+}
+
+fn is_secretive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRETIVE.iter().any(|part| name.contains(part))
 }
 
 /// Text without what looks like a token, a key or a password.
 pub(super) fn log(text: &str) -> String {
     let mut lines = Vec::new();
-    let mut in_key = false;
+    let mut of_key = 0;
     for line in text.split('\n') {
-        let begins = line.contains("-----BEGIN ");
-        let ends = line.contains("-----END ");
-        if begins || in_key {
-            if begins {
-                lines.push(GONE.to_owned());
-            }
-            in_key = !ends;
+        if line.contains("-----BEGIN ") {
+            lines.push(GONE.to_owned());
+            of_key = KEY_LINES;
+        }
+        if of_key > 0 {
+            let ends = line.contains("-----END ");
+            of_key = if ends { 0 } else { of_key - 1 };
             continue;
         }
-        lines.push(words(line));
+        lines.push(words(&without_login(line)));
     }
     lines.join("\n")
+}
+
+/// A line without the users and passwords in its URLs.
+fn without_login(line: &str) -> String {
+    let mut kept = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        kept.push_str(before);
+        kept.push_str("://");
+        let is_end = |c: char| c == '/' || c.is_whitespace() || matches!(c, '"' | '\'' | '?');
+        let authority = &after[..after.find(is_end).unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                kept.push_str(GONE);
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// What of a line comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Plain,
+    Secret,
+    /// Of an authorization: its scheme, or what follows that.
+    Authorization,
 }
 
 /// One line's words, of which some are taken out. What separates them stays.
 fn words(line: &str) -> String {
     let mut kept = String::with_capacity(line.len());
-    let mut is_secret = false;
+    let mut next = Next::Plain;
     for word in line.split_inclusive(is_separator) {
         let bare = word.trim_end_matches(is_separator);
         let rest = &word[bare.len()..];
@@ -94,21 +181,32 @@ fn words(line: &str) -> String {
             continue;
         }
         let lower = bare.to_ascii_lowercase();
-        if lower == "bearer" || lower == "basic" {
+        let goes_on = next == Next::Authorization && rest.starts_with([' ', '\t']);
+        if SCHEMES.contains(&lower.as_str()) {
             kept.push_str(bare);
-            is_secret = true;
-        } else if is_secret || is_token(bare) {
+            next = Next::Secret;
+        } else if next != Next::Plain || is_token(bare) {
             kept.push_str(GONE);
-            is_secret = false;
+            next = if goes_on { Next::Secret } else { Next::Plain };
         } else {
             kept.push_str(bare);
-            // A value follows its name behind one of these, not behind a blank.
-            let names = SECRETIVE.iter().any(|name| lower.ends_with(name));
-            is_secret = names && rest.starts_with(['=', ':', '"']);
+            next = after(&lower, rest);
         }
         kept.push_str(rest);
     }
     kept
+}
+
+/// What follows a word: a value stands behind its name and one of some signs, or behind a flag and a blank.
+fn after(word: &str, rest: &str) -> Next {
+    let is_flag = word.starts_with('-') && rest.starts_with([' ', '\t']);
+    if !is_secretive(word) || !(is_flag || rest.starts_with(['=', ':', '"', '\'', '\\'])) {
+        Next::Plain
+    } else if word.contains("authorization") {
+        Next::Authorization
+    } else {
+        Next::Secret
+    }
 }
 
 const fn is_separator(c: char) -> bool {
@@ -118,6 +216,7 @@ const fn is_separator(c: char) -> bool {
             | '\r'
             | '"'
             | '\''
+            | '\\'
             | '='
             | ':'
             | ','
@@ -133,9 +232,10 @@ const fn is_separator(c: char) -> bool {
     )
 }
 
-/// A JSON Web Token, or a bootstrap token.
+/// A JSON Web Token, a bootstrap token, or one that begins as some do.
 fn is_token(word: &str) -> bool {
     let is_web_token = word.starts_with("eyJ") && word.matches('.').count() == 2;
+    let is_known = word.len() >= 16 && PREFIXES.iter().any(|prefix| word.starts_with(prefix));
     let is_bootstrap = || {
         let plain = |part: &str| {
             part.chars()
@@ -146,75 +246,8 @@ fn is_token(word: &str) -> bool {
             id.len() == 6 && secret.len() == 16 && plain(id) && plain(secret)
         })
     };
-    is_web_token || is_bootstrap()
+    is_web_token || is_known || is_bootstrap()
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn values_of_variables_arguments_and_copies_of_objects_are_taken_out() {
-        let pod = json!({
-            "metadata": {
-                "name": "a",
-                "managedFields": [{ "manager": "x" }],
-                "annotations": {
-                    "kubectl.kubernetes.io/last-applied-configuration": "{\"a\":\"hunter2\"}",
-                    "weir.dev/revision": "u.7d9f",
-                },
-            },
-            "spec": { "containers": [{
-                "name": "c", "command": ["run"], "args": ["--key", "hunter2"],
-                "env": [
-                    { "name": "KEY", "value": "hunter2" },
-                    { "name": "REF", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } },
-                ],
-            }] },
-        });
-        let redacted = object(pod);
-        assert!(!redacted.to_string().contains("hunter2"), "{redacted}");
-        assert_eq!(
-            redacted["metadata"]["annotations"]["weir.dev/revision"],
-            "u.7d9f"
-        );
-        assert_eq!(redacted["metadata"].get("managedFields"), None);
-        let container = &redacted["spec"]["containers"][0];
-        assert_eq!(container["args"], json!([GONE, GONE]));
-        assert_eq!(container["env"][0], json!({ "name": "KEY", "value": GONE }));
-        assert_eq!(
-            container["env"][1]["valueFrom"]["secretKeyRef"]["name"],
-            "s"
-        );
-    }
-
-    #[test]
-    fn what_looks_like_a_secret_is_taken_out_of_text() {
-        for (text, expected) in [
-            (
-                "Authorization: Bearer abc.def",
-                "Authorization: Bearer (redacted)",
-            ),
-            ("token=abc next", "token=(redacted) next"),
-            (
-                r#"{"password":"abc","a":1}"#,
-                r#"{"password":"(redacted)","a":1}"#,
-            ),
-            ("with eyJhbGciOi.eyJzdWIi.c2ln!", "with (redacted)"),
-            ("join abcdef.0123456789abcdef now", "join (redacted) now"),
-            ("the token bucket is empty", "the token bucket is empty"),
-            (
-                "a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb",
-                "a\n(redacted)\nb",
-            ),
-            (
-                "width 4 of 200: LatencyRegressed",
-                "width 4 of 200: LatencyRegressed",
-            ),
-        ] {
-            assert_eq!(log(text), expected);
-        }
-    }
-}
+mod tests;

@@ -81,7 +81,61 @@ async fn what_may_not_be_read_is_named_and_secrets_are_never_asked_for() {
     for never in ["/secrets", "/configmaps"] {
         assert!(!asked.contains(never), "{asked}");
     }
+    assert!(!dump.errors.is_empty());
     let files = files(&dump.finish().unwrap());
-    let errors = &files.last().unwrap().1;
+    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["weir-sysdump/errors.txt"], "nothing says `none`");
+    let errors = &files[0].1;
     assert!(errors.contains("kinds/guardedrollouts: no"), "{errors}");
+    // What is not Weir's is asked for by name only.
+    for whole in [
+        "GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions?",
+        "GET /apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies?",
+    ] {
+        assert!(!asked.contains(whole), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn only_enrolled_workloads_are_in_it() {
+    let namespaces = json!({ "metadata": {}, "items": [{ "metadata": { "name": "shop" } }] });
+    let daemon_set = |namespace: &str, name: &str, labels: serde_json::Value| {
+        json!({
+            "metadata": { "namespace": namespace, "name": name },
+            "spec": { "selector": {}, "template": { "metadata": { "labels": labels } } },
+        })
+    };
+    let daemon_sets = json!({ "metadata": {}, "items": [
+        daemon_set("shop", "logs", json!({})),
+        daemon_set("bank", "vault", json!({ "app": "vault" })),
+        daemon_set("bank", "agent", json!({ "weir.dev/guard": "shadow" })),
+    ] });
+    let server = Server::that([
+        Answer::whole(200, namespaces.to_string()),
+        Answer::whole(200, daemon_sets.to_string()),
+        refusal(403),
+    ]);
+    let (connection, args) = (connection(&server), args());
+    let mut dump = Dump::new(&connection, &args);
+    dump.of_enrolled().await;
+    let files = files(&dump.finish().unwrap());
+    let found = &files[1].1;
+    assert!(found.contains("logs") && found.contains("agent"), "{found}");
+    assert!(!found.contains("vault"), "{found}");
+}
+
+#[test]
+fn the_archive_is_the_caller_s_alone_and_replaces_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let name = format!("weir-sysdump-test-{}.tar.gz", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    write(&path, b"one").unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    let again = write(&path, b"two").unwrap_err();
+    let kept = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(kept, b"one");
 }
