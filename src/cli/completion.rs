@@ -5,12 +5,17 @@
 //! the last line is a colon and a number that says how to go on. That program is a script of one line,
 //! which asks [`candidates`].
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Arg, Args, Command, ValueEnum};
 use clap_complete::{Shell, generate};
+use kube::{Api, api::ListParams};
 
-use super::{FINE, Outcome, connect::ClusterArgs, get};
+use super::{
+    FINE, Outcome,
+    connect::{ClusterArgs, Connection},
+};
+use crate::{api::GuardedRollout, client::PAGE};
 
 /// The script that kubectl runs.
 const KUBECTL: &str = "#!/bin/sh\n# Save it as kubectl_complete-weir in a directory of the PATH, and make it \
@@ -92,15 +97,30 @@ pub(super) async fn complete(command: Command, args: &CompleteArgs) -> Outcome {
     Outcome { text, code: FINE }
 }
 
-/// Names of rollouts; none if the cluster does not say.
+/// Names of rollouts and of their workloads; none if the cluster does not say.
 async fn rollouts(cluster: &ClusterArgs) -> Vec<String> {
     let Ok(connection) = cluster.connect().await else {
         return Vec::new();
     };
-    let all = get::all(&connection, false).await.unwrap_or_default();
-    all.into_iter()
-        .filter_map(|one| one.metadata.name)
-        .collect()
+    named(&connection).await
+}
+
+async fn named(connection: &Connection) -> Vec<String> {
+    let client = connection.client.clone();
+    let api: Api<GuardedRollout> = Api::namespaced(client, &connection.namespace);
+    // What is typed can wait for no more than a page, and needs nothing but names.
+    let page = ListParams::default().limit(PAGE);
+    let Ok(list) = api.list_metadata(&page).await else {
+        return Vec::new();
+    };
+    let mut names = BTreeSet::new();
+    for one in list.items {
+        names.extend(one.metadata.name);
+        let owners = one.metadata.owner_references.unwrap_or_default();
+        // A workload names the newest of its rollouts.
+        names.extend(owners.into_iter().map(|owner| owner.name));
+    }
+    names.into_iter().collect()
 }
 
 /// What may come next.
@@ -203,9 +223,13 @@ fn lines<T: std::fmt::Display>(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
+    use crate::{
+        cli::find::tests::connection,
+        client::fake::{Answer, Server},
+    };
 
     fn next(words: &[&str]) -> Vec<String> {
         let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
@@ -252,7 +276,49 @@ mod tests {
         for what in What::value_variants() {
             let args = CompletionArgs { what: *what };
             let script = completion(crate::cli::Args::command(), &args).text;
-            assert!(script.contains("weir"), "{what:?}");
+            // Each names the program, a command and a flag of it.
+            let expected: &[&str] = match what {
+                What::Kubectl => &["#!/bin/sh", "kubectl weir __complete -- \"$@\""],
+                _ => &["kubectl-weir", "preflight", "lease-name"],
+            };
+            for part in expected {
+                assert!(script.contains(part), "{what:?} lacks {part}");
+            }
         }
+    }
+
+    #[test]
+    fn what_kubectl_s_script_asks_is_understood() {
+        let line = [
+            "kubectl-weir",
+            "__complete",
+            "--",
+            "-n",
+            "shop",
+            "explain",
+            "lo",
+        ];
+        let args = crate::cli::Args::try_parse_from(line).unwrap();
+        let crate::cli::Command::Complete(complete) = args.command else {
+            panic!("it is another command");
+        };
+        assert_eq!(complete.words, ["-n", "shop", "explain", "lo"]);
+    }
+
+    #[tokio::test]
+    async fn rollouts_and_workloads_are_asked_for_by_their_names_alone() {
+        let list = serde_json::json!({ "metadata": { "continue": "x" }, "items": [
+            { "metadata": {
+                "name": "logs-5d4f",
+                "ownerReferences": [
+                    { "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "logs", "uid": "u" },
+                ],
+            } },
+            { "metadata": { "name": "agent-1" } },
+        ] });
+        let server = Server::that([Answer::whole(200, list.to_string())]);
+        let names = named(&connection(&server)).await;
+        assert_eq!(names, ["agent-1", "logs", "logs-5d4f"]);
+        assert_eq!(server.asked().len(), 1);
     }
 }

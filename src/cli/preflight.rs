@@ -200,5 +200,10 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         let number = positive(text.strip_suffix(unit)?).ok()?;
         Some(number * size)
     });
-    read.ok_or_else(|| "write a number and one of ms, s, m, h, such as 30s".to_owned())
+    match read {
+        // Three years: what is far longer could not be reckoned with.
+        Some(seconds) if seconds > 1e8 => Err("nobody waits for that long".to_owned()),
+        Some(seconds) => Ok(seconds),
+        None => Err("write a number and one of ms, s, m, h, such as 30s".to_owned()),
+    }
 }

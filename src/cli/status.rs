@@ -19,19 +19,15 @@ use super::{
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
-    client::chain,
+    client::{PAGE, chain, list_all},
     view::status::{Answer, Answers, Detail, Page, Status, render},
 };
-
-/// Rollouts asked for at most. A hundred workloads of a few revisions each fit, and the answer stays
-/// within a few megabytes.
-const PAGE: u32 = 500;
 
 /// Shows the API servers, the rollouts in flight, what is held and why, and Weir itself
 ///
 /// Reads the cluster itself, so it works while the operator is down. Exits with 1 if anything is
-/// wrong. With --wait it exits as soon as no rollout is on its way or held, with --watch when it is
-/// interrupted.
+/// wrong. With --wait it exits once no rollout has been on its way or held for ten seconds, with --watch when
+/// it is interrupted.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StatusArgs {
     /// How to show it
@@ -116,18 +112,22 @@ async fn ask(
         Some(namespace) => Api::namespaced(client(), namespace),
         None => Api::all(client()),
     };
-    // Not from a resourceVersion of 0, which would be served without a limit.
-    let page = ListParams::default().limit(PAGE);
     let (control_plane, rollouts, lease) = futures::join!(
         control_planes.get(SINGLETON),
-        rollouts.list(&page),
+        listed(&rollouts, args.wait),
         leases.get(&args.weir.lease_name),
     );
-    let answers = (
-        answer(control_plane),
-        answer(rollouts.map(one_page)),
-        answer(lease),
-    );
+    let rollouts = match rollouts {
+        // Whoever waits would wait for nothing.
+        Err(kube::Error::Api(status)) if args.wait && status.code == 404 => {
+            return Err(CliError::NotInstalled);
+        }
+        Err(kube::Error::Api(status)) if args.wait && status.code == 403 => {
+            return Err(connection.unreachable(kube::Error::Api(status)));
+        }
+        rollouts => rollouts,
+    };
+    let answers = (answer(control_plane), answer(rollouts), answer(lease));
     if let (Err(source), Err(_), Err(_)) = answers {
         return Err(connection.unreachable(source));
     }
@@ -137,6 +137,20 @@ async fn ask(
         rollouts: rollouts.unwrap_or_else(|error| silence(&error)),
         lease: lease.unwrap_or_else(|error| silence(&error)),
     })
+}
+
+/// One page, or all of them for whoever waits: what lies beyond may be on its way.
+async fn listed(api: &Api<GuardedRollout>, whole: bool) -> Result<Page, kube::Error> {
+    // Not from a resourceVersion of 0, which would be served without a limit.
+    let any = ListParams::default();
+    if whole {
+        let rollouts = list_all(api, any).await?;
+        return Ok(Page {
+            rollouts,
+            beyond: 0,
+        });
+    }
+    api.list(&any.limit(PAGE)).await.map(one_page)
 }
 
 fn one_page(list: ObjectList<GuardedRollout>) -> Page {

@@ -349,6 +349,7 @@ fn two_records_are_told_apart_by_their_pods() {
 fn numbers_have_their_forms() {
     assert_eq!(share("12.5%"), Ok(0.125));
     assert_eq!((seconds("500ms"), seconds("2m")), (Ok(0.5), Ok(120.0)));
+    assert!(seconds("1e30h").is_err());
     for wrong in ["", "50", "0%", "101%", "-1%", "x%"] {
         assert!(share(wrong).is_err(), "{wrong}");
     }

@@ -9,13 +9,21 @@ use anstream::adapter::strip_str;
 
 use super::{StatusArgs, ask};
 use crate::{
-    cli::{connect::Connection, error::CliError, output::show},
+    api::times::time,
+    cli::{
+        connect::Connection,
+        error::CliError,
+        output::{Output, show},
+    },
     client::chain,
     view::status::{Status, frame, line, summarize, under_way},
 };
 
 /// Rows of a terminal that does not say.
 const ROWS: usize = 24;
+/// How long nothing may be on its way before a wait is over: Weir needs a few seconds to see a revision that
+/// was applied just now, and to make its record.
+const SETTLES: Duration = Duration::from_secs(10);
 
 /// What is looked at again and again.
 pub(super) struct Watch<'a> {
@@ -48,17 +56,22 @@ impl Paper {
         }
     }
 
-    /// Shows what was found, in place or as a line if it has changed. A reader that has gone away ends it.
-    fn show(&mut self, screen: &str, line: &str) -> io::Result<()> {
+    /// Shows what was found: in place, or as an entry if its gist has changed. A reader that has gone away
+    /// ends it.
+    fn show(&mut self, screen: &str, gist: &str, entry: &str) -> io::Result<()> {
         if let Some(rows) = self.rows {
             let bare = self.plain.then(|| strip_str(screen).to_string());
             let screen = bare.as_deref().unwrap_or(screen);
             self.out.write_all(frame(screen, rows()).as_bytes())?;
-        } else if self.last.as_deref() != Some(line) {
-            writeln!(self.out, "{line}")?;
-            self.last = Some(line.to_owned());
+        } else if self.is_news(gist) {
+            self.out.write_all(entry.as_bytes())?;
+            self.last = Some(gist.to_owned());
         }
         self.out.flush()
+    }
+
+    fn is_news(&self, gist: &str) -> bool {
+        self.last.as_deref() != Some(gist)
     }
 }
 
@@ -79,57 +92,74 @@ impl Watch<'_> {
     pub(super) async fn watch(&self, paper: &mut Paper) -> Result<Status, CliError> {
         loop {
             let looked = self.look().await;
-            if self.shown(paper, &looked).is_err() {
+            let is_final = looked.as_ref().is_err_and(is_final);
+            if self.shown(paper, &looked).is_err() || is_final {
                 return looked;
             }
             self.pause().await;
         }
     }
 
-    /// Looks again and again, until nothing is on its way or it took too long.
+    /// Looks again and again, until nothing has been on its way for some seconds, or it took too long.
     pub(super) async fn wait(&self, mut paper: Option<&mut Paper>) -> Result<Status, CliError> {
         let begun = self.connection.clock.elapsed();
         let patience = Duration::from_secs_f64(self.args.timeout);
+        let mut calm: Option<Duration> = None;
         loop {
             let looked = self.look().await;
             if let Some(paper) = &mut paper {
                 // Whoever waits goes by the exit code; the screen is an addition.
                 drop(self.shown(paper, &looked));
             }
-            let is_over = self.connection.clock.elapsed().saturating_sub(begun) >= patience;
+            let now = self.connection.clock.elapsed();
+            let is_over = now.saturating_sub(begun) >= patience;
             match looked {
                 Ok(mut status) => {
-                    let left = under_way(&status);
-                    if left.is_empty() && status.rollouts.unknown.is_none() {
-                        return Ok(status);
-                    }
-                    if is_over {
-                        let what = left.join(", ");
-                        status
-                            .trouble
-                            .push(format!("still on its way in the end: {what}"));
+                    let left = left(&status);
+                    calm = if left.is_none() {
+                        calm.or(Some(now))
+                    } else {
+                        None
+                    };
+                    let rests = calm.is_some_and(|since| now.saturating_sub(since) >= SETTLES);
+                    if rests || is_over {
+                        status.trouble.extend(left);
                         return Ok(status);
                     }
                 }
-                Err(error) if is_over => return Err(error),
-                Err(_) => {}
+                Err(error) if is_over || is_final(&error) => return Err(error),
+                Err(_) => calm = None,
             }
             self.pause().await;
         }
     }
 
     fn shown(&self, paper: &mut Paper, looked: &Result<Status, CliError>) -> io::Result<()> {
-        let now = self.connection.clock.now();
+        let output = self.args.output;
         match looked {
             Ok(status) => {
-                let screen = show(status, self.args.output);
+                let screen = show(status, output);
                 let screen = screen.unwrap_or_else(|error| error.report());
-                paper.show(&screen, &line(status))
+                let gist = line(status);
+                let entry = match output {
+                    Output::Text | Output::Wide => format!("{gist}\n"),
+                    Output::Yaml => format!("---\n{screen}"),
+                    Output::Json | Output::Name => screen.clone(),
+                };
+                paper.show(&screen, &gist, &entry)
             }
             Err(error) => {
                 let said = chain(error);
-                let at = crate::api::times::time(now).0;
-                paper.show(&format!("{at}\n\n{}", error.report()), &said)
+                let at = time(self.connection.clock.now()).0;
+                let screen = format!("{at}\n\n{}", error.report());
+                if matches!(output, Output::Text | Output::Wide) {
+                    return paper.show(&screen, &said, &format!("{said}\n"));
+                }
+                // Whoever reads documents could make nothing of it.
+                if paper.rows.is_none() && paper.is_news(&said) {
+                    drop(writeln!(anstream::stderr(), "{said}"));
+                }
+                paper.show(&screen, &said, "")
             }
         }
     }
@@ -139,157 +169,22 @@ impl Watch<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::{
-        cli::{
-            connect::WeirArgs,
-            find::tests::{connection, refusal},
-            output::Output,
-        },
-        client::fake::{Answer, Server},
-    };
-
-    /// A page that can be read while it is written; after so many writes nobody reads it any longer.
-    #[derive(Clone, Default)]
-    struct Page {
-        text: Arc<Mutex<String>>,
-        lines: usize,
+/// What keeps a wait from being over, in words.
+fn left(status: &Status) -> Option<String> {
+    if let Some(why) = &status.rollouts.unknown {
+        return Some(format!("could not be seen in the end: {why}"));
     }
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut text = self.text.lock().unwrap();
-            if text.lines().count() >= self.lines {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            text.push_str(std::str::from_utf8(bytes).unwrap());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn args(timeout: f64) -> StatusArgs {
-        StatusArgs {
-            output: Output::Text,
-            weir: WeirArgs {
-                weir_namespace: "weir-system".to_owned(),
-                lease_name: "weir".to_owned(),
-            },
-            watch: false,
-            wait: true,
-            timeout,
-            interval: 5.0,
-        }
-    }
-
-    /// The three answers of one look.
-    fn answers(state: &str) -> [Answer; 3] {
-        let rollout = json!({
-            "metadata": { "namespace": "shop", "name": "logs-5d4f" },
-            "spec": {
-                "workload": { "kind": "DaemonSet", "name": "logs", "uid": "u" }, "revision": "5d4f",
-            },
-            "status": { "state": state, "width": 4, "fullWidth": 200 },
-        });
-        let list: Value = json!({ "metadata": {}, "items": [rollout] });
-        [
-            refusal(404),
-            Answer::whole(200, list.to_string()),
-            refusal(404),
-        ]
-    }
-
-    async fn waited(states: &[&str], timeout: f64) -> (Result<Status, CliError>, usize) {
-        let server = Server::that(states.iter().flat_map(|state| answers(state)));
-        let connection = connection(&server);
-        let args = args(timeout);
-        let watch = Watch {
-            connection: &connection,
-            namespace: None,
-            args: &args,
-        };
-        let status = watch.wait(None).await;
-        (status, server.asked().len())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_waits_until_nothing_is_on_its_way() {
-        let (status, asked) = waited(&["Held", "Soaking", "Complete"], 600.0).await;
-        assert_eq!(asked, 9);
-        assert_eq!(under_way(&status.unwrap()), [""; 0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_takes_too_long_is_trouble() {
-        let (status, asked) = waited(&["Held", "Held", "Held"], 10.0).await;
-        assert_eq!(asked, 9);
-        let trouble = status.unwrap().trouble;
-        let last = trouble.last().map(String::as_str);
-        assert_eq!(last, Some("still on its way in the end: shop/logs-5d4f"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_terminal_a_line_is_added_for_whatever_changes() {
-        let states = ["Soaking", "Soaking", "Held", "Held", "Complete"];
-        let server = Server::that(states.iter().flat_map(|state| answers(state)));
-        let connection = connection(&server);
-        let args = args(600.0);
-        let watch = Watch {
-            connection: &connection,
-            namespace: None,
-            args: &args,
-        };
-        let page = Page {
-            lines: 2,
-            ..Page::default()
-        };
-        let mut paper = Paper {
-            out: Box::new(page.clone()),
-            rows: None,
-            plain: false,
-            last: None,
-        };
-        drop(watch.watch(&mut paper).await.unwrap());
-        let text = page.text.lock().unwrap().clone();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert!(lines[0].starts_with("1 in flight, 0 held"), "{text}");
-        assert!(lines[1].starts_with("1 in flight, 1 held"), "{text}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_terminal_is_drawn_on_in_place() {
-        let server = Server::that(answers("Held"));
-        let connection = connection(&server);
-        let args = args(600.0);
-        let watch = Watch {
-            connection: &connection,
-            namespace: None,
-            args: &args,
-        };
-        let page = Page {
-            lines: 1000,
-            ..Page::default()
-        };
-        let mut paper = Paper {
-            out: Box::new(page.clone()),
-            rows: Some(|| 6),
-            plain: true,
-            last: None,
-        };
-        let looked = watch.look().await;
-        watch.shown(&mut paper, &looked).unwrap();
-        let text = page.text.lock().unwrap().clone();
-        assert!(text.starts_with("\x1b[?7l\x1b[H"), "{text:?}");
-        assert_eq!(text.matches("\x1b[K").count(), 5, "{text:?}");
-    }
+    let left = under_way(status);
+    (!left.is_empty()).then(|| format!("still on its way in the end: {}", left.join(", ")))
 }
+
+/// Whether asking again will not help.
+const fn is_final(error: &CliError) -> bool {
+    matches!(
+        error,
+        CliError::Unauthorized { .. } | CliError::Forbidden { .. } | CliError::NotInstalled
+    )
+}
+
+#[cfg(test)]
+mod tests;
