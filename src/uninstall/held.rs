@@ -97,6 +97,7 @@ mod tests {
             namespace: "shop".to_owned(),
             name: "logs-a".to_owned(),
             revision: revision.map(ToOwned::to_owned),
+            since: None,
         }
     }
 

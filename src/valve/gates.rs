@@ -10,8 +10,13 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 
+use weir_core::time::Moment;
+
 use super::{REVISION_HASH, release::gate_removal, revision_key};
-use crate::{api::marks, client::list_all};
+use crate::{
+    api::{marks, times::moment},
+    client::list_all,
+};
 
 /// Releases under way at once.
 const AT_ONCE: usize = 8;
@@ -25,6 +30,8 @@ pub struct Gated {
     pub name: String,
     /// The key of its revision, if its owner is known.
     pub revision: Option<String>,
+    /// When it was created, and gated by that.
+    pub since: Option<Moment>,
 }
 
 /// Which gated pods are meant.
@@ -102,6 +109,7 @@ fn held(pod: &Pod) -> Option<Gated> {
         revision: owner
             .zip(hash)
             .map(|(owner, hash)| revision_key(&owner.uid, hash)),
+        since: meta.creation_timestamp.as_ref().map(|time| moment(time.0)),
     })
 }
 
@@ -228,6 +236,7 @@ mod tests {
             namespace: "shop".to_owned(),
             name: name.to_owned(),
             revision: None,
+            since: None,
         });
         let begun = tokio::time::Instant::now();
         let removed = remove(&server.client(), pods.to_vec(), 2, &PatchParams::default()).await;
@@ -247,6 +256,7 @@ mod tests {
             namespace: "shop".to_owned(),
             name: format!("logs-{number}"),
             revision: None,
+            since: None,
         };
         let pods: Vec<Gated> = (0..100).map(pod).collect();
         let removed = remove(&server.client(), pods, 100, &PatchParams::default()).await;

@@ -1,13 +1,15 @@
 //! All checks, in reading order. Another one is another entry of its category's file.
 
+mod dns;
 mod enrolled;
 mod gate;
 mod install;
+mod rollouts;
 mod running;
 mod same;
 
 use super::{
-    facts::{Fact, Facts},
+    facts::{Fact, Facts, Part},
     manifest::{self, Right},
 };
 use crate::view::check::Level;
@@ -39,6 +41,23 @@ enum Ask {
 }
 
 impl Check {
+    /// What it looks at.
+    pub(super) fn needs(&self) -> &'static [Part] {
+        match self.category {
+            "Cluster" | "Installer" => &[Part::Cluster],
+            "Kinds" | "Account" | "Confinement" => &[Part::Shipped],
+            "Rights" => &[Part::Rights],
+            "DNS" => &[Part::Dns],
+            "Gate" => &[Part::Shipped, Part::State, Part::Gate],
+            "Operator" => &[Part::State],
+            "API servers" | "Meters" => &[Part::Cluster, Part::State],
+            "Enrolment" => &[Part::Enrolled, Part::Rollouts],
+            "Rollouts" => &[Part::Rollouts, Part::State],
+            // A test sees to it that there is no other.
+            _ => &[],
+        }
+    }
+
     /// Finds out.
     pub(super) fn run(&self, facts: &Facts) -> Ended {
         match self.ask {
@@ -78,9 +97,11 @@ pub(super) fn rights() -> Vec<Right> {
 pub(super) fn checks() -> Vec<Check> {
     [
         install::checks(),
+        dns::checks(),
         gate::checks(),
         running::checks(),
         enrolled::checks(),
+        rollouts::checks(),
     ]
     .into_iter()
     .flatten()

@@ -1,10 +1,11 @@
 //! `kubectl weir check`: everything that can be wrong with an installation, each with what to do.
 //!
-//! Facts are asked for at once (`facts`), compared with what ships (`manifest`), and each check is a
-//! function of them (`list`, where another one is added). It changes nothing: what it creates, it
-//! creates by dry run.
+//! Facts (`facts`) are asked for at once (`gather`), as far as the chosen checks need them, compared with what
+//! ships (`manifest`), and each check is a function of them (`list`, where another one is added). It changes
+//! nothing: what it creates, it creates by dry run.
 
 mod facts;
+mod gather;
 mod list;
 mod manifest;
 #[cfg(test)]
@@ -14,7 +15,8 @@ use clap::Args;
 use weir_core::time::Span;
 
 use self::{
-    facts::{Facts, gather},
+    facts::Facts,
+    gather::gather,
     list::{Check, checks},
 };
 use super::{
@@ -33,8 +35,8 @@ const DOCS: &str = "https://github.com/weir-dev/weir/blob/main/docs/reference/ch
 
 /// Checks the cluster and the installation, and says of whatever is wrong what to do
 ///
-/// Asks a hundred small questions, once, and changes nothing. Exits with 1 if anything is wrong or could
-/// not be found out.
+/// Asks a hundred small questions, once, and changes nothing; with --only what these checks need. Exits with 1
+/// if anything is wrong or could not be found out.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     /// Only whether Weir can be installed here
@@ -77,7 +79,8 @@ pub(super) async fn check(cluster: &ClusterArgs, args: &CheckArgs) -> Result<Out
     let all = checks();
     let chosen = chosen(&all, args)?;
     let rights = list::rights();
-    let facts = gather(&connection, &args.weir, &rights, args.pre).await;
+    let parts = chosen.iter().flat_map(|check| check.needs()).copied();
+    let facts = gather(&connection, &args.weir, &rights, &parts.collect()).await;
     let checks = examined(&chosen, &facts);
     Ok(Outcome {
         code: if checks.success { FINE } else { TROUBLE },

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use weir_core::time::Moment;
 
 use super::{
-    facts::{Cluster, Enrolled, Running, Shipped},
+    facts::{Cluster, Enrolled, NameServer, Part, Running, Shipped},
     *,
 };
 use crate::{
@@ -68,6 +68,15 @@ fn well() -> Facts {
             ]))),
         },
         lacks: list::rights().iter().map(|_| Ok(Vec::new())).collect(),
+        dns: Ok(vec![name_server(true, Ok(()))]),
+    }
+}
+
+fn name_server(ready: bool, answer: Result<(), String>) -> NameServer {
+    NameServer {
+        name: "coredns-1".to_owned(),
+        ready,
+        answer: Some(answer),
     }
 }
 
@@ -152,7 +161,10 @@ fn binding(account: &str, role: &str) -> Value {
 fn role(name: &str, resource: &str) -> Value {
     json!({
         "metadata": { "name": name },
-        "rules": [{ "apiGroups": [""], "resources": [resource], "verbs": ["list", "watch"] }],
+        "rules": [{
+            "apiGroups": [if resource == "*" { "*" } else { "" }],
+            "resources": [resource], "verbs": ["list", "watch"],
+        }],
     })
 }
 
@@ -199,7 +211,7 @@ fn ids_are_unique_anchors_of_which_each_has_its_heading() {
 /// One thing that goes wrong, and the check that finds it.
 type Case = (&'static str, Level, fn(&mut Facts));
 
-const CASES: [Case; 24] = [
+const CASES: &[Case] = &[
     ("kubernetes-version", Level::Trouble, |facts| {
         facts.cluster.version.as_mut().unwrap().minor = "35".to_owned();
     }),
@@ -324,9 +336,137 @@ const CASES: [Case; 24] = [
             namespace: "shop".to_owned(),
             name: "logs-x".to_owned(),
             revision: None,
+            since: None,
         }]);
     }),
+    ("namespace", Level::Trouble, |facts| {
+        facts.shipped.namespace = Ok(None)
+    }),
+    ("account", Level::Trouble, |facts| {
+        facts.shipped.account = Ok(None)
+    }),
+    ("kind-rolloutpolicies", Level::Trouble, |facts| {
+        let kind = facts
+            .shipped
+            .kinds
+            .get_mut("rolloutpolicies.weir.dev")
+            .unwrap();
+        *kind = Ok(None);
+    }),
+    ("kind-controlplanes", Level::Trouble, |facts| {
+        let kind = facts
+            .shipped
+            .kinds
+            .get_mut("controlplanes.weir.dev")
+            .unwrap();
+        // It is defined, and not served yet.
+        kind.as_mut().unwrap().as_mut().unwrap().status = None;
+    }),
+    ("api-server-addresses", Level::Trouble, |facts| {
+        (facts.cluster.addresses, facts.cluster.identities) = (Ok(0), Ok(0));
+    }),
+    ("confined-check", Level::Trouble, |facts| {
+        confining(facts, "weir-check-dry-run-only").failure_policy = Some("Ignore".to_owned());
+    }),
+    ("confined-orders", Level::Trouble, |facts| {
+        let off = parsed(json!({ "name": "off", "expression": "false" }));
+        let spec = confining(facts, "weir-orders-need-approval");
+        spec.match_conditions.as_mut().unwrap().push(off);
+    }),
+    ("gate-as-weir-sees-it", Level::Trouble, |facts| {
+        status(facts).conditions[1].status = "False".to_owned();
+    }),
+    ("approvals-room", Level::Warning, |facts| {
+        let role = facts.running.role.as_mut().unwrap().as_mut().unwrap();
+        let names = (0..2000).map(|number| format!("u.{number}"));
+        role.rules.as_mut().unwrap()[0].resource_names = Some(names.collect());
+    }),
+    ("ready", Level::Trouble, |facts| {
+        status(facts).conditions[0].status = "False".to_owned();
+    }),
+    ("api-servers-quiet", Level::Trouble, |facts| {
+        status(facts).servers[0].state = crate::api::ServerState::Suffering;
+    }),
+    ("api-servers-fresh", Level::Trouble, |facts| {
+        status(facts).servers[0].state = crate::api::ServerState::Unseen;
+    }),
+    ("meters-work", Level::Trouble, |facts| {
+        let dangling = json!({ "conditions": [{ "type": "Dangling", "status": "True" }] });
+        facts.cluster.flow_schemas.as_mut().unwrap()[0].status = Some(parsed(dangling));
+    }),
+    ("meters-few", Level::Warning, |facts| {
+        let meter = facts.cluster.flow_schemas.as_ref().unwrap()[0].clone();
+        facts.cluster.flow_schemas = Ok(vec![meter; 101]);
+    }),
+    ("policies-are-valid", Level::Trouble, |facts| {
+        facts.running.policies = Ok(parsed(json!([policy("Ready")])));
+    }),
+    ("policies-are-used", Level::Warning, |facts| {
+        facts.running.policies = Ok(parsed(json!([policy("Matched")])));
+    }),
+    ("nothing-is-held", Level::Warning, |facts| {
+        in_state(facts, "Held", 0)
+    }),
+    ("nothing-is-refused", Level::Warning, |facts| {
+        in_state(facts, "Refused", 0)
+    }),
+    ("nothing-is-paused", Level::Warning, |facts| {
+        in_state(facts, "Paused", 0)
+    }),
+    ("no-node-starves", Level::Warning, |facts| {
+        in_state(facts, "Soaking", 3)
+    }),
+    ("somebody-is-enrolled", Level::Warning, |facts| {
+        facts.enrolled.daemon_sets = Ok(Vec::new());
+    }),
+    ("dns-served", Level::Trouble, |facts| {
+        facts.dns = Ok(vec![name_server(false, Ok(()))]);
+    }),
+    ("dns-answers", Level::Trouble, |facts| {
+        facts.dns = Ok(vec![name_server(true, Err("refused".to_owned()))]);
+    }),
 ];
+
+/// What goes wrong with others: each with the check that names the cause.
+const AMONG: &[Case] = &[
+    ("control-plane", Level::Trouble, |facts| {
+        facts.running.control_plane = Ok(None);
+    }),
+    ("api-servers-expected", Level::Trouble, |facts| {
+        status(facts).expected_servers = None;
+    }),
+    ("meters-attended", Level::Warning, |facts| {
+        let lease = facts.running.lease.as_mut().unwrap().as_mut().unwrap();
+        lease.spec.as_mut().unwrap().holder_identity = Some(String::new());
+    }),
+];
+
+fn confining<'a>(
+    facts: &'a mut Facts,
+    name: &str,
+) -> &'a mut k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicySpec {
+    let mut policies = facts.shipped.confining.as_mut().unwrap().iter_mut();
+    let policy = policies.find(|one| one.metadata.name.as_deref() == Some(name));
+    policy.unwrap().spec.as_mut().unwrap()
+}
+
+fn policy(wrong: &str) -> Value {
+    json!({
+        "metadata": { "name": "careful" }, "spec": {},
+        "status": { "conditions": [{
+            "type": wrong, "status": "False", "reason": "Any", "message": "told",
+            "lastTransitionTime": "2026-11-21T09:00:00Z",
+        }] },
+    })
+}
+
+fn in_state(facts: &mut Facts, state: &str, without_pod: u32) {
+    facts.running.rollouts = Ok(parsed(json!([{
+        "metadata": { "namespace": "shop", "name": "logs-1" },
+        "spec": { "workload": { "kind": "DaemonSet", "name": "logs", "uid": "u" }, "revision": "r" },
+        "status": { "state": state, "nodesWithoutPod": without_pod },
+    }])));
+}
 
 fn status(facts: &mut Facts) -> &mut crate::api::ControlPlaneStatus {
     let object = facts
@@ -341,7 +481,7 @@ fn status(facts: &mut Facts) -> &mut crate::api::ControlPlaneStatus {
 
 #[test]
 fn each_thing_that_goes_wrong_is_found_by_its_check_alone() {
-    for (id, level, breaks) in CASES {
+    for &(id, level, breaks) in CASES {
         let mut facts = well();
         breaks(&mut facts);
         let found = wrong(&facts);
@@ -351,6 +491,131 @@ fn each_thing_that_goes_wrong_is_found_by_its_check_alone() {
             .collect();
         assert_eq!(ids, [(id, level)], "{found:?}");
     }
+}
+
+#[test]
+fn what_goes_wrong_with_others_is_found_by_the_check_that_names_it() {
+    for &(id, level, breaks) in AMONG {
+        let mut facts = well();
+        breaks(&mut facts);
+        let found = wrong(&facts);
+        let is_found = found.iter().any(|(one, how, _)| one == id && *how == level);
+        assert!(is_found, "{id}: {found:?}");
+    }
+}
+
+#[test]
+fn every_check_is_shown_something_that_is_wrong() {
+    let shown: BTreeSet<&str> = CASES.iter().chain(AMONG).map(|(id, ..)| *id).collect();
+    // Of those that are made from lists one stands for all.
+    let made = |id: &str| id.starts_with("weir-may-") || id.starts_with("may-create-");
+    let all = checks();
+    let ids = all.iter().map(|check| check.id.as_str());
+    let without: Vec<_> = ids.filter(|id| !shown.contains(id) && !made(id)).collect();
+    assert_eq!(without, [""; 0]);
+}
+
+/// The facts of a well cluster, as far as these parts are asked for.
+fn asked(parts: &[Part]) -> Facts {
+    let (well, none) = (well(), Facts::none(NOW));
+    let of = |part: Part| parts.contains(&part);
+    let (state, gate, rollouts) = (of(Part::State), of(Part::Gate), of(Part::Rollouts));
+    let (known, unknown) = (well.running, none.running);
+    Facts {
+        now: NOW,
+        cluster: if of(Part::Cluster) {
+            well.cluster
+        } else {
+            none.cluster
+        },
+        shipped: if of(Part::Shipped) {
+            well.shipped
+        } else {
+            none.shipped
+        },
+        running: Running {
+            gate: if gate { known.gate } else { unknown.gate },
+            role: if gate { known.role } else { unknown.role },
+            lease: if state { known.lease } else { unknown.lease },
+            control_plane: if state {
+                known.control_plane
+            } else {
+                unknown.control_plane
+            },
+            policies: if rollouts {
+                known.policies
+            } else {
+                unknown.policies
+            },
+            rollouts: if rollouts {
+                known.rollouts
+            } else {
+                unknown.rollouts
+            },
+            gated: if rollouts { known.gated } else { unknown.gated },
+        },
+        enrolled: if of(Part::Enrolled) {
+            well.enrolled
+        } else {
+            none.enrolled
+        },
+        lacks: if of(Part::Rights) {
+            well.lacks
+        } else {
+            none.lacks
+        },
+        dns: if of(Part::Dns) { well.dns } else { none.dns },
+    }
+}
+
+#[test]
+fn a_check_that_is_run_alone_asks_for_what_it_needs() {
+    let well = well();
+    for check in checks() {
+        assert!(!check.needs().is_empty(), "{}", check.id);
+        let alone = check.run(&asked(check.needs()));
+        assert_eq!(alone, check.run(&well), "{}", check.id);
+    }
+}
+
+#[test]
+fn a_pod_that_was_gated_just_now_or_while_weir_is_down_is_not_stranded_yet() {
+    let gated = |since: Moment| {
+        Ok(vec![crate::valve::gates::Gated {
+            namespace: "shop".to_owned(),
+            name: "logs-x".to_owned(),
+            revision: None,
+            since: Some(since),
+        }])
+    };
+    let mut facts = well();
+    facts.running.gated = gated(NOW - Span::from_secs(20));
+    assert_eq!(wrong(&facts), []);
+    facts.running.gated = gated(NOW - Span::from_secs(600));
+    assert_eq!(wrong(&facts)[0].1, Level::Trouble);
+    facts.running.lease = Ok(None);
+    let found = wrong(&facts);
+    let stranded = found.iter().find(|(id, ..)| id == "no-pod-is-stranded");
+    let (_, level, said) = stranded.unwrap();
+    assert_eq!(*level, Level::Warning);
+    assert!(said.contains("Weir is not at work"), "{said}");
+}
+
+#[test]
+fn what_accounts_may_list_is_told_with_its_group() {
+    let rule = |group: &str, resource: &str| json!({ "apiGroups": [group], "resources": [resource], "verbs": ["list"] });
+    let mut facts = well();
+    facts.enrolled.cluster_roles = Ok(parsed(json!([{
+        "metadata": { "name": "reader" },
+        "rules": [rule("cilium.io", "*"), rule("metrics.k8s.io", "pods"), rule("", "nodes")],
+    }])));
+    assert_eq!(wrong(&facts), []);
+    let all = checks();
+    let check = all.iter().find(|one| one.id == "accounts-by-footprint");
+    assert_eq!(
+        check.unwrap().run(&facts).unwrap(),
+        "shop/logs: nodes, *.cilium.io, pods.metrics.k8s.io"
+    );
 }
 
 #[test]
@@ -390,6 +655,7 @@ fn checks_can_be_chosen_by_category_and_id() {
         ["gate-policy", "lease"]
     );
     assert_eq!(ids(&args(false, &["meters"])).len(), 3);
+    assert_eq!(ids(&args(false, &["dns"])), ["dns-served", "dns-answers"]);
     assert_eq!(ids(&args(true, &[])).len(), 13);
     let error = chosen(&all, &args(false, &["nonsense"]))
         .map(drop)

@@ -1,4 +1,4 @@
-//! Who is enrolled, what their accounts may ask, and how their rollouts fare.
+//! Who is enrolled, and what their accounts may ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,9 @@ use weir_core::policy;
 
 use super::{Check, Ended, Entry, bad, few, known, skip, warn};
 use crate::{
-    api::{GuardedRollout, State, marks::conditions},
+    api::marks::conditions,
     cli::check::facts::Facts,
-    valve::{self, Enrolment, Membership, enrolment, node_critical},
+    valve::{Enrolment, Membership, enrolment, node_critical},
     view::check::Level,
 };
 
@@ -30,9 +30,9 @@ const DEAR: [&str; 6] = [
 
 /// All of them.
 pub(super) fn checks() -> Vec<Check> {
-    let enrolled = enrolled().map(|entry| entry.check("Enrolment", false));
-    let rollouts = rollouts().map(|entry| entry.check("Rollouts", false));
-    enrolled.chain(rollouts).collect()
+    enrolled()
+        .map(|entry| entry.check("Enrolment", false))
+        .collect()
 }
 
 fn enrolled() -> impl Iterator<Item = Entry> {
@@ -64,7 +64,8 @@ fn enrolled() -> impl Iterator<Item = Entry> {
         Entry {
             id: "accounts-by-footprint",
             title: "What enrolled accounts may list of the whole cluster",
-            about: "Ranked by RBAC: who may list what there is most of can harm most when it rolls out.",
+            about: "Ranked by RBAC: who may list what there is most of can harm most when it rolls out. What \
+                    RoleBindings grant in single namespaces is not counted.",
             hint: "grant only what the workload needs, and in its own namespace where that is enough",
             ask: footprint,
         },
@@ -187,6 +188,9 @@ fn shared(facts: &Facts) -> Ended {
     }
 }
 
+/// All of the core group.
+const CORE: &str = "*.core";
+
 /// What an account may list or watch of all namespaces; `*` is everything.
 fn listed(facts: &Facts, user: &(String, String)) -> Result<BTreeSet<String>, (Level, String)> {
     let roles: BTreeMap<&str, &[PolicyRule]> = known(&facts.enrolled.cluster_roles)?
@@ -219,8 +223,24 @@ fn listed(facts: &Facts, user: &(String, String)) -> Result<BTreeSet<String>, (L
                 .iter()
                 .any(|verb| matches!(verb.as_str(), "*" | "list" | "watch"))
     });
-    let resources = lists.flat_map(|rule| rule.resources.iter().flatten());
-    Ok(resources.cloned().collect())
+    Ok(lists.flat_map(named).collect())
+}
+
+/// The resources of a rule: those of the core group by their names, others with their group behind a dot.
+fn named(rule: &PolicyRule) -> Vec<String> {
+    let name = |group: &str, resource: &str| match (group, resource) {
+        ("*", "*") => "*".to_owned(),
+        ("", "*") => CORE.to_owned(),
+        ("*" | "", resource) => resource.to_owned(),
+        (group, resource) => format!("{resource}.{group}"),
+    };
+    let mut names = Vec::new();
+    for group in rule.api_groups.iter().flatten() {
+        for resource in rule.resources.iter().flatten() {
+            names.push(name(group, resource));
+        }
+    }
+    names
 }
 
 fn footprint(facts: &Facts) -> Ended {
@@ -249,7 +269,8 @@ fn footprint(facts: &Facts) -> Ended {
 
 /// Everything weighs most, then what is dear, then how much it is.
 fn weight(listed: &BTreeSet<String>) -> (bool, usize, usize) {
-    let dear = DEAR.iter().filter(|one| listed.contains(**one)).count();
+    let is_listed = |one: &&&str| listed.contains(**one) || listed.contains(CORE);
+    let dear = DEAR.iter().filter(is_listed).count();
     (listed.contains("*"), dear, listed.len())
 }
 
@@ -281,106 +302,4 @@ fn policies(facts: &Facts, kind: &str, level: Level) -> Ended {
         (number, true) => Ok(format!("{number} policies")),
         (_, false) => Err((level, wrong.join("\n"))),
     }
-}
-
-fn rollouts() -> impl Iterator<Item = Entry> {
-    [
-        Entry {
-            id: "nothing-is-held",
-            title: "No rollout is held",
-            about: "What is held waits at the gate; what runs goes on running.",
-            hint: "`kubectl weir explain NAME` says why, and what would clear it",
-            ask: |facts| in_state(facts, State::Held, Level::Warning),
-        },
-        Entry {
-            id: "nothing-is-refused",
-            title: "No workload is refused",
-            about: "A workload on which nodes depend is not guarded until its author acknowledges that.",
-            hint: "label the pod template weir.dev/node-critical=acknowledged if nodes may wait for it, or \
-                   take the enrolment away",
-            ask: |facts| in_state(facts, State::Refused, Level::Warning),
-        },
-        Entry {
-            id: "nothing-is-paused",
-            title: "No rollout is paused",
-            about: "A pause lasts until a person takes it back, and holds nodes that starve too.",
-            hint: "`kubectl weir resume NAME`",
-            ask: |facts| in_state(facts, State::Paused, Level::Warning),
-        },
-        Entry {
-            id: "no-node-starves",
-            title: "No node waits for a pod",
-            about: "Nodes whose old pod is gone wait while their rollout is held.",
-            hint: "`kubectl weir explain NAME`; in need `kubectl weir approve NAME --width N` lets some through",
-            ask: |facts| {
-                let starve = |status: &crate::api::GuardedRolloutStatus| {
-                    status.nodes_without_pod > 0 && status.state != Some(State::Superseded)
-                };
-                let found = which(facts, |one| one.status.as_ref().is_some_and(starve))?;
-                if found.is_empty() { Ok(String::new()) } else { warn(found) }
-            },
-        },
-        Entry {
-            id: "no-pod-is-stranded",
-            title: "Every gated pod has a rollout",
-            about: "A gated pod that no rollout accounts for waits for ever, unless somebody lets it through.",
-            hint: "remove the gate: `kubectl patch pod NAME -n NAMESPACE -p \
-                   '{\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"weir.dev/gate\"}]}}'`",
-            ask: stranded,
-        },
-    ]
-    .into_iter()
-}
-
-/// The names of the rollouts of which this is so.
-fn which(facts: &Facts, is: impl Fn(&GuardedRollout) -> bool) -> Result<String, (Level, String)> {
-    let rollouts = known(&facts.running.rollouts)?.iter();
-    let names: Vec<String> = rollouts
-        .filter(|one| is(one))
-        .map(|one| {
-            let namespace = one.metadata.namespace.as_deref().unwrap_or_default();
-            format!(
-                "{namespace}/{}",
-                one.metadata.name.as_deref().unwrap_or_default()
-            )
-        })
-        .collect();
-    Ok(few(names.iter().map(String::as_str)))
-}
-
-fn in_state(facts: &Facts, state: State, level: Level) -> Ended {
-    let is =
-        |one: &GuardedRollout| one.status.as_ref().and_then(|status| status.state) == Some(state);
-    let found = which(facts, is)?;
-    if found.is_empty() {
-        Ok(String::new())
-    } else {
-        Err((level, found))
-    }
-}
-
-fn stranded(facts: &Facts) -> Ended {
-    let known_keys: BTreeSet<String> = known(&facts.running.rollouts)?
-        .iter()
-        .filter(|one| {
-            one.status.as_ref().and_then(|status| status.state) != Some(State::Superseded)
-        })
-        .map(|one| valve::revision_key(&one.spec.workload.uid, &one.spec.revision))
-        .collect();
-    let gated = known(&facts.running.gated)?;
-    let alone = gated.iter().filter(|pod| {
-        let key = pod.revision.as_ref();
-        key.is_none_or(|key| !known_keys.contains(key))
-    });
-    let alone: Vec<String> = alone
-        .map(|pod| format!("{}/{}", pod.namespace, pod.name))
-        .collect();
-    if alone.is_empty() {
-        return Ok(format!("{} pods are gated", gated.len()));
-    }
-    bad(format!(
-        "{} are not: {}",
-        alone.len(),
-        few(alone.iter().map(String::as_str))
-    ))
 }

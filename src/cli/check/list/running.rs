@@ -198,7 +198,9 @@ fn meters() -> impl Iterator<Item = Entry> {
             hint: "if Weir is not to come back: `kubectl delete flowschemas -l app.kubernetes.io/managed-by=weir`",
             ask: |facts| {
                 let number = meter_names(facts)?.len();
-                let is_alone = matches!(&facts.running.lease, Ok(None));
+                let lease = known(&facts.running.lease)?.as_ref();
+                let holder = lease.and_then(|lease| lease.spec.as_ref()?.holder_identity.as_ref());
+                let is_alone = holder.is_none_or(String::is_empty);
                 if is_alone && number > 0 {
                     return warn(format!("{number} meters, and no Weir"));
                 }

@@ -1,0 +1,385 @@
+//! The questions behind the facts, of each part all at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use k8s_openapi::api::{
+    admissionregistration::v1::MutatingAdmissionPolicy,
+    authorization::v1::{
+        NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview,
+        SelfSubjectAccessReviewSpec, SubjectAccessReview, SubjectAccessReviewSpec,
+    },
+    coordination::v1::Lease,
+    discovery::v1::EndpointSlice,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    facts::{Cluster, Enrolled, Fact, Facts, NameServer, Part, Running, Shipped},
+    list::MAY_INSTALL,
+    manifest::Right,
+};
+use crate::{
+    api::{GROUP, SINGLETON, definitions, marks},
+    cli::connect::{Connection, WeirArgs},
+    client::{chain, list_all},
+    valve::{
+        CHECK_NAMESPACE, NAMESPACE, ROLE, gate,
+        gates::{self, Which},
+        remote,
+    },
+};
+
+/// Servers of the cluster's DNS that are asked whether they are ready.
+const NAME_SERVERS: usize = 3;
+
+/// Asks for these parts, and for nothing else.
+pub(super) async fn gather(
+    connection: &Connection,
+    weir: &WeirArgs,
+    rights: &[Right],
+    parts: &BTreeSet<Part>,
+) -> Facts {
+    let client = &connection.client;
+    let wanted = |part: Part| parts.contains(&part);
+    let mut facts = Facts::none(connection.clock.now());
+    if wanted(Part::Cluster) {
+        facts.cluster = of_cluster(client).await;
+    }
+    if wanted(Part::Shipped) {
+        facts.shipped = of_shipped(client, weir).await;
+    }
+    if wanted(Part::Rights) {
+        let asked = rights.iter().map(|right| lacks(client, weir, right));
+        facts.lacks = join_all(asked).await;
+    }
+    if wanted(Part::State) {
+        of_state(client, weir, &mut facts.running).await;
+    }
+    if wanted(Part::Gate) {
+        of_gate(client, &mut facts.running).await;
+    }
+    if wanted(Part::Rollouts) {
+        of_rollouts(client, &mut facts.running).await;
+    }
+    if wanted(Part::Enrolled) {
+        facts.enrolled = of_enrolled(client).await;
+    }
+    if wanted(Part::Dns) {
+        facts.dns = of_dns(client).await;
+    }
+    facts
+}
+
+async fn of_cluster(client: &Client) -> Cluster {
+    let (version, takes_policy, may_install, approves_all) = futures::join!(
+        client.apiserver_version(),
+        takes_policy(client),
+        may_install(client),
+        approves_all(client)
+    );
+    let (addresses, identities, flow_schemas) = futures::join!(
+        addresses(client),
+        identities(client),
+        all(Api::all(client.clone()), ListParams::default())
+    );
+    Cluster {
+        version: version.map_err(|error| chain(&error)),
+        takes_policy,
+        may_install,
+        approves_all,
+        addresses,
+        identities,
+        flow_schemas,
+    }
+}
+
+async fn of_shipped(client: &Client, weir: &WeirArgs) -> Shipped {
+    let kinds = definitions().map(|definition| definition.metadata.name.unwrap_or_default());
+    let kinds = kinds.into_iter().map(|name| async move {
+        let found = one(Api::all(client.clone()), &name).await;
+        (name, found)
+    });
+    let bindings = [gate::NAMESPACES_BINDING, gate::TEMPLATES_BINDING];
+    let bindings = bindings.map(|name| one(Api::all(client.clone()), name));
+    let shipped = || labelled("app.kubernetes.io/name=weir");
+    let in_weir = &weir.weir_namespace;
+    let (kinds, gate_bindings, namespace, check_namespace, account) = futures::join!(
+        join_all(kinds),
+        join_all(bindings),
+        one(Api::all(client.clone()), in_weir),
+        one(Api::all(client.clone()), CHECK_NAMESPACE),
+        one(Api::namespaced(client.clone(), in_weir), "weir")
+    );
+    let (confining, confining_bindings, gate_policy, role_binding) = futures::join!(
+        all(Api::all(client.clone()), shipped()),
+        all(Api::all(client.clone()), shipped()),
+        one(Api::all(client.clone()), gate::POLICY),
+        one(Api::namespaced(client.clone(), NAMESPACE), ROLE)
+    );
+    Shipped {
+        kinds: kinds.into_iter().collect(),
+        namespace,
+        check_namespace,
+        account,
+        confining,
+        confining_bindings,
+        gate_policy,
+        gate_bindings,
+        role_binding,
+    }
+}
+
+async fn of_state(client: &Client, weir: &WeirArgs, running: &mut Running) {
+    let leases = Api::namespaced(client.clone(), &weir.weir_namespace);
+    (running.lease, running.control_plane) = futures::join!(
+        one(leases, &weir.lease_name),
+        one(Api::all(client.clone()), SINGLETON),
+    );
+}
+
+async fn of_gate(client: &Client, running: &mut Running) {
+    let (gate, role) = futures::join!(
+        remote::check_active(client),
+        one(Api::namespaced(client.clone(), NAMESPACE), ROLE),
+    );
+    running.gate = gate.map_err(|error| chain(&error));
+    running.role = role;
+}
+
+async fn of_rollouts(client: &Client, running: &mut Running) {
+    let (policies, rollouts, gated) = futures::join!(
+        all(Api::all(client.clone()), ListParams::default()),
+        all(Api::all(client.clone()), ListParams::default()),
+        gates::gated(client, Which::All)
+    );
+    running.policies = policies;
+    running.rollouts = rollouts;
+    running.gated = gated.map_err(|error| chain(&error));
+}
+
+async fn of_enrolled(client: &Client) -> Enrolled {
+    let (namespaces, daemon_sets, cluster_bindings, cluster_roles) = futures::join!(
+        all(Api::all(client.clone()), labelled(marks::GUARD)),
+        all(Api::all(client.clone()), ListParams::default()),
+        all(Api::all(client.clone()), ListParams::default()),
+        all(Api::all(client.clone()), ListParams::default())
+    );
+    Enrolled {
+        namespaces,
+        daemon_sets,
+        cluster_bindings,
+        cluster_roles,
+    }
+}
+
+fn labelled(selector: &str) -> ListParams {
+    ListParams::default().labels(selector)
+}
+
+/// One object; none if there is none.
+async fn one<K>(api: Api<K>, name: &str) -> Fact<Option<K>>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    api.get_opt(name).await.map_err(|error| chain(&error))
+}
+
+/// All objects, page by page.
+async fn all<K>(api: Api<K>, params: ListParams) -> Fact<Vec<K>>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    list_all(&api, params).await.map_err(|error| chain(&error))
+}
+
+/// Whether API servers take the gate policy, by dry run: some publish a kind that they do not serve.
+async fn takes_policy(client: &Client) -> Fact<()> {
+    let api: Api<MutatingAdmissionPolicy> = Api::all(client.clone());
+    let params = PostParams {
+        dry_run: true,
+        field_manager: None,
+    };
+    match api.create(&params, &gate::policy()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+async fn may_install(client: &Client) -> BTreeMap<&'static str, Fact<bool>> {
+    let asked = MAY_INSTALL.iter().map(|(resource, group)| async move {
+        let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes(None, group, resource, "create", None)),
+            ..SelfSubjectAccessReviewSpec::default()
+        };
+        let review = SelfSubjectAccessReview {
+            spec,
+            ..SelfSubjectAccessReview::default()
+        };
+        let answer = api.create(&PostParams::default(), &review).await;
+        let answer = answer.map_err(|error| chain(&error));
+        (
+            *resource,
+            answer.map(|review| review.status.is_some_and(|status| status.allowed)),
+        )
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn approves_all(client: &Client) -> Fact<bool> {
+    let attributes = attributes(Some(NAMESPACE), GROUP, "revisions", "run", Some("any.any"));
+    let asks = SubjectAccessReviewSpec {
+        resource_attributes: Some(attributes),
+        ..as_account(NAMESPACE, ROLE)
+    };
+    is_allowed(client, asks).await
+}
+
+/// What Weir's account lacks of one right.
+async fn lacks(client: &Client, weir: &WeirArgs, right: &Right) -> Fact<Vec<String>> {
+    let asked = right.verbs.iter().map(|(verb, name)| async move {
+        let asks = if right.is_path() {
+            SubjectAccessReviewSpec {
+                non_resource_attributes: Some(NonResourceAttributes {
+                    path: Some(right.resource.clone()),
+                    verb: Some(verb.clone()),
+                }),
+                ..as_account(&weir.weir_namespace, "weir")
+            }
+        } else {
+            let namespace = right.namespace.as_deref();
+            let (group, resource) = (&right.group, &right.resource);
+            SubjectAccessReviewSpec {
+                resource_attributes: Some(attributes(
+                    namespace,
+                    group,
+                    resource,
+                    verb,
+                    name.as_deref(),
+                )),
+                ..as_account(&weir.weir_namespace, "weir")
+            }
+        };
+        let allowed = is_allowed(client, asks).await?;
+        Ok::<_, String>((!allowed).then(|| verb.clone()))
+    });
+    let lacks: Fact<Vec<Option<String>>> = join_all(asked).await.into_iter().collect();
+    lacks.map(|lacks| lacks.into_iter().flatten().collect())
+}
+
+fn as_account(namespace: &str, name: &str) -> SubjectAccessReviewSpec {
+    SubjectAccessReviewSpec {
+        user: Some(format!("system:serviceaccount:{namespace}:{name}")),
+        groups: Some(vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".to_owned(),
+        ]),
+        ..SubjectAccessReviewSpec::default()
+    }
+}
+
+fn attributes(
+    namespace: Option<&str>,
+    group: &str,
+    resource: &str,
+    verb: &str,
+    name: Option<&str>,
+) -> ResourceAttributes {
+    let (resource, subresource) = match resource.split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+        None => (resource, None),
+    };
+    ResourceAttributes {
+        namespace: namespace.map(str::to_owned),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        subresource,
+        verb: Some(verb.to_owned()),
+        name: name.map(str::to_owned),
+        ..ResourceAttributes::default()
+    }
+}
+
+async fn is_allowed(client: &Client, spec: SubjectAccessReviewSpec) -> Fact<bool> {
+    let api: Api<SubjectAccessReview> = Api::all(client.clone());
+    let review = SubjectAccessReview {
+        spec,
+        ..SubjectAccessReview::default()
+    };
+    let answer = api.create(&PostParams::default(), &review).await;
+    let answer = answer.map_err(|error| chain(&error))?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+/// How many addresses API servers publish.
+async fn addresses(client: &Client) -> Fact<usize> {
+    let api = Api::namespaced(client.clone(), "default");
+    let service = labelled("kubernetes.io/service-name=kubernetes");
+    let slices: Vec<EndpointSlice> = all(api, service).await?;
+    let endpoints = slices
+        .into_iter()
+        .flat_map(|slice| slice.endpoints.unwrap_or_default());
+    Ok(endpoints.map(|endpoint| endpoint.addresses.len()).sum())
+}
+
+/// How many API servers have an identity Lease.
+async fn identities(client: &Client) -> Fact<usize> {
+    let api = Api::namespaced(client.clone(), "kube-system");
+    let leases = labelled("apiserver.kubernetes.io/identity=kube-apiserver");
+    let leases: Vec<Lease> = all(api, leases).await?;
+    Ok(leases.len())
+}
+
+/// The servers of the cluster's DNS, of which some are asked through the API server whether they are ready.
+/// None is known where the cluster's DNS has another name.
+async fn of_dns(client: &Client) -> Fact<Vec<NameServer>> {
+    let api = Api::namespaced(client.clone(), "kube-system");
+    let service = labelled("kubernetes.io/service-name=kube-dns");
+    let slices: Vec<EndpointSlice> = all(api, service).await?;
+    let endpoints = slices
+        .into_iter()
+        .flat_map(|slice| slice.endpoints.unwrap_or_default());
+    let mut servers: BTreeMap<String, NameServer> = BTreeMap::new();
+    let mut pods = BTreeSet::new();
+    for endpoint in endpoints {
+        let conditions = endpoint.conditions.unwrap_or_default();
+        let pod = endpoint.target_ref.and_then(|target| target.name);
+        pods.extend(pod.clone());
+        let Some(name) = pod.or_else(|| endpoint.addresses.first().cloned()) else {
+            continue;
+        };
+        let server = NameServer {
+            name: name.clone(),
+            ready: conditions.ready.unwrap_or(true),
+            answer: None,
+        };
+        servers.insert(name, server);
+    }
+    let asked = pods.iter().take(NAME_SERVERS);
+    let answers = asked.map(|pod| async move { (pod, is_ready(client, pod).await) });
+    for (pod, answer) in join_all(answers).await {
+        if let Some(server) = servers.get_mut(pod) {
+            server.answer = answer;
+        }
+    }
+    Ok(servers.into_values().collect())
+}
+
+/// What CoreDNS says of itself (its plugin `ready`); none where the caller may not ask through the API server,
+/// or where it does not run that plugin.
+async fn is_ready(client: &Client, pod: &str) -> Option<Fact<()>> {
+    let path = format!("/api/v1/namespaces/kube-system/pods/http:{pod}:8181/proxy/ready");
+    let request = http::Request::get(path).body(Vec::new()).ok()?;
+    match client.request_text(request).await {
+        Ok(_) => Some(Ok(())),
+        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404 | 405) => None,
+        Err(error) => Some(Err(chain(&error))),
+    }
+}
