@@ -10,6 +10,7 @@ mod check;
 mod completion;
 mod connect;
 mod cost;
+mod drill;
 mod error;
 mod explain;
 mod find;
@@ -61,6 +62,7 @@ enum Command {
     Cost(cost::CostArgs),
     Preflight(preflight::PreflightArgs),
     Check(check::CheckArgs),
+    Drill(drill::DrillArgs),
     Report(report::ReportArgs),
     Sysdump(sysdump::SysdumpArgs),
     Version(version::VersionArgs),
@@ -90,6 +92,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
+        Command::Drill(command) => drill::drill(&args.cluster, &command).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
         Command::Sysdump(command) => sysdump::sysdump(&args.cluster, &command).await,
         Command::Version(command) => version::version(&args.cluster, &command).await,
