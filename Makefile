@@ -64,6 +64,10 @@ image-agent: ## Builds target/image/weir-agent.tar, the agent of tests on real n
 test-image: image ## Looks at the built image, and runs it where nothing else is (Linux)
 	WEIR_IMAGE=$(IMAGE_DIR)/weir.tar $(CARGO) test $(LOCKED) --release -p weir-image --test built -- --ignored
 
+.PHONY: krew
+krew: build ## Packs the plugin for krew, with its manifest, into target/krew (Linux, amd64)
+	krew/pack $(dir $(WEIR))kubectl-weir $(abspath $(dir $(WEIR))/..)/krew
+
 .PHONY: fmt
 fmt: ## Formats all Rust code
 	$(CARGO) fmt --all
