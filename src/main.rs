@@ -35,10 +35,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     match args.command {
         Some(Command::Generate { root }) => generate::write(&root)?,
-        Some(Command::Uninstall(args)) => {
-            log()?;
-            return Ok(uninstalled(&args).await);
-        }
+        Some(Command::Uninstall(args)) => return uninstalled(&args).await,
         None => {
             log()?;
             guard::run(args.config).await?;
@@ -56,8 +53,9 @@ fn log() -> anyhow::Result<()> {
     clippy::print_stderr,
     reason = "it is run once, and what it did is its answer"
 )]
-async fn uninstalled(args: &uninstall::UninstallArgs) -> ExitCode {
-    match uninstall::run(args).await {
+async fn uninstalled(args: &uninstall::UninstallArgs) -> anyhow::Result<ExitCode> {
+    log()?;
+    Ok(match uninstall::run(args).await {
         Ok(removal) => {
             print!("{removal}");
             ExitCode::from(u8::from(!removal.failed.is_empty()))
@@ -66,5 +64,5 @@ async fn uninstalled(args: &uninstall::UninstallArgs) -> ExitCode {
             eprintln!("{}", error.report());
             ExitCode::from(error.code())
         }
-    }
+    })
 }

@@ -164,8 +164,13 @@ pub enum CliError {
 impl CliError {
     /// Its kind.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
+            // Whoever asked was heard, and may do it.
+            Self::Unchanged {
+                source: kube::Error::Api(status),
+                ..
+            } if matches!(status.code, 409 | 422) => Kind::Output,
             Self::Kubeconfig(_)
             | Self::Client(_)
             | Self::NotInstalled
@@ -264,5 +269,18 @@ mod tests {
              holds stays held\n"
         );
         assert_eq!(error.kind().code(), 3);
+    }
+
+    #[test]
+    fn a_refusal_of_what_was_asked_is_no_unreachable_cluster() {
+        for (code, expected) in [(409, 1), (422, 1), (403, 3), (500, 3)] {
+            let status = kube::core::Status::failure("no", "Because").with_code(code);
+            let error = CliError::Unchanged {
+                what: "it".to_owned(),
+                needs: "ask",
+                source: kube::Error::Api(status.boxed()),
+            };
+            assert_eq!(error.kind().code(), expected, "{code}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     connect::{ClusterArgs, Connection},
     error::CliError,
     find,
-    output::{Output, Shown, rollout_name, show},
+    output::{Output, Shown, json, rollout_name, show, yaml},
 };
 use crate::{
     api::GuardedRollout,
@@ -94,10 +94,13 @@ pub(super) async fn get(cluster: &ClusterArgs, args: &GetArgs) -> Result<Outcome
         });
     }
     let list = list(items, scope, &connection);
-    Ok(Outcome {
-        text: show(&list, args.output)?,
-        code: FINE,
-    })
+    let text = match (args.names.len(), list.items.as_slice(), args.output) {
+        // One that is named is no list, as for kubectl.
+        (1, [one], Output::Json) => json(one)?,
+        (1, [one], Output::Yaml) => yaml(one)?,
+        _ => show(&list, args.output)?,
+    };
+    Ok(Outcome { text, code: FINE })
 }
 
 fn nothing(scope: Scope, namespace: &str) -> String {

@@ -17,7 +17,8 @@ use crate::{
 
 /// Shows the versions of this program, of the operator and of the API server that answers
 ///
-/// Exits with 3 if the cluster could not be asked; what is known is shown all the same.
+/// Exits with 3 if the cluster could not be asked, with 2 if the kubeconfig cannot be used; what is known is
+/// shown all the same.
 #[derive(Debug, Clone, Args)]
 pub(super) struct VersionArgs {
     /// This program's only; asks no cluster
@@ -43,9 +44,12 @@ pub(super) async fn version(
     if !args.client {
         match cluster.connect().await {
             Ok(connection) => ask(&connection, &mut versions).await,
-            Err(error) => versions.unknown.push(chain(&error)),
+            Err(error) => {
+                versions.unknown.push(chain(&error));
+                code = error.kind().code();
+            }
         }
-        if versions.api_server.is_none() {
+        if versions.api_server.is_none() && code == FINE {
             code = Kind::Unreachable.code();
         }
     }
