@@ -372,7 +372,7 @@ async fn of_dns(client: &Client) -> Fact<Vec<NameServer>> {
     Ok(servers.into_values().collect())
 }
 
-/// What CoreDNS says of itself (its plugin `ready`); none where the caller may not ask through the API server,
+/// What `CoreDNS` says of itself (its plugin `ready`); none where the caller may not ask through the API server,
 /// or where it does not run that plugin.
 async fn is_ready(client: &Client, pod: &str) -> Option<Fact<()>> {
     let path = format!("/api/v1/namespaces/kube-system/pods/http:{pod}:8181/proxy/ready");

@@ -216,13 +216,13 @@ const CASES: &[Case] = &[
         facts.cluster.version.as_mut().unwrap().minor = "35".to_owned();
     }),
     ("policy-is-taken", Level::Unknown, |facts| {
-        facts.cluster.takes_policy = Err("404".to_owned())
+        facts.cluster.takes_policy = Err("404".to_owned());
     }),
     ("flow-control", Level::Trouble, |facts| {
-        facts.cluster.flow_schemas = Ok(Vec::new())
+        facts.cluster.flow_schemas = Ok(Vec::new());
     }),
     ("not-all-is-approved", Level::Trouble, |facts| {
-        facts.cluster.approves_all = Ok(true)
+        facts.cluster.approves_all = Ok(true);
     }),
     ("may-create-namespaces", Level::Warning, |facts| {
         facts.cluster.may_install.insert("namespaces", Ok(false));
@@ -236,7 +236,7 @@ const CASES: &[Case] = &[
         *kind = Ok(None);
     }),
     ("weir-may-daemonsets", Level::Trouble, |facts| {
-        facts.lacks[0] = Ok(vec!["watch".to_owned()])
+        facts.lacks[0] = Ok(vec!["watch".to_owned()]);
     }),
     ("check-namespace", Level::Trouble, |facts| {
         facts.shipped.check_namespace = Ok(Some(parsed(json!({}))));
@@ -247,7 +247,7 @@ const CASES: &[Case] = &[
             .confining
             .as_mut()
             .unwrap()
-            .retain(|one| one.metadata.name.as_deref() != Some("weir-only-removes-its-gate"))
+            .retain(|one| one.metadata.name.as_deref() != Some("weir-only-removes-its-gate"));
     }),
     ("confined-roles", Level::Trouble, |facts| {
         for binding in facts.shipped.confining_bindings.as_mut().unwrap() {
@@ -289,10 +289,10 @@ const CASES: &[Case] = &[
             .pop();
     }),
     ("gate-bindings", Level::Trouble, |facts| {
-        facts.shipped.gate_bindings[0] = Ok(None)
+        facts.shipped.gate_bindings[0] = Ok(None);
     }),
     ("gate-account", Level::Trouble, |facts| {
-        facts.shipped.role_binding = Ok(None)
+        facts.shipped.role_binding = Ok(None);
     }),
     ("gate-active", Level::Trouble, |facts| {
         facts.running.gate = Ok(Gate::Open {
@@ -301,19 +301,19 @@ const CASES: &[Case] = &[
         });
     }),
     ("approvals", Level::Trouble, |facts| {
-        facts.running.role = Ok(None)
+        facts.running.role = Ok(None);
     }),
     ("lease", Level::Trouble, |facts| {
-        facts.now = facts.now + Span::from_secs(60)
+        facts.now = facts.now + Span::from_secs(60);
     }),
     ("version", Level::Warning, |facts| {
-        status(facts).version = Some("0.0.9".to_owned())
+        status(facts).version = Some("0.0.9".to_owned());
     }),
     ("api-servers-seen", Level::Trouble, |facts| {
-        status(facts).expected_servers = Some(3)
+        status(facts).expected_servers = Some(3);
     }),
     ("api-servers-agree", Level::Warning, |facts| {
-        facts.cluster.identities = Ok(3)
+        facts.cluster.identities = Ok(3);
     }),
     ("labels-are-modes", Level::Trouble, |facts| {
         let labels = json!({ "weir.dev/guard": "enforced" });
@@ -340,10 +340,10 @@ const CASES: &[Case] = &[
         }]);
     }),
     ("namespace", Level::Trouble, |facts| {
-        facts.shipped.namespace = Ok(None)
+        facts.shipped.namespace = Ok(None);
     }),
     ("account", Level::Trouble, |facts| {
-        facts.shipped.account = Ok(None)
+        facts.shipped.account = Ok(None);
     }),
     ("kind-rolloutpolicies", Level::Trouble, |facts| {
         let kind = facts
@@ -405,16 +405,16 @@ const CASES: &[Case] = &[
         facts.running.policies = Ok(parsed(json!([policy("Matched")])));
     }),
     ("nothing-is-held", Level::Warning, |facts| {
-        in_state(facts, "Held", 0)
+        in_state(facts, "Held", 0);
     }),
     ("nothing-is-refused", Level::Warning, |facts| {
-        in_state(facts, "Refused", 0)
+        in_state(facts, "Refused", 0);
     }),
     ("nothing-is-paused", Level::Warning, |facts| {
-        in_state(facts, "Paused", 0)
+        in_state(facts, "Paused", 0);
     }),
     ("no-node-starves", Level::Warning, |facts| {
-        in_state(facts, "Soaking", 3)
+        in_state(facts, "Soaking", 3);
     }),
     ("somebody-is-enrolled", Level::Warning, |facts| {
         facts.enrolled.daemon_sets = Ok(Vec::new());

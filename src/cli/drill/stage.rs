@@ -249,13 +249,12 @@ impl<'a> Stage<'a> {
         let api: Api<Pod> = Api::namespaced(self.connection.client.clone(), &self.namespace);
         let deleted = api.delete(first, &DeleteParams::default()).await;
         deleted.map_err(|error| format!("{first} could not be deleted: {}", chain(&error)))?;
-        let is_new = |pod: &Pod| {
-            let name = pod.metadata.name.as_ref();
-            name.is_some_and(|name| !names.contains(name))
-        };
         let look = async || {
             let mut pods = self.pods().await?.into_iter();
-            Ok::<_, String>(pods.find(|pod| is_new(pod)))
+            Ok::<_, String>(pods.find(|pod| {
+                let name = pod.metadata.name.as_ref();
+                name.is_some_and(|name| !names.contains(name))
+            }))
         };
         let pod = self.until(SOON, "none was made", look).await?;
         let name = pod.metadata.name.clone().unwrap_or_default();

@@ -161,7 +161,7 @@ mod tests {
     fn whatever_switches_it_off_is_a_difference() {
         let changes: [(&str, fn(&mut serde_json::Value)); 5] = [
             ("failurePolicy", |spec| {
-                spec["failurePolicy"] = json!("Ignore")
+                spec["failurePolicy"] = json!("Ignore");
             }),
             ("matchConstraints", |spec| {
                 spec["matchConstraints"]["resourceRules"][0]["resourceNames"] = json!(["none"]);
