@@ -7,6 +7,7 @@ mod evidence;
 mod footprint;
 mod guard_dead;
 mod meter;
+mod people;
 mod plugin;
 mod rollouts;
 mod uninstall;
