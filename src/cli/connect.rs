@@ -31,6 +31,12 @@ pub(super) struct ClusterArgs {
     /// The kubeconfig to use
     #[arg(long, global = true)]
     kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's cluster to use, instead of the context's
+    #[arg(long, global = true)]
+    cluster: Option<String>,
+    /// The kubeconfig's user to use, instead of the context's
+    #[arg(long = "user", global = true, value_name = "LOGIN")]
+    login: Option<String>,
     /// The user to act as
     #[arg(long = "as", global = true, value_name = "USER")]
     user: Option<String>,
@@ -77,6 +83,8 @@ impl ClusterArgs {
             "namespace" => self.namespace = Some(value),
             "context" => self.context = Some(value),
             "kubeconfig" => self.kubeconfig = Some(value.into()),
+            "cluster" => self.cluster = Some(value),
+            "login" => self.login = Some(value),
             "user" => self.user = Some(value),
             "groups" => self.groups.push(value),
             _ => {}
@@ -101,8 +109,8 @@ impl ClusterArgs {
         };
         let options = KubeConfigOptions {
             context: self.context.clone(),
-            cluster: None,
-            user: None,
+            cluster: self.cluster.clone(),
+            user: self.login.clone(),
         };
         let mut config =
             Config::from_custom_kubeconfig(kubeconfig.map_err(CliError::Kubeconfig)?, &options)
