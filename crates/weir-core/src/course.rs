@@ -147,12 +147,28 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
 /// narrow the rollout becomes afterwards, and is void after some hours. Orders are carried out in the order of
 /// their times: one that is no later than the last is not obeyed again, whoever writes it back.
 pub(crate) fn ordered(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
+    let order = given(scene, history).filter(|_| void(scene, history).is_none())?;
+    let width = order.width.min(scene.census.full);
+    (width > 0).then_some(LetThrough { width, ..order })
+}
+
+/// The order that a person gave and that was never carried out, whether or not it may be.
+fn given(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
     let order = scene.evidence.rollout.let_through?;
     let is_new = history.obeyed.is_none_or(|obeyed| order.given > obeyed);
-    let (age, ahead) = (scene.now.since(order.given), order.given.since(scene.now));
-    let stands = is_new && age < ORDER_LASTS && ahead <= CLOCKS_DIFFER;
-    let width = order.width.min(scene.census.full);
-    (stands && width > 0).then_some(LetThrough { width, ..order })
+    is_new.then_some(order)
+}
+
+/// Why a person's order that was never carried out is not obeyed, if it is not for its time.
+pub(crate) fn void(scene: &Scene<'_>, history: &History) -> Option<&'static str> {
+    let order = given(scene, history)?;
+    if scene.now.since(order.given) >= ORDER_LASTS {
+        Some("it was given four hours ago or more")
+    } else if order.given.since(scene.now) > CLOCKS_DIFFER {
+        Some("its time lies ahead")
+    } else {
+        None
+    }
 }
 
 /// What the current wave still needs, if it needs something.

@@ -19,7 +19,10 @@ pub(crate) fn of(
     history: &History,
 ) -> String {
     match scene.stance {
-        Stance::Guards => behind_valve(scene, verdict, course, history),
+        Stance::Guards => {
+            let said = behind_valve(scene, verdict, course, history);
+            said + &void_order(scene, course, history)
+        }
         Stance::LetsGo => letting_go(scene, verdict, course, history),
         Stance::LooksOn => alongside(scene, verdict, course, history),
     }
@@ -188,6 +191,15 @@ fn obeying(scene: &Scene<'_>, verdict: &Verdict, target: u32) -> String {
         "Letting through up to {target} of {} pods, as a person ordered (spec.letThrough).{regardless}",
         scene.census.full
     )
+}
+
+/// What to know of a person's order that lets nothing through.
+fn void_order(scene: &Scene<'_>, course: Course, history: &History) -> String {
+    let waits = matches!(course, Course::Hold | Course::AwaitCalm);
+    match course::void(scene, history).filter(|_| waits) {
+        Some(why) => format!(" The order in spec.letThrough is void: {why}."),
+        None => String::new(),
+    }
 }
 
 /// Findings that hold.

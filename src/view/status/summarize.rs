@@ -8,14 +8,11 @@ use super::{
 };
 use crate::{
     api::{
-        ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State,
+        ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State, leases,
         marks::conditions, times::moment,
     },
     view::age::age,
 };
-
-/// A Lease without a duration is Weir's own: forty seconds.
-const LEASE_SECONDS: i32 = 40;
 
 /// What the answers add up to.
 #[must_use]
@@ -69,8 +66,7 @@ fn weir(
         Answer::Missing => weir.state = Life::NotInstalled,
         Answer::Found(lease) => {
             let spec = lease.spec.clone().unwrap_or_default();
-            let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
-            let lasts = Span::from_secs(u64::try_from(seconds).unwrap_or_default());
+            let lasts = leases::lasts(&spec);
             let renewed = spec.renew_time.map(|time| now.since(moment(time.0)));
             // A leader that goes in good order empties the holder's name.
             weir.leader = spec.holder_identity.filter(|name| !name.is_empty());

@@ -91,6 +91,13 @@ fn an_order_that_is_hours_old_is_void() {
     play.evidence.rollout.let_through = Some(LetThrough { width: 50, given });
     play.seconds(30);
     assert_eq!((play.report().state, play.report().width), (State::Held, 1));
+    let summary = &play.report().summary;
+    assert!(
+        summary.ends_with(
+            "The order in spec.letThrough is void: it was given four hours ago or more."
+        ),
+        "{summary}"
+    );
 }
 
 #[test]
