@@ -3,10 +3,12 @@
 pub mod bystander;
 pub mod experiment;
 pub mod gates;
+pub mod kubectl;
 pub mod lab;
 pub mod profile;
 pub mod proxy;
 pub mod report;
+pub mod rights;
 pub mod stage;
 pub mod swarm;
 pub mod tools;

@@ -16,6 +16,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use weir::api::{ControlPlane, RolloutPolicy, SINGLETON, marks};
 
+use crate::kubectl::Kubectl;
 use crate::world::approvals::Approvals;
 use crate::world::{Ceiling, WeirProcess, World};
 
@@ -38,7 +39,8 @@ pub const PATIENCE: &str = "forecast: { act: Tell }\n\
 
 /// The policy `quick`, for everything: two waves that take seconds. 10 pods go out as 1 and 10. What
 /// a test wants to see in the middle has a policy of its own beside it, which is stricter.
-fn policy() -> String {
+#[must_use]
+pub fn quick() -> String {
     format!(
         "
 apiVersion: weir.dev/v1alpha1
@@ -56,10 +58,29 @@ spec:
     )
 }
 
-/// A world with Weir in it.
-pub struct Stage<'a> {
+/// Where a stage stands.
+pub trait Ground {
+    /// kubectl as the administrator.
+    fn commands(&self) -> Kubectl;
+
+    /// An error if something has ended that everything else stands on.
+    fn stands(&self) -> Result<()>;
+}
+
+impl Ground for World {
+    fn commands(&self) -> Kubectl {
+        World::commands(self)
+    }
+
+    fn stands(&self) -> Result<()> {
+        self.check()
+    }
+}
+
+/// A world, or another cluster, with Weir in it.
+pub struct Stage<'a, G = World> {
     /// The world.
-    pub world: &'a World,
+    pub world: &'a G,
     /// The administrator.
     pub admin: Client,
 }
@@ -67,11 +88,11 @@ pub struct Stage<'a> {
 /// One case of a test, by its name.
 pub type Case<'a> = (&'static str, LocalBoxFuture<'a, Result<()>>);
 
-impl<'a> Stage<'a> {
+impl<'a> Stage<'a, World> {
     /// Installs Weir with the policy `quick` for everything, and starts it with mode `enforce`.
     pub async fn set(world: &'a World) -> Result<(Self, WeirProcess)> {
         world.install_weir(Ceiling::Enforce).await?;
-        world.apply(&policy()).await?;
+        world.apply(&quick()).await?;
         let weir = world.start_weir(Ceiling::Enforce, &[]).await?;
         let admin = world.client();
         let stage = Self { world, admin };
@@ -81,7 +102,9 @@ impl<'a> Stage<'a> {
         .await?;
         Ok((stage, weir))
     }
+}
 
+impl<G: Ground> Stage<'_, G> {
     /// What is approved; nothing, and not adopted, where no Role says so.
     pub async fn approvals(&self) -> Result<Approvals> {
         Ok(Approvals::read(&self.admin).await?.unwrap_or_default())
@@ -153,29 +176,20 @@ impl<'a> Stage<'a> {
 
     /// Waits for an event with this reason about an object of this name; returns its note.
     pub async fn event(&self, namespace: &str, name: &str, reason: &str) -> Result<String> {
-        let path = "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}";
-        let selector = format!("--field-selector=reason={reason},involvedObject.name={name}");
-        let list = ["get", "events", "-n", namespace, &selector, "-o", path];
-        let mut found = String::new();
+        let events: Api<Event> = Api::namespaced(self.admin.clone(), namespace);
+        let fields = format!("reason={reason},involvedObject.name={name}");
+        let fields = ListParams::default().fields(&fields);
+        let mut found = None;
         eventually(
             &format!("an event {reason} about {namespace}/{name}"),
             async || {
-                found = self.world.kubectl(&list).await?;
-                Ok(!found.trim().is_empty())
+                found = events.list(&fields).await?.items.pop();
+                Ok(found.is_some())
             },
         )
         .await?;
-        let event = found.lines().next().context("there is one")?;
-        let note = [
-            "get",
-            "event",
-            event,
-            "-n",
-            namespace,
-            "-o",
-            "jsonpath={.message}",
-        ];
-        self.world.kubectl(&note).await
+        let event = found.context("there is one")?;
+        event.message.context("an event without a note")
     }
 
     /// Runs cases beside each other, each in namespaces of its own.
@@ -189,7 +203,7 @@ impl<'a> Stage<'a> {
         });
         let failed: Vec<_> = join_all(run).await.into_iter().flatten().collect();
         if failed.is_empty() {
-            return self.world.check();
+            return self.world.stands();
         }
         let look = [
             "get",
@@ -198,7 +212,8 @@ impl<'a> Stage<'a> {
             "-o",
             "wide",
         ];
-        let seen = self.world.kubectl(&look).await.unwrap_or_default();
+        let seen = self.world.commands().run(&look).await;
+        let seen = seen.unwrap_or_default();
         bail!(
             "{} cases failed:\n{}\n\n{seen}",
             failed.len(),

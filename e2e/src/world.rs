@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use kube::Client;
 
 mod accounts;
@@ -38,7 +38,7 @@ mod stock;
 mod wait;
 mod weir;
 
-pub use audit::AuditedRequest;
+pub use audit::{AuditedRequest, audited};
 pub use churn::Churn;
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
@@ -49,7 +49,7 @@ pub use process::Program;
 pub use spec::{EndpointReconciler, WorldSpec};
 pub use weir::{Ceiling, WeirProcess, weir_binary};
 
-use crate::tools;
+use crate::kubectl::Kubectl;
 
 use components::Files;
 use start::{admin_of, ready};
@@ -158,21 +158,13 @@ impl World {
     /// # Errors
     /// It failed; the message has what it said.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let kubectl = tools::program(tools::Tool::Kubernetes, "kubectl")?;
-        let output = tokio::process::Command::new(kubectl)
-            .args(arguments)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("HOME", &self.files.directory)
-            .output()
-            .await
-            .context("starting kubectl")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "kubectl {}: {said}",
-            arguments.join(" ")
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        self.commands().run(arguments).await
+    }
+
+    /// kubectl as the administrator.
+    #[must_use]
+    pub fn commands(&self) -> Kubectl {
+        Kubectl::new(self.kubeconfig(), self.files.directory.clone())
     }
 
     /// An error, with the end of its log, if any of the programs has ended.

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use weir::api::{GuardedRollout, GuardedRolloutStatus, State};
 
-use super::{Stage, eventually};
+use super::{Ground, Stage, eventually};
 use crate::gates::is_gated;
 
 /// The label by which the DaemonSet controller tells a pod's revision.
@@ -26,6 +26,8 @@ pub struct Shape {
     pub labels: Value,
     /// Fields of its pods' spec, besides the containers.
     pub spec: Value,
+    /// Fields of its container, besides the name.
+    pub container: Value,
     /// How many pods an update may take away at once: a number, or text with a percentage.
     pub max_unavailable: Value,
 }
@@ -35,6 +37,7 @@ impl Default for Shape {
         Self {
             labels: json!({}),
             spec: json!({}),
+            container: json!({ "image": "none.invalid/logs:1" }),
             max_unavailable: json!("100%"),
         }
     }
@@ -64,7 +67,11 @@ pub struct Logs {
 
 impl Logs {
     /// Creates it in an existing namespace; waits until it has a revision, and a pod for each node.
-    pub async fn create(stage: &Stage<'_>, namespace: &str, shape: &Shape) -> Result<Self> {
+    pub async fn create<G: Ground>(
+        stage: &Stage<'_, G>,
+        namespace: &str,
+        shape: &Shape,
+    ) -> Result<Self> {
         let admin = || stage.admin.clone();
         let logs = Self {
             namespace: namespace.to_owned(),
@@ -276,7 +283,7 @@ impl Logs {
     }
 
     /// Waits until the newest revision is through, approved and everywhere; returns it.
-    pub async fn completes(&self, stage: &Stage<'_>) -> Result<String> {
+    pub async fn completes<G: Ground>(&self, stage: &Stage<'_, G>) -> Result<String> {
         let hash = self.revision().await?;
         let status = self.until_state(&hash, State::Complete).await?;
         self.until_runs(&hash, status.full_width).await?;
@@ -307,8 +314,10 @@ fn record_name(hash: &str) -> String {
 fn daemon_set(shape: &Shape) -> Value {
     let mut labels = shape.labels.clone();
     labels["app"] = json!(NAME);
+    let mut container = shape.container.clone();
+    container["name"] = json!(NAME);
     let mut spec = shape.spec.clone();
-    spec["containers"] = json!([{ "name": NAME, "image": "none.invalid/logs:1" }]);
+    spec["containers"] = json!([container]);
     json!({
         "metadata": { "name": NAME },
         "spec": {

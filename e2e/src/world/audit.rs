@@ -75,15 +75,24 @@ impl World {
                 "{} keeps no audit log: set WorldSpec::audit",
                 server.name()
             );
-            let log = fs::read_to_string(&path)?;
-            // The last line may still be being written.
-            let complete = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
-            for line in complete.lines() {
-                requests.extend(parse(line).with_context(|| format!("audit entry {line}"))?);
-            }
+            requests.extend(audited(&fs::read_to_string(&path)?)?);
         }
         Ok(requests)
     }
+}
+
+/// Every request in an API server's audit log, in its order. A watch is counted when it is opened.
+///
+/// # Errors
+/// A line is not understood.
+pub fn audited(log: &str) -> Result<Vec<AuditedRequest>> {
+    // The last line may still be being written.
+    let complete = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    let mut requests = Vec::new();
+    for line in complete.lines() {
+        requests.extend(parse(line).with_context(|| format!("audit entry {line}"))?);
+    }
+    Ok(requests)
 }
 
 /// The request of one entry; none for the second entry of a watch, which is written at its end.
@@ -147,6 +156,15 @@ mod tests {
         let thought = PATCH.replace("x=y", "x=y&dryRun=All");
         let request = parse(&thought)?.context("a finished request")?;
         assert!(request.dry_run && !request.is_write());
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_that_is_still_being_written_waits() -> Result<()> {
+        let whole = PATCH.replace('\n', "");
+        let log = format!("{whole}\n{whole}\n{{\"kind\":");
+        assert_eq!(audited(&log)?.len(), 2);
+        assert!(audited(&format!("{log}\n")).is_err());
         Ok(())
     }
 

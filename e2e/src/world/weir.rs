@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::process::{Launch, Program};
-use super::{World, is_inside, tools};
+use super::{World, is_inside};
 
 /// Weir's namespace and `ServiceAccount`, as its manifests name them.
 const NAMESPACE: &str = "weir-system";
@@ -132,23 +132,7 @@ impl World {
     /// # Errors
     /// The API server refuses one of them; the message says which.
     pub async fn apply(&self, manifests: &str) -> Result<()> {
-        let kubectl = tools::program(tools::Tool::Kubernetes, "kubectl")?;
-        let mut child = tokio::process::Command::new(kubectl)
-            .args(["apply", "--server-side", "--force-conflicts", "-f", "-"])
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("HOME", self.directory())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("starting kubectl")?;
-        let mut input = child.stdin.take().context("kubectl's standard input")?;
-        input.write_all(manifests.as_bytes()).await?;
-        drop(input);
-        let output = child.wait_with_output().await?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "kubectl apply: {said}");
-        Ok(())
+        self.commands().apply(manifests).await
     }
 
     /// Starts Weir under its `ServiceAccount`, with `--mode`, `--listen` and the given flags.

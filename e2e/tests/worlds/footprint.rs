@@ -6,18 +6,18 @@
     reason = "what was measured is worth seeing where it passes too"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use kube::Api;
 use kube::api::ListParams;
 use weir::api::{
     ControlPlane, Harm, Pace, RolloutPolicy, RolloutPolicySpec, SINGLETON, State, forms,
 };
 use weir_e2e::inside;
+use weir_e2e::rights;
 use weir_e2e::world::{AuditedRequest, Ceiling, WeirProcess, World, WorldSpec};
 
 const NODES: u32 = 16;
@@ -38,30 +38,6 @@ const BYTES_PER_POD: f64 = 64.0 * 1024.0;
 
 /// For how long it is watched idling: five renewals of its lease, a page, and each watch begun anew.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// Rights that only other times call for: where API servers stream no lists, everything is listed;
-/// records of revisions that are gone, and meters of workloads that are, are deleted; an event that
-/// repeats is patched. And those that are held only so that they may be granted, or that applying asks
-/// for where there is nothing yet.
-const ELSEWHERE: [(&str, &str); 17] = [
-    ("list", "controllerrevisions"),
-    ("list", "controlplanes"),
-    ("list", "daemonsets"),
-    ("list", "endpointslices"),
-    ("list", "flowschemas"),
-    ("list", "guardedrollouts"),
-    ("list", "namespaces"),
-    ("list", "nodes"),
-    ("list", "pods"),
-    ("list", "rolloutpolicies"),
-    ("list", "roles"),
-    ("create", "flowschemas"),
-    ("delete", "flowschemas"),
-    ("delete", "guardedrollouts"),
-    ("patch", "events"),
-    ("adopt", "valve"),
-    ("run", "revisions"),
-];
 
 #[test]
 fn weir_costs_next_to_nothing() -> Result<()> {
@@ -275,39 +251,11 @@ fn refused(world: &World) -> Result<()> {
 
 /// Each right of Weir's roles has been used, but for those that only other times call for.
 async fn unused(world: &World) -> Result<()> {
-    let granted = granted(world).await?;
+    let granted = rights::granted(&world.client(), "weir-system", "weir").await?;
     ensure!(granted.len() > 10, "Weir's roles were not found");
-    let requests = world.weir_requests()?.into_iter();
-    let used: BTreeSet<_> = requests
-        .map(|request| (request.verb, request.target))
-        .collect();
-    let mut unused: Vec<_> = granted.difference(&used).collect();
-    unused.retain(|(verb, target)| !ELSEWHERE.contains(&(verb, target)));
+    let unused = rights::unused(&granted, &world.weir_requests()?);
     ensure!(unused.is_empty(), "granted, and never used: {unused:?}");
     Ok(())
-}
-
-/// Verbs and what they are granted on, by all of Weir's roles.
-async fn granted(world: &World) -> Result<BTreeSet<(String, String)>> {
-    let labelled = ListParams::default().labels("app.kubernetes.io/name=weir");
-    let cluster: Api<ClusterRole> = Api::all(world.client());
-    let namespaced: Api<Role> = Api::all(world.client());
-    let mut rules = Vec::new();
-    for role in cluster.list(&labelled).await? {
-        rules.extend(role.rules.unwrap_or_default());
-    }
-    for role in namespaced.list(&labelled).await? {
-        rules.extend(role.rules.unwrap_or_default());
-    }
-    let mut granted = BTreeSet::new();
-    for rule in rules {
-        let targets = [rule.resources, rule.non_resource_urls];
-        for target in targets.into_iter().flatten().flatten() {
-            let of = |verb: &String| (verb.clone(), target.clone());
-            granted.extend(rule.verbs.iter().map(of));
-        }
-    }
-    Ok(granted)
 }
 
 async fn received(weir: &WeirProcess) -> Result<u64> {

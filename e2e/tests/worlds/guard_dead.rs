@@ -12,7 +12,6 @@ use tokio::try_join;
 use weir::api::{GuardedRolloutStatus, State};
 use weir_e2e::inside;
 use weir_e2e::stage::{Count, Logs, PATIENCE, Shape, Stage, all_the_while, eventually, policy_for};
-use weir_e2e::tools;
 use weir_e2e::world::{Ceiling, WeirProcess, World, WorldSpec};
 
 /// Nodes at the start.
@@ -128,7 +127,7 @@ impl Held {
             running: 3,
         };
         self.slow.until_count(&self.hash, rest).await?;
-        by_hand(stage, &self.note).await?;
+        stage.world.commands().by_hand(&self.note).await?;
         self.blind.until_runs(&self.unseen, all).await?;
         let target = self.target()?;
         all_the_while("nothing is released", async || {
@@ -189,30 +188,6 @@ async fn soaks_its_second_wave(slow: &Logs, hash: &str) -> Result<GuardedRollout
     })
     .await?;
     Ok(soaking)
-}
-
-/// Runs the lines of an event's note as a person would: copied into a shell.
-async fn by_hand(stage: &Stage<'_>, note: &str) -> Result<()> {
-    let lines: Vec<_> = note
-        .lines()
-        .filter(|line| line.starts_with("kubectl "))
-        .collect();
-    ensure!(lines.len() == 2, "no lines to copy: {note}");
-    let kubectl = tools::program(tools::Tool::Kubernetes, "kubectl")?;
-    let directory = kubectl.parent().context("kubectl lies in a directory")?;
-    let path = std::env::var("PATH")?;
-    for line in lines {
-        let output = tokio::process::Command::new("sh")
-            .args(["-c", line])
-            .env("PATH", format!("{}:{path}", directory.display()))
-            .env("KUBECONFIG", stage.world.kubeconfig())
-            .env("HOME", stage.world.directory())
-            .output()
-            .await?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{line}: {said}");
-    }
-    Ok(())
 }
 
 /// SIGTERM in the middle of a rollout, with a second replica waiting.
