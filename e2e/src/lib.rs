@@ -3,6 +3,7 @@
 pub mod bystander;
 pub mod experiment;
 pub mod gates;
+pub mod kind;
 pub mod kubectl;
 pub mod lab;
 pub mod profile;

@@ -28,7 +28,7 @@ mod guidance;
 mod in_test;
 mod kubeconfig;
 mod namespaces;
-mod nodes;
+pub(crate) mod nodes;
 mod pki;
 mod plugin;
 mod process;

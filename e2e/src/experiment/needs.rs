@@ -18,7 +18,7 @@ use super::setup;
 use crate::profile::{Need, template::Values};
 
 /// Where needed objects live.
-const NAMESPACE: &str = "lab-needs";
+pub(crate) const NAMESPACE: &str = "lab-needs";
 
 /// Objects made at the same time; more would only wait for the API server's one core.
 const AT_ONCE: usize = 16;
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 16;
 const ESTABLISHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Makes everything that is needed in a cluster of this size, and says how many objects that were.
-pub(super) async fn provide(
+pub(crate) async fn provide(
     client: &Client,
     needs: &[Need],
     (nodes, pods): (u32, u32),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The agents' ServiceAccount, and the name of their role.
-pub(super) const ACCOUNT: &str = "agent";
+pub(crate) const ACCOUNT: &str = "agent";
 
 /// Makes or updates an object, whoever made it before.
 pub(super) async fn apply<K>(api: &Api<K>, object: Value) -> Result<()>
@@ -64,7 +64,7 @@ pub(super) async fn bystander(client: &Client) -> Result<()> {
 }
 
 /// Makes the agents' namespace and their account, whose rights are the profiles' calls.
-pub(super) async fn agents(client: &Client, namespace: &str, profiles: &[&Profile]) -> Result<()> {
+pub(crate) async fn agents(client: &Client, namespace: &str, profiles: &[&Profile]) -> Result<()> {
     self::namespace(client, namespace, json!({})).await?;
     let rules: Vec<_> = profiles
         .iter()

@@ -123,7 +123,7 @@ async fn register(nodes: &Api<Node>, number: u32) -> Result<()> {
 }
 
 /// Ready, and without the taint that a new node has until the controllers have seen that it is.
-fn is_ready(node: &Node) -> bool {
+pub(crate) fn is_ready(node: &Node) -> bool {
     let status = node.status.as_ref();
     let conditions = status
         .and_then(|status| status.conditions.as_deref())
@@ -142,7 +142,7 @@ fn is_ready(node: &Node) -> bool {
 }
 
 /// A node with the labels, the addresses and about the size of a cloud provider's.
-fn node(number: u32) -> Value {
+pub(crate) fn node(number: u32) -> Value {
     let name = format!("node-{number:05}");
     let zone = format!("z{}", number % 3 + 1);
     let (high, low) = (number / 256, number % 256);
