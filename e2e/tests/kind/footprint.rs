@@ -1,0 +1,133 @@
+//! What Weir costs, as installed: its requests by the API server's audit log, its memory by the kernel,
+//! both replicas together, idle and with a rollout in flight.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use weir_e2e::kind::{Cluster, NODE_PODS};
+use weir_e2e::world::AuditedRequest;
+
+/// For how long it is watched idling.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// What the design allows each process when nothing rolls out …
+const REQUESTS_PER_SECOND: f64 = 1.0;
+/// … and of writes all of them, since one only leads.
+const SECONDS_PER_WRITE: f64 = 10.0;
+/// In KiB.
+const MOST_RESIDENT: u64 = 64 << 10;
+
+pub(crate) async fn it_is_never_the_load(cluster: &Cluster) -> Result<()> {
+    memory(cluster).await?;
+    let Some(before) = cluster.weir_requests().await? else {
+        cluster.tell("requests were not counted: the cluster keeps no audit log".to_owned());
+        return Ok(());
+    };
+    ensure!(!before.is_empty(), "the audit log has no request of Weir's");
+    // What the last case has left is judged and written within that time.
+    tokio::time::sleep(IDLE / 2).await;
+    idle(cluster).await?;
+    in_flight(cluster).await?;
+    whole(cluster).await
+}
+
+async fn memory(cluster: &Cluster) -> Result<()> {
+    for replica in cluster.replicas().await? {
+        let peak = cluster.peak_memory(&replica).await?;
+        cluster.tell(format!("{}: at most {peak} KiB resident", replica.pod));
+        ensure!(peak <= MOST_RESIDENT, "{} occupied {peak} KiB", replica.pod);
+    }
+    Ok(())
+}
+
+async fn idle(cluster: &Cluster) -> Result<()> {
+    let replicas = cluster.replicas().await?.len() as f64;
+    let from = Timestamp::now();
+    tokio::time::sleep(IDLE).await;
+    let asked = Asked::between(cluster, from, Timestamp::now()).await?;
+    cluster.tell(format!("idle: {}", asked.told()));
+    // One more for each edge of the minute.
+    let most = replicas * (REQUESTS_PER_SECOND * asked.seconds + 1.0);
+    let requests = asked.number(|_| true);
+    ensure!(
+        requests <= most,
+        "{requests} requests while idle: {}",
+        asked.told()
+    );
+    let most = asked.seconds / SECONDS_PER_WRITE + 1.0;
+    let writes = asked.number(AuditedRequest::is_write);
+    ensure!(
+        writes <= most,
+        "{writes} writes while idle: {}",
+        asked.told()
+    );
+    let mut requests = asked.requests.iter();
+    let refused = requests.find(|request| matches!(request.code, 401 | 403));
+    ensure!(refused.is_none(), "Weir is refused: {refused:?}");
+    Ok(())
+}
+
+async fn in_flight(cluster: &Cluster) -> Result<()> {
+    let stage = cluster.stage();
+    let from = Timestamp::now();
+    let logs = stage.agents("footprint", NODE_PODS).await?;
+    logs.completes(&stage).await?;
+    let asked = Asked::between(cluster, from, Timestamp::now()).await?;
+    cluster.tell(format!("in flight: {}", asked.told()));
+    let pages = asked.number(|request| request.target == "/metrics");
+    // Of the leader; and one of each replica for the minute.
+    ensure!(
+        pages <= asked.seconds / 5.0 + 4.0,
+        "{pages} pages: {}",
+        asked.told()
+    );
+    Ok(())
+}
+
+/// Everything since the cluster began, whatever was done to it.
+async fn whole(cluster: &Cluster) -> Result<()> {
+    let requests = cluster.weir_requests().await?.context("a log")?;
+    let first = requests.first().context("a request")?.at;
+    let last = requests.last().context("a request")?.at;
+    let seconds = first.duration_until(last).as_secs_f64().max(1.0);
+    let asked = Asked { seconds, requests };
+    let rate = asked.number(|_| true) / seconds;
+    let told = asked.told();
+    cluster.tell(format!("so far, {rate:.1} requests a second: {told}"));
+    Ok(())
+}
+
+/// What Weir asked for within a time.
+struct Asked {
+    seconds: f64,
+    requests: Vec<AuditedRequest>,
+}
+
+impl Asked {
+    async fn between(cluster: &Cluster, from: Timestamp, to: Timestamp) -> Result<Self> {
+        let mut requests = cluster.weir_requests().await?.context("a log")?;
+        requests.retain(|request| (from..to).contains(&request.at));
+        let seconds = from.duration_until(to).as_secs_f64();
+        Ok(Self { seconds, requests })
+    }
+
+    fn number(&self, is: impl Fn(&AuditedRequest) -> bool) -> f64 {
+        self.requests.iter().filter(|request| is(request)).count() as f64
+    }
+
+    /// How often each thing was asked for.
+    fn told(&self) -> String {
+        let mut counts = BTreeMap::<String, u32>::new();
+        for request in &self.requests {
+            let what = format!("{} {}", request.verb, request.target);
+            *counts.entry(what).or_default() += 1;
+        }
+        let counts = counts
+            .iter()
+            .map(|(what, number)| format!("{what} {number}"));
+        let counts: Vec<_> = counts.collect();
+        format!("in {:.0} s {}", self.seconds, counts.join(", "))
+    }
+}
