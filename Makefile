@@ -128,6 +128,23 @@ test-e2e: ## Behaviour on real control planes, in namespaces of their own (Linux
 	$(E2E) --test measured -- --test-threads=1
 	$(E2E) --test worlds -- --test-threads=3
 
+# The image and the chart on a real cluster: of kind's, which E2E_KUBECONFIG names and E2E_LOAD (a command,
+# to which archives are appended) puts images on; else one that ../shared/kindlab makes, and that is gone
+# afterwards unless E2E_KEEP is set. KIND_ARGS='--only update' runs one case.
+KIND := E2E_IMAGES=$(IMAGE_DIR) $(E2E) --test kind -- run
+
+.PHONY: e2e
+e2e: image image-agent ## The installed operator on a real cluster, case by case (Linux with kind)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) tools
+	$(KIND) $(KIND_ARGS)
+
+.PHONY: e2e-smoke
+e2e-smoke: image image-agent ## The same, but only installed, held, released and uninstalled
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) tools
+	$(KIND) --smoke
+
 .PHONY: demo
 demo: ## One agent that harms, without Weir and with it, then one that does not (8 minutes)
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
@@ -194,6 +211,12 @@ proof-chart: $(CHECKOV) ## What kube-score and checkov say of the Helm chart (ne
 .PHONY: proof-valve
 proof-valve: ## What the gate may read approvals from, measured; prints Markdown (30 minutes)
 	$(CARGO) run $(LOCKED) --release -p weir-e2e --bin valve-parameters
+
+.PHONY: proof-kind
+proof-kind: image image-agent ## The installed operator on three clusters, one after the other (2 hours)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) tools
+	$(KIND) --runs 3 --proof docs/proof/kind.md
 
 .PHONY: check
 check: ## Everything that CI runs
