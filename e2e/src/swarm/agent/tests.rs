@@ -148,10 +148,14 @@ async fn a_watch_that_has_fallen_behind_begins_with_a_list_again() {
 #[test]
 fn the_first_of_those_that_play_leads_and_the_next_when_it_is_gone() {
     let cast = cast(([127, 0, 0, 1], 1).into(), &authority().pem());
-    let first = Place::take(&cast, 3);
-    let second = Place::take(&cast, 7);
+    let of = |number| Part {
+        number,
+        leads: None,
+    };
+    let first = Place::take(&cast, of(3));
+    let second = Place::take(&cast, of(7));
     assert!(first.leads() && !second.leads());
     drop(first);
-    let later = Place::take(&cast, 9);
+    let later = Place::take(&cast, of(9));
     assert!(second.leads() && !later.leads());
 }

@@ -89,7 +89,6 @@ fn enrolled() -> impl Iterator<Item = Entry> {
 
 /// An enrolled DaemonSet.
 struct Workload {
-    name: String,
     account: String,
     user: (String, String),
 }
@@ -106,7 +105,6 @@ fn workloads(facts: &Facts) -> Result<Vec<Workload>, (Level, String)> {
         })
         .map(|one| {
             let namespace = one.metadata.namespace.clone().unwrap_or_default();
-            let name = one.metadata.name.as_deref().unwrap_or_default();
             let pod = one
                 .spec
                 .as_ref()
@@ -115,7 +113,6 @@ fn workloads(facts: &Facts) -> Result<Vec<Workload>, (Level, String)> {
             let account = account.filter(|name| !name.is_empty());
             let account = account.unwrap_or_else(|| "default".to_owned());
             Workload {
-                name: format!("{namespace}/{name}"),
                 account: format!("{namespace}/{account}"),
                 user: (namespace, account),
             }
