@@ -59,7 +59,7 @@ pub struct UninstallArgs {
 }
 
 /// How long the operator may take to end: the time that its pods have to stop, and its lease to run out.
-const ENDS_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_mins(2);
 
 /// What was done.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -18,8 +18,8 @@ fn rules(manifest: &str) -> Vec<String> {
     roles
         .flat_map(|role| {
             let namespace = role["metadata"]["namespace"].as_str();
-            let rules = role["rules"].as_array().into_iter().flatten();
-            rules.map(move |rule| said(rule, namespace))
+            let granted = role["rules"].as_array().into_iter().flatten();
+            granted.map(move |rule| said(rule, namespace))
         })
         .collect()
 }
@@ -32,13 +32,14 @@ fn said(rule: &Value, namespace: Option<&str>) -> String {
         }
     }
     let names = texts(rule, "resourceNames");
-    let named = match names.as_slice() {
-        [] => String::new(),
-        names => format!(" named {}", quoted(names)),
+    let only = if names.is_empty() {
+        String::new()
+    } else {
+        format!(" named {}", quoted(&names))
     };
     let place = namespace.map_or_else(String::new, |namespace| format!(" in `{namespace}`"));
     let verbs = quoted(&texts(rule, "verbs"));
-    format!("{verbs} of {}{named}{place}", quoted(&resources))
+    format!("{verbs} of {}{only}{place}", quoted(&resources))
 }
 
 fn texts(rule: &Value, key: &str) -> Vec<String> {

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    weir::cli::run(std::env::args_os()).await
+    Box::pin(weir::cli::run(std::env::args_os())).await
 }

@@ -85,7 +85,7 @@ pub(super) async fn drill(cluster: &ClusterArgs, args: &DrillArgs) -> Result<Out
         Ok(mode) => {
             drill.mode = Some(mode);
             let stage = Stage::new(&connection, args, namespace, mode);
-            play(&stage, args, &mut drill).await;
+            Box::pin(play(&stage, args, &mut drill)).await;
         }
         Err(why) => drill.steps.push(Step {
             id: "at-work",
@@ -106,7 +106,8 @@ pub(super) async fn drill(cluster: &ClusterArgs, args: &DrillArgs) -> Result<Out
 /// Plays all steps, until one fails, somebody interrupts it or time runs out; then removes everything.
 async fn play(stage: &Stage<'_>, args: &DrillArgs, drill: &mut Drill) {
     let patience = Duration::from_secs_f64(args.timeout);
-    let stopped = stopped(stage.run(&mut drill.steps), interrupted(), patience).await;
+    let run = Box::pin(stage.run(&mut drill.steps));
+    let stopped = stopped(run, interrupted(), patience).await;
     if let Some(why) = stopped {
         drill.steps.push(stage.broken_off(why));
     }
@@ -214,10 +215,9 @@ async fn remove(connection: &Connection, namespace: &str) -> Vec<String> {
     }
     let begun = connection.clock.elapsed();
     loop {
-        match namespaces.get_opt(namespace).await {
-            Ok(None) => return left,
-            // Asked again: it is on its way.
-            Ok(Some(_)) | Err(_) => {}
+        // Whatever else is answered is asked again: it is on its way.
+        if let Ok(None) = namespaces.get_opt(namespace).await {
+            return left;
         }
         if connection.clock.elapsed().saturating_sub(begun) > GONE_WITHIN {
             left.push(format!(

@@ -92,7 +92,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
-        Command::Drill(command) => drill::drill(&args.cluster, &command).await,
+        Command::Drill(command) => Box::pin(drill::drill(&args.cluster, &command)).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
         Command::Sysdump(command) => sysdump::sysdump(&args.cluster, &command).await,
         Command::Version(command) => version::version(&args.cluster, &command).await,

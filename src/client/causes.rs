@@ -20,7 +20,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         // A status without a reason ends in what would have led to it.
         let cause = cause.trim_end_matches([':', ' ']);
         // Some errors repeat their cause in their own text. A wrapper around nothing is all there is.
-        if error.source().is_some() && is_wrapper(error) || text.contains(cause) {
+        if error.source().is_some() && is_wrapper(error) || holds(&text, cause) {
             continue;
         }
         text = if text.is_empty() {
@@ -30,6 +30,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         };
     }
     text
+}
+
+/// Whether a text holds another as words of its own: an API server's `no` is not told by `not found`.
+fn holds(text: &str, words: &str) -> bool {
+    let is_part = |one: Option<char>| one.is_some_and(char::is_alphanumeric);
+    text.match_indices(words).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + words.len()..]);
+        !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+    })
 }
 
 /// The error of an API server, whether a chain holds it plain or boxed.
@@ -89,5 +98,12 @@ mod tests {
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("connection refused"));
         assert_eq!(chain(&error), "no page came: connection refused");
+    }
+
+    #[test]
+    fn a_short_cause_is_not_told_by_a_part_of_a_word() {
+        assert!(holds("not written: no", "no"));
+        assert!(!holds("not written", "no"));
+        assert!(!holds("is known", "no"));
     }
 }

@@ -215,8 +215,8 @@ mod tests {
         assert_eq!(
             server.asked(),
             [
-                "GET /api/v1/namespaces/shop/pods?&limit=500&fieldSelector=spec.nodeName%3D\
-              &labelSelector=weir.dev%2Fenrolled%3Dtrue%2Ccontroller-revision-hash%3D7d9f"
+                "GET /api/v1/namespaces/shop/pods?&fieldSelector=spec.nodeName%3D\
+              &labelSelector=weir.dev%2Fenrolled%3Dtrue%2Ccontroller-revision-hash%3D7d9f&limit=500"
             ]
         );
         let found = gated(&server.client(), Which::All).await.unwrap();

@@ -89,13 +89,12 @@ pub fn render(changed: &Changed) -> String {
             after,
         } = change;
         let of = of.as_ref().map(|of| format!("{of} ")).unwrap_or_default();
-        text.push_str(&format!(
+        text.extend([format!(
             "  {of}{field}: {FAINT}{before}{FAINT:#} -> {after}\n"
-        ));
+        )]);
     }
-    for note in notes {
-        text.push_str(&format!("{WARN}note{WARN:#}: {note}\n"));
-    }
+    let note = |note: &String| format!("{WARN}note{WARN:#}: {note}\n");
+    text.extend(notes.iter().map(note));
     text
 }
 

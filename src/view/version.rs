@@ -67,14 +67,13 @@ pub fn render(versions: &Versions) -> String {
     let mut text: String = lines
         .map(|line| line.trim_start().to_owned() + "\n")
         .collect();
-    for why in unknown {
-        text.push_str(&format!("{WARN}not known{WARN:#}: {why}\n"));
-    }
+    let gap = |why: &String| format!("{WARN}not known{WARN:#}: {why}\n");
+    text.extend(unknown.iter().map(gap));
     if let Some(operator) = operator.as_ref().filter(|one| one.version != *client) {
-        text.push_str(&format!(
+        text.extend([format!(
             "{WARN}note{WARN:#}: the operator is {}: use the kubectl-weir of its version\n",
             operator.version
-        ));
+        )]);
     }
     text
 }

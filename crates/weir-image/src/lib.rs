@@ -13,7 +13,7 @@
 //! - [`sbom`]: all of them as a `CycloneDX` document.
 //! - [`notices`]: the texts of their licences.
 //! - [`layer`]: files as a tar archive, always the same one.
-//! - [`reference`]: an image's name.
+//! - [`mod@reference`]: an image's name.
 //! - [`archive`]: layer and configuration as an archive of one image.
 //! - [`contents`]: what is in Weir's image, and what it says of itself.
 

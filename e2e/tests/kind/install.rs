@@ -7,7 +7,7 @@ use weir_e2e::kind::Cluster;
 
 /// What it is to take at most on a cluster like this. It is told, not judged: how busy a machine is
 /// beside this is not Weir's doing.
-const WANTED: Duration = Duration::from_secs(60);
+const WANTED: Duration = Duration::from_mins(1);
 
 pub(crate) async fn it_is_ready(cluster: &Cluster) -> Result<()> {
     ensure!(

@@ -83,8 +83,8 @@ async fn lives(helm: &Helm<'_>) -> Result<()> {
 
     // As Weir does while it holds.
     let approvals = roles(&world.client());
-    let held = role(&[adopt(), run(&["none"])])?;
-    approvals.create(&PostParams::default(), &held).await?;
+    let gates = role(&[adopt(), run(&["none"])])?;
+    approvals.create(&PostParams::default(), &gates).await?;
     let to = |mode: &str| format!("mode={mode}");
     let (shadow, observe) = (to("Shadow"), to("Observe"));
     let upgrade = |mode| ["upgrade", "weir", "CHART", "--set", mode];

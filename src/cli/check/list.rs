@@ -167,9 +167,9 @@ fn there<'a, T>(fact: &'a Fact<Option<T>>, what: &str) -> Result<&'a T, (Level, 
 fn few<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const NAMED: usize = 5;
     let names: Vec<_> = names.into_iter().collect();
-    let mut said = names[..names.len().min(NAMED)].join(", ");
-    if let Some(more) = names.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        said.push_str(&format!(" and {more} more"));
+    let said = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => said,
+        more => format!("{said} and {more} more"),
     }
-    said
 }

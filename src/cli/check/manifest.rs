@@ -55,10 +55,10 @@ pub(super) fn rights() -> Vec<Right> {
     let mut all: Vec<Right> = Vec::new();
     for role in roles {
         let namespace = role["metadata"]["namespace"].as_str().map(str::to_owned);
-        let rules = role["rules"].as_array().into_iter().flatten();
-        let rules =
-            rules.filter_map(|rule| serde_json::from_value::<PolicyRule>(rule.clone()).ok());
-        for right in rules.flat_map(|rule| flat(&rule, namespace.as_ref())) {
+        let granted = role["rules"].as_array().into_iter().flatten();
+        let granted =
+            granted.filter_map(|rule| serde_json::from_value::<PolicyRule>(rule.clone()).ok());
+        for right in granted.flat_map(|rule| flat(&rule, namespace.as_ref())) {
             let same = |one: &&mut Right| {
                 (&one.namespace, &one.group, &one.resource)
                     == (&right.namespace, &right.group, &right.resource)

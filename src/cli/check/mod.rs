@@ -159,13 +159,13 @@ pub fn page() -> String {
     for check in checks() {
         if category != check.category {
             category = check.category;
-            page.push_str(&format!("\n## {category}\n"));
+            page.extend([format!("\n## {category}\n")]);
         }
         let pre = if check.pre { " Part of `--pre`." } else { "" };
-        page.push_str(&format!(
+        page.extend([format!(
             "\n### {}\n\n*{}.* {}{pre}\n\nWhat to do: {}.\n",
             check.id, check.title, check.about, check.hint
-        ));
+        )]);
     }
     page
 }

@@ -60,7 +60,7 @@ fn well() -> Facts {
             namespaces: Ok(parsed(json!([{ "metadata": {
                 "name": "shop", "labels": { "weir.dev/guard": "enforce" },
             } }]))),
-            daemon_sets: Ok(parsed(json!([daemon_set("logs", "logs", json!({}))]))),
+            daemon_sets: Ok(parsed(json!([daemon_set("logs", "logs", &json!({}))]))),
             cluster_bindings: Ok(parsed(json!([binding("logs", "reader")]))),
             cluster_roles: Ok(parsed(json!([
                 role("reader", "pods"),
@@ -137,7 +137,7 @@ fn running() -> Running {
     }
 }
 
-fn daemon_set(name: &str, account: &str, labels: Value) -> Value {
+fn daemon_set(name: &str, account: &str, labels: &Value) -> Value {
     json!({
         "metadata": { "namespace": "shop", "name": name },
         "spec": {
@@ -322,10 +322,10 @@ const CASES: &[Case] = &[
             .daemon_sets
             .as_mut()
             .unwrap()
-            .push(parsed(daemon_set("slip", "slip", labels)));
+            .push(parsed(daemon_set("slip", "slip", &labels)));
     }),
     ("accounts-are-own", Level::Warning, |facts| {
-        let other = parsed(daemon_set("metrics", "logs", json!({})));
+        let other = parsed(daemon_set("metrics", "logs", &json!({})));
         facts.enrolled.daemon_sets.as_mut().unwrap().push(other);
     }),
     ("accounts-by-footprint", Level::Warning, |facts| {
@@ -622,7 +622,7 @@ fn what_accounts_may_list_is_told_with_its_group() {
 fn accounts_are_ranked_by_what_they_may_list() {
     let mut facts = well();
     for name in ["a", "b"] {
-        let one = parsed(daemon_set(name, name, json!({})));
+        let one = parsed(daemon_set(name, name, &json!({})));
         facts.enrolled.daemon_sets.as_mut().unwrap().push(one);
     }
     let bindings = json!([binding("b", "cluster-admin"), binding("logs", "reader")]);

@@ -54,14 +54,14 @@ fn pod(name: &str, gated: bool, was_gated: bool) -> Value {
     } else {
         json!({})
     };
-    let gates = if gated {
+    let scheduling = if gated {
         json!([{ "name": "weir.dev/gate" }])
     } else {
         json!([])
     };
     json!({
         "metadata": { "name": name, "annotations": annotations },
-        "spec": { "containers": [], "schedulingGates": gates },
+        "spec": { "containers": [], "schedulingGates": scheduling },
     })
 }
 
@@ -218,7 +218,7 @@ async fn what_is_not_so_ends_it_with_that_step() {
 #[tokio::test(start_paused = true)]
 async fn an_interruption_and_the_end_of_time_break_it_off() {
     let forever = || std::future::pending::<()>();
-    let patience = Duration::from_secs(300);
+    let patience = Duration::from_mins(5);
     let why = stopped(forever(), std::future::ready(()), patience).await;
     assert_eq!(why, Some("it was interrupted"));
     let why = stopped(forever(), forever(), patience).await;
@@ -269,7 +269,7 @@ async fn a_drill_that_fails_is_cleaned_up_after_and_says_what_weir_said_last() {
         steps: Vec::new(),
         left: Vec::new(),
     };
-    play(&stage, &args, &mut drill).await;
+    Box::pin(play(&stage, &args, &mut drill)).await;
     assert_eq!((drill.steps.len(), drill.left.len()), (1, 0));
     let asked = server.asked();
     let deleted = asked.iter().filter(|one| one.starts_with("DELETE")).count();

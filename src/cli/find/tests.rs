@@ -19,7 +19,12 @@ pub(in crate::cli) fn connection(server: &Server) -> Connection {
 }
 
 pub(in crate::cli) fn refusal(code: u16) -> Answer {
-    let status = json!({ "kind": "Status", "status": "Failure", "message": "no", "code": code });
+    // What is not there is known by its reason.
+    let reason = if code == 404 { "NotFound" } else { "" };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "no", "reason": reason, "code": code
+    });
     Answer::whole(code, status.to_string())
 }
 

@@ -112,13 +112,12 @@ fn end_unseen(hold: &mut Hold, events: &[Told<'_>], status: &GuardedRolloutStatu
     let mut conditions = status.conditions.iter();
     let over = conditions.find(|one| one.type_ == conditions::HELD && one.status == "False");
     let over = over.map(|one| times::moment(one.last_transition_time.0));
-    match over.filter(|over| *over >= began) {
-        Some(over) => end(hold, over),
-        None => {
-            let last = events.iter().map(|told| told.at).max();
-            end(hold, last.unwrap_or(began));
-            hold.at_least = true;
-        }
+    if let Some(over) = over.filter(|over| *over >= began) {
+        end(hold, over);
+    } else {
+        let last = events.iter().map(|told| told.at).max();
+        end(hold, last.unwrap_or(began));
+        hold.at_least = true;
     }
 }
 

@@ -103,7 +103,7 @@ fn each_hold_is_told_with_its_delay_and_the_forecast_with_its_outcome() {
 
 #[test]
 fn a_hold_without_events_is_told_from_its_condition() {
-    let held = record(
+    let lonely = record(
         "agent-1",
         &json!({
             "state": "Held", "mode": "Enforce", "width": 4, "fullWidth": 200,
@@ -113,7 +113,7 @@ fn a_hold_without_events_is_told_from_its_condition() {
             }],
         }),
     );
-    let report = report(&[held], &[], SINCE, NOW, vec!["events: no".to_owned()]);
+    let report = report(&[lonely], &[], SINCE, NOW, vec!["events: no".to_owned()]);
     let hold = &report.rollouts[0].holds[0];
     assert_eq!(
         (hold.seconds, hold.stands, hold.would_be),

@@ -75,8 +75,8 @@ fn of_rollout(one: &Rollout) -> Vec<String> {
     match one.like_these {
         0 => {}
         1 => lines.push("  and one more like these, of which only the number is known".to_owned()),
-        more => lines.push(format!(
-            "  and {more} more like these, of which only the number is known"
+        many => lines.push(format!(
+            "  and {many} more like these, of which only the number is known"
         )),
     }
     lines.extend(one.people.iter().map(|what| format!("  {what}")));

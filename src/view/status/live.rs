@@ -29,7 +29,7 @@ pub fn frame(screen: &str, rows: usize) -> String {
     }
     if shown < lines.len() {
         let more = lines.len() - shown;
-        frame.push_str(&format!("… {more} more lines{END_OF_LINE}\r\n"));
+        frame.extend([format!("… {more} more lines{END_OF_LINE}\r\n")]);
     }
     frame + END
 }

@@ -207,9 +207,9 @@ fn listed(facts: &Facts, user: &(String, String)) -> Result<BTreeSet<String>, (L
     };
     let bindings = known(&facts.enrolled.cluster_bindings)?.iter();
     let theirs = bindings.filter(|one| one.subjects.iter().flatten().any(is_theirs));
-    let rules = theirs.filter_map(|one| roles.get(one.role_ref.name.as_str()));
-    let rules = rules.flat_map(|rules| rules.iter());
-    let lists = rules.filter(|rule| {
+    let granted = theirs.filter_map(|one| roles.get(one.role_ref.name.as_str()));
+    let granted = granted.flat_map(|rules| rules.iter());
+    let lists = granted.filter(|rule| {
         let named = rule
             .resource_names
             .as_ref()

@@ -13,7 +13,7 @@ use crate::{
     view::check::Level,
 };
 
-/// The first Kubernetes with MutatingAdmissionPolicy v1.
+/// The first Kubernetes with `MutatingAdmissionPolicy` v1.
 const LEAST_MINOR: u32 = 36;
 
 /// All of them.
@@ -135,10 +135,11 @@ fn may(facts: &Facts, resource: &str) -> Ended {
 }
 
 fn kinds() -> impl Iterator<Item = Entry> {
+    type Ask = fn(&Facts) -> Ended;
     let about =
         "An older definition drops fields that this version writes, and a missing one stops Weir.";
     let hint = "apply crds/ of this version: `kubectl apply --server-side -f crds/`";
-    let asks: [(&str, &str, fn(&Facts) -> Ended); 3] = [
+    let asks: [(&str, &str, Ask); 3] = [
         (
             "kind-rolloutpolicies",
             "RolloutPolicies are defined as this version needs them",

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn whatever_switches_it_off_is_a_difference() {
-        let changes: [(&str, fn(&mut serde_json::Value)); 5] = [
+        type Change = fn(&mut serde_json::Value);
+        let changes: [(&str, Change); 5] = [
             ("failurePolicy", |spec| {
                 spec["failurePolicy"] = json!("Ignore");
             }),

@@ -75,8 +75,8 @@ async fn waited(states: &[&str], timeout: f64) -> (Result<Status, CliError>, usi
         namespace: None,
         args: &args,
     };
-    let status = watch.wait(None).await;
-    (status, server.asked().len())
+    let ended = watch.wait(None).await;
+    (ended, server.asked().len())
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,9 +85,9 @@ async fn it_waits_until_nothing_is_on_its_way() {
     let states = [
         "Held", "Complete", "Soaking", "Complete", "Complete", "Complete",
     ];
-    let (status, asked) = waited(&states, 600.0).await;
+    let (ended, asked) = waited(&states, 600.0).await;
     assert_eq!(asked, 18);
-    assert_eq!(under_way(&status.unwrap()), [""; 0]);
+    assert_eq!(under_way(&ended.unwrap()), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -122,9 +122,7 @@ fn what_looks_like_a_secret_is_taken_out_of_text() {
 #[test]
 fn a_key_that_was_cut_off_does_not_swallow_the_rest_of_a_log() {
     let mut text = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for number in 0..500 {
-        text.push_str(&format!("line {number}\n"));
-    }
+    text.extend((0..500).map(|number| format!("line {number}\n")));
     let redacted = log(&text);
     assert!(!redacted.contains("line 50\n"));
     assert!(redacted.contains("line 499"), "{redacted}");
