@@ -90,6 +90,23 @@ impl Tool {
         }
     }
 
+    /// Build tags: of all that Prometheus finds its targets with, clouds' SDKs among it, promtool needs
+    /// nothing to test rules, and it takes minutes to build.
+    const fn tags(self) -> &'static str {
+        match self {
+            Self::Promtool => "remove_all_sd",
+            Self::Kubernetes
+            | Self::Etcd
+            | Self::Kwok
+            | Self::Coredns
+            | Self::Helm
+            | Self::OldHelm
+            | Self::HelmUnittest
+            | Self::Kubeconform
+            | Self::KubeScore => "",
+        }
+    }
+
     fn module(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tools")
@@ -132,6 +149,7 @@ impl Tool {
             hash.update(&fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
         }
         hash.update(self.link_flags().as_bytes());
+        hash.update(self.tags().as_bytes());
         let digest = hash.finish();
         let (start, _) = digest
             .as_ref()
@@ -177,6 +195,8 @@ impl Tool {
                 "build",
                 "-trimpath",
                 "-mod=readonly",
+                "-tags",
+                self.tags(),
                 "-ldflags",
                 self.link_flags(),
                 "-o",
