@@ -231,8 +231,8 @@ fn play<'a>(timeline: impl IntoIterator<Item = &'a Entry>) -> Fleet {
     for (second, address, event) in timeline {
         let (address, at) = (ADDRESSES[*address], at(*second));
         match event.clone() {
-            Event::Read { scrape, .. } => fleet.scraped(address, Ok(scrape), at),
-            Event::Unread(error) => fleet.scraped(address, Err(error), at),
+            Event::Read { scrape, .. } => drop(fleet.scraped(address, Ok(scrape), at)),
+            Event::Unread(error) => drop(fleet.scraped(address, Err(error), at)),
             Event::Probed(kind, result) => fleet.probed(address, kind, result, at),
         }
     }

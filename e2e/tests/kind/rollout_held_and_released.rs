@@ -22,7 +22,7 @@ fn policy(required: u32) -> String {
     let spec = format!(
         "pace: Fast\n\
          soak: 15s\n\
-         capacity: {{ cpu: 2 }}\n\
+         capacity: {{ cpu: 1 }}\n\
          forecast: {{ act: Hold }}\n\
          required: {{ apiServers: {required} }}\n\
          waves: {{ growth: 2 }}\n\

@@ -39,6 +39,8 @@ const TOLD_FOR: Span = Span::from_secs(30);
 #[derive(Debug, Default)]
 pub(in crate::guard) struct Survey {
     found: BTreeMap<ServerId, (Finding, Moment)>,
+    /// Those of which all that is needed was known before.
+    seen: BTreeSet<ServerId>,
 }
 
 /// What follows the name of what keeps the valve from being adopted.
@@ -76,8 +78,12 @@ impl Survey {
         for (id, findings) in survey(&Policy::careful(), &world.servers, world.now) {
             if let Some(worst) = findings.into_iter().next() {
                 self.found.insert(id.clone(), (worst, world.now));
+            } else if self.seen.insert(id.clone()) {
+                // What is seen for the first time does not waver: it begins.
+                self.found.remove(id);
             }
         }
+        self.seen.retain(|id| world.servers.contains_key(id));
         self.found.retain(|id, (_, at)| {
             world.servers.contains_key(id) && world.now.since(*at) < TOLD_FOR
         });

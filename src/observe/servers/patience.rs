@@ -19,6 +19,10 @@ const FIRST_WITHIN: Span = Span::from_secs(30);
 /// seen within a minute.
 const FAILED_AT_MOST: Span = Span::from_secs(20);
 
+/// How long after the first page of a process the second is due, if it costs little: rates need two, and
+/// until then the server counts as unseen, which at an idle pace would be for a minute.
+const SECOND_AFTER: Span = Span::from_secs(5);
+
 /// What one server's pages have taught.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
@@ -58,8 +62,18 @@ impl Patience {
         Duration::from_millis(within.as_millis())
     }
 
-    /// How long after the last page was asked for the next may be.
-    pub(super) fn next_after(&self, cadence: Cadence) -> Duration {
+    /// How long after the last page was asked for the next may be; `begins` if that was the first of its
+    /// process.
+    pub(super) fn next_after(&self, cadence: Cadence, begins: bool) -> Duration {
+        let scrape_every = if begins {
+            cadence.scrape_every.min(SECOND_AFTER)
+        } else {
+            cadence.scrape_every
+        };
+        let cadence = Cadence {
+            scrape_every,
+            ..cadence
+        };
         Duration::from_millis(cadence.page_every(self.cost).as_millis())
     }
 }
@@ -89,7 +103,7 @@ mod tests {
     fn next(patience: &Patience) -> [u64; 2] {
         [
             patience.next_within(cadence()).as_secs(),
-            patience.next_after(cadence()).as_secs(),
+            patience.next_after(cadence(), false).as_secs(),
         ]
     }
 
@@ -101,6 +115,18 @@ mod tests {
         assert_eq!(next(&patience), [4, 5]);
         patience.learn(End::Whole, cost(6, 320));
         assert_eq!(next(&patience), [12, 20]);
+    }
+
+    #[test]
+    fn the_second_page_of_a_process_is_not_put_off_until_the_idle_pace_says() {
+        let idle = Tempo::default().cadence();
+        let mut patience = Patience::default();
+        patience.learn(End::Whole, cost(1, 4));
+        let after = |patience: &Patience, begins| patience.next_after(idle, begins).as_secs();
+        assert_eq!((after(&patience, true), after(&patience, false)), (5, 60));
+        // What costs much is put off all the same.
+        patience.learn(End::Whole, cost(4, 80));
+        assert_eq!(after(&patience, true), 20);
     }
 
     #[test]

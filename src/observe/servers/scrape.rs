@@ -45,15 +45,16 @@ pub(super) async fn run(desk: Desk, client: kube::Client, address: String) {
             bytes: read.bytes,
         };
         patience.learn(read.end(), cost);
-        {
+        let begins = {
             let mut fleet = desk.fleet();
             if read.scrape.is_ok() {
                 fleet.cost(&address, cost);
             }
-            fleet.scraped(&address, read.scrape, read.at);
-        }
+            fleet.scraped(&address, read.scrape, read.at)
+        };
         late = !late;
-        let due = |now: Tempo| begun + patience.next_after(now.cadence()) + out_of_step(now, late);
+        let after = |now: Tempo| patience.next_after(now.cadence(), begins);
+        let due = |now: Tempo| begun + after(now) + out_of_step(now, late);
         until(&mut tempo, desk.clock, due).await;
     }
 }

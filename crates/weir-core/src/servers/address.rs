@@ -103,13 +103,13 @@ impl Address {
         self.probes.push(kind, result, at, cadence.probe_timeout);
     }
 
-    /// Its page was read, or not.
-    pub(super) fn scraped(&mut self, scrape: Result<Scrape, ScrapeError>, at: Moment) {
+    /// Its page was read, or not. Returns whether it is the first of a process.
+    pub(super) fn scraped(&mut self, scrape: Result<Scrape, ScrapeError>, at: Moment) -> bool {
         let scrape = match scrape {
             Ok(scrape) => scrape,
             Err(error) => {
                 self.trouble = Some(error);
-                return;
+                return false;
             }
         };
         self.trouble = None;
@@ -117,10 +117,12 @@ impl Address {
             .processes
             .iter_mut()
             .find(|process| process.is_of(&scrape));
-        match known {
-            Some(process) => process.push(scrape, at),
-            None => self.discover(scrape, at),
+        if let Some(process) = known {
+            process.push(scrape, at);
+            return false;
         }
+        self.discover(scrape, at);
+        true
     }
 
     /// Its page, whole, cost so much.

@@ -73,11 +73,16 @@ impl Fleet {
 
     /// An address's page was read, or not. `at` is when the response's head came: the server gathers
     /// all values before it sends that, and a large page takes its time. An address that never
-    /// was an endpoint is ignored.
-    pub fn scraped(&mut self, address: &str, scrape: Result<Scrape, ScrapeError>, at: Moment) {
-        if let Some(address) = self.addresses.get_mut(address) {
-            address.scraped(scrape, at);
-        }
+    /// was an endpoint is ignored. Returns whether it is the first page of its process, of which
+    /// nothing that takes two pages is known yet.
+    pub fn scraped(
+        &mut self,
+        address: &str,
+        scrape: Result<Scrape, ScrapeError>,
+        at: Moment,
+    ) -> bool {
+        let address = self.addresses.get_mut(address);
+        address.is_some_and(|address| address.scraped(scrape, at))
     }
 
     /// What it cost to read an address's whole page: how often the next ones come, and hence how old

@@ -126,6 +126,35 @@ fn calm_servers_are_quiet_and_their_latency_is_told_in_whole_milliseconds() {
 }
 
 #[test]
+fn a_server_that_is_seen_for_the_first_time_is_seen_at_once() {
+    let mut survey = Survey::default();
+    let mut world = world(1);
+    let known = world.servers.values().next().unwrap().flow.clone();
+    let flow = |world: &mut World, flow| world.servers.values_mut().next().unwrap().flow = flow;
+    let unknown = || Reading::Absent {
+        why: "a rate needs two pages".to_owned(),
+    };
+    flow(&mut world, unknown());
+    assert_eq!(
+        status(&mut survey, &world).servers[0].state,
+        ServerState::Unseen
+    );
+    flow(&mut world, known.clone());
+    assert_eq!(
+        status(&mut survey, &world).servers[0].state,
+        ServerState::Quiet
+    );
+    // Later it may waver.
+    flow(&mut world, unknown());
+    status(&mut survey, &world);
+    flow(&mut world, known);
+    assert_eq!(
+        status(&mut survey, &world).servers[0].state,
+        ServerState::Unseen
+    );
+}
+
+#[test]
 fn a_server_that_suffered_suffers_on_for_a_while() {
     let mut survey = Survey::default();
     let mut world = world(2);

@@ -160,6 +160,16 @@ fn rates_need_two_scrapes() {
 }
 
 #[test]
+fn the_first_page_of_each_process_is_told_from_the_next() {
+    let mut fleet = fleet(&[A]);
+    assert!(fleet.scraped(A, Ok(page_at(-60, 5)), at(5)));
+    assert!(!fleet.scraped(A, Ok(page_at(-60, 10)), at(10)));
+    assert!(!fleet.scraped(A, failed("503"), at(15)));
+    assert!(fleet.scraped(A, Ok(page_at(12, 20)), at(20)));
+    assert!(!fleet.scraped("never", Ok(page_at(-60, 25)), at(25)));
+}
+
+#[test]
 fn queues_and_refusals_are_rates_over_the_last_interval() {
     let mut fleet = fleet(&[A]);
     let with = |second, wait_seconds, waited, rejected, in_queue| {
