@@ -21,7 +21,7 @@ fn policy(required: u32) -> String {
     let harm = harm.unwrap_or_default();
     let spec = format!(
         "pace: Fast\n\
-         soak: 15s\n\
+         soak: 30s\n\
          capacity: {{ cpu: 1 }}\n\
          forecast: {{ act: Hold }}\n\
          required: {{ apiServers: {required} }}\n\
