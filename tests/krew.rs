@@ -49,7 +49,10 @@ fn hex(byte: u8) -> String {
 #[test]
 fn the_manifest_names_the_archive_that_was_packed_with_it() {
     let (bytes, archive, manifest) = packed("krew");
-    let digits = Sha256::digest(&bytes).into_iter().map(hex).collect::<Vec<_>>();
+    let digits = Sha256::digest(&bytes)
+        .into_iter()
+        .map(hex)
+        .collect::<Vec<_>>();
     let sum = digits.concat();
     assert_eq!(text(&manifest, "/spec/platforms/0/sha256"), sum);
     let version = concat!("v", env!("CARGO_PKG_VERSION"));

@@ -204,15 +204,14 @@ tolerations:
 {{- end -}}
 
 {{/*
-Metadata of what is there for a hook only. Takes a list: the context, the hook, its weight, and whether
-it is kept when it has succeeded. What a Job of it said is printed if it fails.
+Metadata of what is there for a hook only, and is gone once it has succeeded. Takes a list: the context,
+the hook, and its weight. What a Job of it said is printed if it fails.
 */}}
 {{- define "weir.hookMetadata" -}}
-{{- $policy := index . 3 | ternary "before-hook-creation" "before-hook-creation,hook-succeeded" -}}
 {{- $annotations := dict
   "helm.sh/hook" (index . 1)
   "helm.sh/hook-weight" (index . 2)
-  "helm.sh/hook-delete-policy" $policy
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded"
   "helm.sh/hook-output-log-policy" "hook-failed" -}}
 {{- include "weir.metadata" (dict "root" (index . 0) "annotations" $annotations) -}}
 {{- end -}}

@@ -61,6 +61,14 @@ fn restricted() -> Result<Pod> {
     }))?)
 }
 
+/// A toleration that API servers give each pod at its birth.
+fn born(taint: &str) -> Value {
+    json!({
+        "key": format!("node.kubernetes.io/{taint}"), "operator": "Exists", "effect": "NoExecute",
+        "tolerationSeconds": 300,
+    })
+}
+
 /// Changes of a pod, each with a part of what the rule says that refuses it.
 fn attacks() -> Vec<(Value, &'static str)> {
     let spec = "change its gate only";
@@ -76,7 +84,8 @@ fn attacks() -> Vec<(Value, &'static str)> {
         json!({ "containers": [image] }),
         json!({ "activeDeadlineSeconds": 1 }),
         json!({ "nodeSelector": { "a": "b" } }),
-        json!({ "tolerations": [{ "operator": "Exists" }] }),
+        // API servers let nobody change those that a pod has.
+        json!({ "tolerations": [born("not-ready"), born("unreachable"), { "operator": "Exists" }] }),
     ] {
         attacks.push((json!({ "spec": change }), spec));
     }

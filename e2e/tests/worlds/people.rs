@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use weir::api::State;
 use weir_e2e::inside;
-use weir_e2e::stage::{Count, Logs, Shape, Stage, policy_for};
+use weir_e2e::stage::{Count, Logs, Shape, Stage, eventually, policy_for};
 use weir_e2e::world::{Said, WeirProcess, World, WorldSpec, weir_binary};
 
 /// Nodes.
@@ -73,6 +73,10 @@ async fn plugin(world: &World, words: &[&str], code: i32) -> Result<Said> {
 
 /// A drill proves all, and leaves nothing.
 async fn drills(world: &World) -> Result<()> {
+    eventually("all is well", async || {
+        Ok(world.kubectl_weir(&["status"]).await?.code == Some(FINE))
+    })
+    .await?;
     let said = plugin(world, &["drill", "--image", "none.invalid/pause"], FINE).await?;
     ensure!(said.out.contains("Weir does what it should"), "{said:?}");
     for kind in ["namespaces", "rolloutpolicies"] {
