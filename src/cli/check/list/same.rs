@@ -8,6 +8,32 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 
+/// What both kinds of policies say of when they apply; their types have nothing else in common.
+macro_rules! when {
+    ($found:expr, $shipped:expr) => {
+        [
+            (
+                fails($found.failure_policy.as_ref()) != fails($shipped.failure_policy.as_ref()),
+                "failurePolicy",
+            ),
+            (
+                constraints($found.match_constraints.as_ref())
+                    != constraints($shipped.match_constraints.as_ref()),
+                "matchConstraints",
+            ),
+            (
+                conditions($found.match_conditions.as_deref())
+                    != conditions($shipped.match_conditions.as_deref()),
+                "matchConditions",
+            ),
+            (
+                variables($found.variables.as_deref()) != variables($shipped.variables.as_deref()),
+                "variables",
+            ),
+        ]
+    };
+}
+
 /// What differs between a validating policy and the one that ships, if something does.
 pub(super) fn validating(
     found: &ValidatingAdmissionPolicySpec,
@@ -18,28 +44,10 @@ pub(super) fn validating(
         sorted(all.map(|one| one.expression.clone()))
     };
     let differs = [
-        (
-            fails(found.failure_policy.as_ref()) != fails(shipped.failure_policy.as_ref()),
-            "failurePolicy",
-        ),
-        (
-            constraints(found.match_constraints.as_ref())
-                != constraints(shipped.match_constraints.as_ref()),
-            "matchConstraints",
-        ),
-        (
-            conditions(found.match_conditions.as_deref())
-                != conditions(shipped.match_conditions.as_deref()),
-            "matchConditions",
-        ),
-        (
-            variables(found.variables.as_deref()) != variables(shipped.variables.as_deref()),
-            "variables",
-        ),
         (validations(found) != validations(shipped), "validations"),
         (found.param_kind != shipped.param_kind, "paramKind"),
     ];
-    first(differs)
+    first(when!(found, shipped).into_iter().chain(differs))
 }
 
 /// The same of a mutating policy.
@@ -48,24 +56,6 @@ pub(super) fn mutating(
     shipped: &MutatingAdmissionPolicySpec,
 ) -> Option<&'static str> {
     let differs = [
-        (
-            fails(found.failure_policy.as_ref()) != fails(shipped.failure_policy.as_ref()),
-            "failurePolicy",
-        ),
-        (
-            constraints(found.match_constraints.as_ref())
-                != constraints(shipped.match_constraints.as_ref()),
-            "matchConstraints",
-        ),
-        (
-            conditions(found.match_conditions.as_deref())
-                != conditions(shipped.match_conditions.as_deref()),
-            "matchConditions",
-        ),
-        (
-            variables(found.variables.as_deref()) != variables(shipped.variables.as_deref()),
-            "variables",
-        ),
         (found.mutations != shipped.mutations, "mutations"),
         (
             found.reinvocation_policy != shipped.reinvocation_policy,
@@ -73,10 +63,10 @@ pub(super) fn mutating(
         ),
         (found.param_kind != shipped.param_kind, "paramKind"),
     ];
-    first(differs)
+    first(when!(found, shipped).into_iter().chain(differs))
 }
 
-fn first<const N: usize>(differs: [(bool, &'static str); N]) -> Option<&'static str> {
+fn first(differs: impl IntoIterator<Item = (bool, &'static str)>) -> Option<&'static str> {
     let mut differs = differs.into_iter();
     differs.find_map(|(differs, what)| differs.then_some(what))
 }
