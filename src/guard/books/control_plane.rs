@@ -76,11 +76,15 @@ impl Survey {
     /// Takes in what is found now.
     pub(in crate::guard) fn look(&mut self, world: &World) {
         for (id, findings) in survey(&Policy::careful(), &world.servers, world.now) {
+            let is_seen = findings
+                .iter()
+                .all(|finding| finding.rule.kind() != Kind::Evidence);
+            // What is seen for the first time does not waver: it begins.
+            if is_seen && self.seen.insert(id.clone()) {
+                self.found.remove(id);
+            }
             if let Some(worst) = findings.into_iter().next() {
                 self.found.insert(id.clone(), (worst, world.now));
-            } else if self.seen.insert(id.clone()) {
-                // What is seen for the first time does not waver: it begins.
-                self.found.remove(id);
             }
         }
         self.seen.retain(|id| world.servers.contains_key(id));
