@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     api::MANAGER,
+    client::is_missing,
     valve::{self, remote},
 };
 
@@ -161,7 +162,7 @@ fn fate_after(error: &Unwritten) -> Fate {
         Unwritten::Unanswered => Fate::Unknown,
         Unwritten::Failed(error) => match error.downcast_ref::<kube::Error>() {
             // A pod that is gone needs no release.
-            Some(kube::Error::Api(status)) if status.code == 404 => Fate::Released,
+            Some(error) if is_missing(error) => Fate::Released,
             Some(kube::Error::Api(status)) if status.code < 500 => Fate::Failed,
             Some(other) if is_over_budget(other) => Fate::NotBegun,
             _ => Fate::Unknown,

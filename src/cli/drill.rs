@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, Mode, RolloutPolicy, SINGLETON, State, leases},
-    client::{chain, list_all},
+    client::{chain, is_missing, list_all},
     view::drill::{Drill, Step, render},
 };
 
@@ -142,7 +142,7 @@ async fn interrupted() {
 async fn nothing_held(connection: &Connection, force: bool) -> Result<(), CliError> {
     let api: Api<GuardedRollout> = Api::all(connection.client.clone());
     let all = match list_all(&api, ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(CliError::NotInstalled),
+        Err(error) if is_missing(&error) => return Err(CliError::NotInstalled),
         all => all.map_err(|error| connection.unreachable(error))?,
     };
     let is_held = |one: &&GuardedRollout| {
@@ -233,7 +233,7 @@ async fn remove(connection: &Connection, namespace: &str) -> Vec<String> {
 /// That it is not there is as good.
 fn gone(deleted: Result<(), kube::Error>) -> Result<(), kube::Error> {
     match deleted {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
         other => other,
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use kube::{Api, api::ListParams};
 
 use super::{connect::Connection, error::CliError};
-use crate::api::{GuardedRollout, State};
+use crate::{
+    api::{GuardedRollout, State},
+    client::is_missing,
+};
 
 /// Rollouts of a namespace that are looked through at most.
 const PAGE: u32 = 500;
@@ -81,12 +84,12 @@ pub(super) async fn rollout(
         match api.get(name).await {
             Ok(found) => return Ok(found),
             // Also where the kind is not defined, which has no reason in words: the list will tell.
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) if is_missing(&error) => {}
             Err(error) => return Err(connection.unreachable(error)),
         }
     }
     let list = match api.list(&ListParams::default().limit(PAGE)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(CliError::NotInstalled),
+        Err(error) if is_missing(&error) => return Err(CliError::NotInstalled),
         list => list.map_err(|error| connection.unreachable(error))?,
     };
     let is_cut = list

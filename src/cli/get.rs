@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::GuardedRollout,
-    client::list_all,
+    client::{is_missing, list_all},
     view::rollouts::{Row, Scope, rows, table},
 };
 
@@ -138,7 +138,7 @@ pub(super) async fn all(
         Api::namespaced(client, &connection.namespace)
     };
     match list_all(&api, ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(CliError::NotInstalled),
+        Err(error) if is_missing(&error) => Err(CliError::NotInstalled),
         list => list.map_err(|error| connection.unreachable(error)),
     }
 }

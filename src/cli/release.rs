@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{GuardedRollout, bounds, marks, times::time},
-    client::chain,
+    client::{chain, is_missing},
     valve::{
         ROLE,
         gates::{self, Gated, Removed, Which},
@@ -126,8 +126,7 @@ async fn approve(
             Ok(())
         }
         // Without the Role nothing is gated any more, and with one that approves all nothing either.
-        Err(ValveError::Approve { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) =>
-        {
+        Err(ValveError::Approve { source, .. }) if is_missing(&source) => {
             let note = format!("there is no Role {ROLE}: nothing is gated any more at birth");
             changed.notes.push(note);
             Ok(())

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
-    client::{PAGE, chain, list_all},
+    client::{PAGE, chain, is_missing, list_all},
     view::status::{Answer, Answers, Detail, Page, Status, render},
 };
 
@@ -119,9 +119,7 @@ async fn ask(
     );
     let rollouts = match rollouts {
         // Whoever waits would wait for nothing.
-        Err(kube::Error::Api(status)) if args.wait && status.code == 404 => {
-            return Err(CliError::NotInstalled);
-        }
+        Err(error) if args.wait && is_missing(&error) => return Err(CliError::NotInstalled),
         Err(kube::Error::Api(status)) if args.wait && status.code == 403 => {
             return Err(connection.unreachable(kube::Error::Api(status)));
         }
@@ -171,7 +169,7 @@ fn one_page(list: ObjectList<GuardedRollout>) -> Page {
 fn answer<T>(result: Result<T, kube::Error>) -> Result<Answer<T>, kube::Error> {
     match result {
         Ok(found) => Ok(Answer::Found(found)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Missing),
+        Err(error) if is_missing(&error) => Ok(Answer::Missing),
         Err(kube::Error::Api(status)) if status.code != 401 => {
             Ok(Answer::Refused(status.message.clone()))
         }

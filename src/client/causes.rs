@@ -1,4 +1,4 @@
-//! An error and what caused it → one line for a person.
+//! An error and what caused it → one line for a person; and whether it only says that something is not there.
 
 use std::error::Error;
 
@@ -45,6 +45,14 @@ fn holds(text: &str, words: &str) -> bool {
 pub fn of_kube<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a kube::Error> {
     let boxed = || error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
     error.downcast_ref::<kube::Error>().or_else(boxed)
+}
+
+/// Whether an API server answered that what was asked for is not there: an object, or its whole kind.
+///
+/// By the code: a path that the API server does not serve has no reason in words.
+#[must_use]
+pub fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 fn is_wrapper(error: &(dyn Error + 'static)) -> bool {
@@ -98,6 +106,20 @@ mod tests {
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("connection refused"));
         assert_eq!(chain(&error), "no page came: connection refused");
+    }
+
+    #[test]
+    fn only_an_api_server_s_404_says_that_something_is_not_there() {
+        let answer = |code, reason: &str| {
+            let status = kube::core::Status::failure("no", reason).with_code(code);
+            is_missing(&kube::Error::Api(status.boxed()))
+        };
+        assert!(answer(404, "NotFound"));
+        // As a path is answered that is not served.
+        assert!(answer(404, ""));
+        assert!(!answer(403, "Forbidden"));
+        let silent = kube::Error::Service("404 connections refused".into());
+        assert!(!is_missing(&silent));
     }
 
     #[test]

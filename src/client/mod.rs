@@ -32,7 +32,7 @@ use crate::clock::Clock;
 
 pub use self::{
     budget::{Allowance, Budget, OverBudget},
-    causes::{causes, chain, of_kube},
+    causes::{causes, chain, is_missing, of_kube},
     gate::TimedOut,
     pages::{PAGE, list_all},
     pulse::Pulse,

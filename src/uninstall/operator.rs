@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::leases,
-    client::{chain, list_all},
+    client::{chain, is_missing, list_all},
 };
 
 /// Between two looks.
@@ -180,7 +180,7 @@ fn may_write(pod: &Pod) -> bool {
 async fn scale(api: &Api<Deployment>, name: &str) -> Result<Option<Scale>, UninstallError> {
     match api.get_scale(name).await {
         Ok(scale) => Ok(Some(scale)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(source) => Err(failed(source)),
     }
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{Removal, UninstallArgs, UninstallError, held::in_the_way};
 use crate::{
     api::{ControlPlane, GuardedRollout, RolloutPolicy, SINGLETON},
-    client::{chain, list_all},
+    client::{chain, is_missing, list_all},
     clock::Clock,
     meter,
     valve::{
@@ -166,7 +166,7 @@ impl Steps<'_> {
         let space = if kind.ends_with('/') { "" } else { " " };
         match api.delete(name, &DeleteParams::default()).await {
             Ok(_) => removal.removed.push(format!("{kind}{space}{name}")),
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) if is_missing(&error) => {}
             Err(error) => {
                 let why = chain(&error);
                 removal.failed.push(format!("{kind}{space}{name}: {why}"));
@@ -181,7 +181,7 @@ impl Steps<'_> {
     {
         let api: Api<K> = Api::all(self.client.clone());
         match list_all(&api, params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
             list => list.map_err(|source| UninstallError::Read { what, source }),
         }
     }

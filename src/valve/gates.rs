@@ -15,7 +15,7 @@ use weir_core::time::Moment;
 use super::{REVISION_HASH, release::gate_removal, revision_key};
 use crate::{
     api::{marks, times::moment},
-    client::list_all,
+    client::{is_missing, list_all},
 };
 
 /// Releases under way at once.
@@ -157,7 +157,7 @@ pub async fn remove(
     while let Some((pod, fate)) = fates.next().await {
         match fate {
             Ok(()) => removed.released += 1,
-            Err(kube::Error::Api(status)) if status.code == 404 => removed.released += 1,
+            Err(error) if is_missing(&error) => removed.released += 1,
             Err(error) => removed.refused.push((pod, error)),
         }
         if removed.released == 0 && removed.refused.len() >= AT_ONCE {
