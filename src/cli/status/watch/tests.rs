@@ -49,6 +49,15 @@ fn args(timeout: f64) -> StatusArgs {
     }
 }
 
+/// What looks at all namespaces.
+fn watch<'a>(connection: &'a Connection, args: &'a StatusArgs) -> Watch<'a> {
+    Watch {
+        connection,
+        namespace: None,
+        args,
+    }
+}
+
 /// The three answers of one look.
 fn answers(state: &str) -> [Answer; 3] {
     let rollout = json!({
@@ -70,11 +79,7 @@ async fn waited(states: &[&str], timeout: f64) -> (Result<Status, CliError>, usi
     let server = Server::that(states.iter().flat_map(|state| answers(state)));
     let connection = connection(&server);
     let args = args(timeout);
-    let watch = Watch {
-        connection: &connection,
-        namespace: None,
-        args: &args,
-    };
+    let watch = watch(&connection, &args);
     let ended = watch.wait(None).await;
     (ended, server.asked().len())
 }
@@ -105,11 +110,7 @@ async fn without_a_terminal_a_line_is_added_for_whatever_changes() {
     let server = Server::that(states.iter().flat_map(|state| answers(state)));
     let connection = connection(&server);
     let args = args(600.0);
-    let watch = Watch {
-        connection: &connection,
-        namespace: None,
-        args: &args,
-    };
+    let watch = watch(&connection, &args);
     let page = Page {
         lines: 2,
         ..Page::default()
@@ -133,11 +134,7 @@ async fn a_terminal_is_drawn_on_in_place() {
     let server = Server::that(answers("Held"));
     let connection = connection(&server);
     let args = args(600.0);
-    let watch = Watch {
-        connection: &connection,
-        namespace: None,
-        args: &args,
-    };
+    let watch = watch(&connection, &args);
     let page = Page {
         lines: 1000,
         ..Page::default()
@@ -163,11 +160,7 @@ async fn written(output: Output, states: &[&str]) -> String {
         output,
         ..args(600.0)
     };
-    let watch = Watch {
-        connection: &connection,
-        namespace: None,
-        args: &args,
-    };
+    let watch = watch(&connection, &args);
     let page = Page {
         lines: 1000,
         ..Page::default()
@@ -201,11 +194,7 @@ async fn whoever_may_not_look_does_not_wait_for_it() {
         let server = Server::that([refusal(403), refusal(code), refusal(403)]);
         let connection = connection(&server);
         let args = args(600.0);
-        let watch = Watch {
-            connection: &connection,
-            namespace: None,
-            args: &args,
-        };
+        let watch = watch(&connection, &args);
         let error = watch.wait(None).await.unwrap_err();
         assert_eq!(error.kind().code(), expected, "{error}");
         assert_eq!(server.asked().len(), 3);
@@ -237,11 +226,7 @@ async fn what_lies_beyond_the_first_page_is_waited_for_too() {
     let server = Server::that(answers);
     let connection = connection(&server);
     let args = args(10.0);
-    let watch = Watch {
-        connection: &connection,
-        namespace: None,
-        args: &args,
-    };
+    let watch = watch(&connection, &args);
     let trouble = watch.wait(None).await.unwrap().trouble;
     let last = trouble.last().map(String::as_str);
     assert_eq!(last, Some("still on its way in the end: shop/logs-Held"));
