@@ -1,6 +1,6 @@
 //! Which cluster, and as whom: kubectl's flags and files.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf, time::Duration};
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
@@ -9,9 +9,9 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-use super::error::CliError;
+use super::{error::CliError, preflight::seconds};
 use crate::{
-    client::{Budget, Clients},
+    client::{Budget, Clients, TimedOut, causes},
     clock::Clock,
     valve::NAMESPACE,
 };
@@ -43,6 +43,31 @@ pub(super) struct ClusterArgs {
     /// A group to act in, with --as; may be given several times
     #[arg(long = "as-group", global = true, value_name = "GROUP")]
     groups: Vec<String>,
+    /// How long one request may take, such as 1s, 2m or 3h; a number alone is seconds, and 0 is as without it: 10s
+    // Of each request, as for kubectl. What asks again and again (`--watch`, `--wait`, a drill, lists of many
+    // pages) does so by single requests, and goes on for as long as ever.
+    #[arg(long, global = true, value_name = "DURATION", value_parser = request_timeout)]
+    request_timeout: Option<Duration>,
+}
+
+/// Reads it as kubectl does; zero is no limit of the caller's.
+fn request_timeout(text: &str) -> Result<Duration, String> {
+    if ["0", "0ms", "0s", "0m", "0h"].contains(&text) {
+        return Ok(Duration::ZERO);
+    }
+    let is_bare = text.ends_with(|last: char| last.is_ascii_digit());
+    let read = if is_bare {
+        seconds(&format!("{text}s"))
+    } else {
+        seconds(text)
+    };
+    match read {
+        // Timers count milliseconds, and none at all would be no limit.
+        Ok(seconds) => Ok(Duration::from_secs_f64(seconds).max(Duration::from_millis(1))),
+        Err(why) => Err(format!(
+            "{why}; a number alone is seconds, and 0 is as without it"
+        )),
+    }
 }
 
 /// Where Weir itself is.
@@ -87,8 +112,14 @@ impl ClusterArgs {
             "login" => self.login = Some(value),
             "user" => self.user = Some(value),
             "groups" => self.groups.push(value),
+            "request_timeout" => self.request_timeout = request_timeout(&value).ok(),
             _ => {}
         }
+    }
+
+    /// How long each request may take, if that was said.
+    fn limit(&self) -> Option<Duration> {
+        self.request_timeout.filter(|limit| !limit.is_zero())
     }
 
     /// Whether all namespaces were asked for.
@@ -112,16 +143,21 @@ impl ClusterArgs {
             cluster: self.cluster.clone(),
             user: self.login.clone(),
         };
-        let mut config =
+        let config =
             Config::from_custom_kubeconfig(kubeconfig.map_err(CliError::Kubeconfig)?, &options)
                 .await
                 .map_err(CliError::Kubeconfig)?;
+        self.connection(config, budget)
+    }
+
+    fn connection(&self, mut config: Config, budget: Budget) -> Result<Connection, CliError> {
         self.act_as(&mut config)?;
         let server = config.cluster_url.to_string();
         let namespace = self.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let clock = Clock::start();
-        let clients = Clients::new(config, clock, budget).map_err(CliError::Client)?;
+        let clients =
+            Clients::new(config, clock, budget, self.limit()).map_err(CliError::Client)?;
         Ok(Connection {
             client: clients.api(),
             releases: clients.releases(),
@@ -174,6 +210,9 @@ impl Connection {
             kube::Error::Api(status) if status.code == 403 => CliError::Forbidden {
                 why: status.message.clone(),
             },
+            late if causes(late).any(<dyn Error>::is::<TimedOut>) => {
+                CliError::Late { server, source }
+            }
             _ => CliError::Unreachable { server, source },
         }
     }
@@ -181,6 +220,8 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn args(user: Option<&str>, groups: &[&str]) -> ClusterArgs {
@@ -203,6 +244,55 @@ mod tests {
         headers
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect()
+    }
+
+    #[test]
+    fn a_request_s_time_is_read_as_by_kubectl() {
+        let limit = |text: &str| {
+            let mut args = ClusterArgs::default();
+            args.note("request_timeout", text);
+            args.limit()
+        };
+        for (text, seconds) in [("1s", 1), ("2m", 120), ("3h", 10_800), ("30", 30)] {
+            assert_eq!(limit(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(limit("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(limit("0.01ms"), Some(Duration::from_millis(1)));
+        for text in ["0", "0s", "0h"] {
+            assert_eq!(limit(text), None, "{text}");
+        }
+        for wrong in ["", "soon", "-1", "-1s", "1d", "1 s", "1e30h", "inf"] {
+            let why = request_timeout(wrong).unwrap_err();
+            let how = "; a number alone is seconds, and 0 is as without it";
+            assert!(why.ends_with(how), "{wrong}: {why}");
+        }
+    }
+
+    /// What is said of a request that an API server never answers.
+    async fn unanswered(limit: &str) -> CliError {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let mut config = Config::new(url.parse().unwrap());
+        // None is needed, and none of this machine's is looked for.
+        config.root_cert = Some(Vec::new());
+        let mut args = ClusterArgs::default();
+        args.note("request_timeout", limit);
+        let connection = args.connection(config, Budget::standard()).unwrap();
+        let error = connection.client.apiserver_version().await.unwrap_err();
+        connection.unreachable(error)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_told_with_the_flag_that_gives_it_longer() {
+        // Shorter than the limits below it, and longer than all of them.
+        for (limit, within) in [("500ms", "0.5 s"), ("2m", "120 s")] {
+            let error = unanswered(limit).await;
+            assert_eq!(error.kind().code(), 3, "{error}");
+            let report = error.report();
+            let said = format!("(--request-timeout): no answer to GET /version within {within}\n");
+            assert!(report.contains(&said), "{report}");
+            assert!(report.contains("hint: give it longer"), "{report}");
+        }
     }
 
     #[test]

@@ -51,6 +51,14 @@ pub enum CliError {
         /// Why.
         source: kube::Error,
     },
+    /// The API server's answer took longer than a request may.
+    #[error("the API server at {server} did not answer in time (--request-timeout)")]
+    Late {
+        /// Its address.
+        server: String,
+        /// What took how long.
+        source: kube::Error,
+    },
     /// The API server does not know who asks.
     #[error("the API server at {server} does not accept these credentials")]
     Unauthorized {
@@ -183,6 +191,7 @@ impl CliError {
             | Self::File { .. }
             | Self::Numbers(_) => Kind::Usage,
             Self::Unreachable { .. }
+            | Self::Late { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
             | Self::Unchanged { .. } => Kind::Unreachable,
@@ -202,6 +211,10 @@ impl CliError {
             Self::Unreachable { .. } => {
                 "check with `kubectl get --raw /livez`; while the API server is away, what Weir \
                  holds stays held"
+            }
+            Self::Late { .. } => {
+                "give it longer, such as --request-timeout=1m, or see what takes it so long with \
+                 `kubectl get --raw '/readyz?verbose'`"
             }
             Self::Unauthorized { .. } => "log in again, then check with `kubectl auth whoami`",
             Self::Forbidden { .. } => {

@@ -148,6 +148,10 @@ mod tests {
             refused(&["status", "-A", "-n", "shop"]),
             ErrorKind::ArgumentConflict
         );
+        assert_eq!(
+            refused(&["status", "--request-timeout", "soon"]),
+            ErrorKind::ValueValidation
+        );
         let usage = Args::try_parse_from(["kubectl-weir", "status", "--wat"]).unwrap_err();
         assert_eq!(usage.exit_code(), i32::from(Kind::Usage.code()));
     }

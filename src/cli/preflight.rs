@@ -202,7 +202,9 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     });
     match read {
         // Three years: what is far longer could not be reckoned with.
-        Some(seconds) if seconds > 1e8 => Err("nobody waits for that long".to_owned()),
+        Some(seconds) if seconds > 1e8 => {
+            Err("nobody waits for that long: give three years at most".to_owned())
+        }
         Some(seconds) => Ok(seconds),
         None => Err("write a number and one of ms, s, m, h, such as 30s".to_owned()),
     }

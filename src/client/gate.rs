@@ -41,7 +41,7 @@ const RETRY_AFTER_ELSE: Duration = Duration::from_secs(1);
 
 /// No whole answer came within the time limit.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no answer to {method} {path} within {} s", within.as_secs())]
+#[error("no answer to {method} {path} within {} s", within.as_secs_f64())]
 pub struct TimedOut {
     method: Method,
     path: String,

@@ -91,16 +91,24 @@ impl Clients {
     /// service account (whose token file is read anew as it is rotated).
     pub async fn infer(clock: Clock, budget: Budget) -> Result<Self, ClientError> {
         let config = Config::infer().await.map_err(ClientError::Infer)?;
-        Self::new(config, clock, budget)
+        Self::new(config, clock, budget, None)
     }
 
-    /// Clients for a given configuration, whose time-outs, retry and user agent are overruled.
-    pub fn new(mut config: Config, clock: Clock, budget: Budget) -> Result<Self, ClientError> {
+    /// Clients for a given configuration, whose time-outs, retry and user agent are overruled. How long a whole
+    /// answer may take, its connection included, is Weir's to say where nobody else does.
+    pub fn new(
+        mut config: Config,
+        clock: Clock,
+        budget: Budget,
+        answer_within: Option<Duration>,
+    ) -> Result<Self, ClientError> {
         // Fails only if a provider was chosen already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         config.default_retry = false;
-        config.connect_timeout = Some(CONNECT_WITHIN);
-        config.read_timeout = Some(READ_WITHIN);
+        // A limit that somebody set is kept by the gate, which says so: no backstop may come before it. The one
+        // on reading is only ever raised, since it bounds watches too, of which the gate bounds no more than the head.
+        config.connect_timeout = answer_within.is_none().then_some(CONNECT_WITHIN);
+        config.read_timeout = Some(READ_WITHIN + answer_within.unwrap_or_default());
         // Else the time that a pooled connection sat idle counts against the next answer on it.
         config.reset_reader_on_write = true;
         let agent = HeaderValue::from_static(concat!("weir/", env!("CARGO_PKG_VERSION")));
@@ -116,7 +124,7 @@ impl Clients {
                 reads: Arc::clone(reads),
                 writes: Arc::clone(writes),
                 retries: true,
-                answer_within: ANSWER_WITHIN,
+                answer_within: answer_within.unwrap_or(ANSWER_WITHIN),
             };
             build(config.clone(), &shared, tolls)
         };

@@ -1,4 +1,7 @@
 //! `status --watch` and `--wait`: the same questions again and again.
+//!
+//! Nothing stays open between two looks, and a look is single requests. So --request-timeout bounds each of these,
+//! and ends neither a watch nor a wait: a look that took too long is told, and the next one comes in its turn.
 
 use std::{
     io::{self, IsTerminal, Write},
