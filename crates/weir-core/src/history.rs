@@ -1,11 +1,11 @@
 //! What a rollout's next judgement needs of its last ones: a value, returned anew by each judgement.
 //!
-//! The shell keeps it in memory, and [`Progress`] and the findings in the status, so that how far the
-//! waves have come and what harm stands survive a restart:
+//! The shell keeps it in memory, and what makes a [`Record`] in the status, so that how far the waves
+//! have come, what harm stands and what pods cost survive a restart:
 //!
 //! ```text
 //!  created ── begin ──▶ judge ──▶ judge ──✗ Weir dies, or loses the lease
-//!                                   │ Progress and findings, in the status
+//!                                   │ Record, in the status
 //!                                   ▼
 //!                                resumed ──▶ judge ──▶ …   (soak begins anew, buckets are empty,
 //!                                                           harm stands as if it was just found)
@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    forecast::Ledger,
-    plan::{Finding, Hold},
+    forecast::{Exceeded, Ledger, Recalled},
+    plan::{Finding, Hold, Rule, Severity},
     soak::Seen,
     time::{Moment, Span},
 };
@@ -32,6 +32,23 @@ pub struct Progress {
     /// What a wave's step is multiplied by, in (0, 4]: halves at each hold for harm, recovers with
     /// each clean wave, and grows beyond one as long as the forecast has room.
     pub pace: f64,
+}
+
+/// What of a rollout is on record: all that is left of its history once nobody remembers it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When it was created.
+    pub begun: Moment,
+    /// How far the waves had come; `None` where they begin anew.
+    pub progress: Option<Progress>,
+    /// What was found at last.
+    pub findings: Vec<Finding>,
+    /// What pods were seen to cost; `None` where nothing was foreseen.
+    pub costs: Option<Recalled>,
+    /// Whether it was let through one by one for ever.
+    pub paced: bool,
+    /// When the order was given that was last carried out, or that a newer revision ended.
+    pub obeyed: Option<Moment>,
 }
 
 /// A finding of harm that stands until it has been seen to be gone for long enough.
@@ -110,25 +127,60 @@ impl History {
     /// Before the first judgement of a rollout whose record was created at `begun`.
     #[must_use]
     pub fn begin(begun: Moment, now: Moment) -> Self {
-        let progress = Progress {
-            target: 0,
-            wave: 0,
-            pace: 1.0,
-        };
-        Self::resumed(begun, progress, Vec::new(), Ledger::default(), now)
+        Self {
+            begun,
+            watched: now,
+            informed: false,
+            judged: now,
+            seen: Seen::Blind,
+            progress: Progress {
+                target: 0,
+                wave: 0,
+                pace: 1.0,
+            },
+            soaked: Span::ZERO,
+            soaked_width: 0,
+            standing: Vec::new(),
+            hold: None,
+            pace_before: None,
+            forgiven: false,
+            paced: false,
+            holds: 0,
+            width: 0,
+            first_out: None,
+            approved: None,
+            let_go: None,
+            obeyed: None,
+            order_rests: None,
+            release_carry: 0.0,
+            starving_tokens: 0.0,
+            serving: BTreeSet::new(),
+            ledger: Ledger::default(),
+        }
     }
 
-    /// After a restart: the waves go on from `progress`, and the harm among the last `findings` stands
-    /// as if it had just been found, since nobody watched. Soak is repeated, and the bucket for
+    /// After a restart: the waves go on from where the record says, and the harm among its findings
+    /// stands as if it had just been found, since nobody watched. Soak is repeated, and the bucket for
     /// starving nodes begins empty, so that restarting often lets nothing more through.
     #[must_use]
-    pub fn resumed(
-        begun: Moment,
-        progress: Progress,
-        findings: Vec<Finding>,
-        ledger: Ledger,
-        now: Moment,
-    ) -> Self {
+    pub fn resumed(record: Record, now: Moment) -> Self {
+        let Record {
+            begun,
+            progress,
+            findings,
+            costs,
+            paced,
+            obeyed,
+        } = record;
+        // Waves may begin anew, but no order is obeyed twice.
+        let anew = Self {
+            obeyed,
+            ..Self::begin(begun, now)
+        };
+        let Some(progress) = progress else {
+            return anew;
+        };
+        let ledger = costs.map(|costs| Ledger::recalled(&costs, exceeded(&costs, &findings)));
         let standing: Vec<Standing> = in_order(findings.into_iter().filter_map(|finding| {
             let holds = finding.holds_for_harm();
             holds.then(|| Standing::recalled(finding, now))
@@ -141,30 +193,14 @@ impl History {
             width: progress.target,
         });
         Self {
-            begun,
-            watched: now,
-            informed: false,
-            judged: now,
-            seen: Seen::Blind,
             progress,
-            soaked: Span::ZERO,
-            soaked_width: 0,
             standing,
             holds: u32::from(hold.is_some()),
             hold,
-            pace_before: None,
-            forgiven: false,
-            paced: false,
-            width: 0,
+            paced,
             first_out: if progress.target > 0 { Some(now) } else { None },
-            approved: None,
-            let_go: None,
-            obeyed: None,
-            order_rests: None,
-            release_carry: 0.0,
-            starving_tokens: 0.0,
-            serving: BTreeSet::new(),
-            ledger,
+            ledger: ledger.unwrap_or_default(),
+            ..anew
         }
     }
 
@@ -212,4 +248,16 @@ fn in_order(standing: impl IntoIterator<Item = Standing>) -> Vec<Standing> {
     let mut standing: Vec<Standing> = standing.into_iter().collect();
     standing.sort_by_cached_key(|harm| (harm.finding.rule, harm.finding.subject.clone()));
     standing
+}
+
+/// What was exceeded by these costs: whatever it was found to hold the rollout for.
+fn exceeded(costs: &Recalled, findings: &[Finding]) -> Exceeded {
+    let held_by = |rule: Rule| {
+        let mut findings = findings.iter();
+        findings.any(|finding| finding.rule == rule && finding.severity == Severity::Hold)
+    };
+    Exceeded {
+        capacity: held_by(Rule::ForecastExceedsCapacity).then(|| costs.exceeded()),
+        unison: held_by(Rule::UnisonExceedsCapacity),
+    }
 }

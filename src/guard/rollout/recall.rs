@@ -1,37 +1,32 @@
 //! A rollout's record → the history that it goes on from, after a restart or once another has led.
 
 use weir_core::{
-    forecast::{self, Counted, Exceeded, Ledger, Point, Recalled},
-    history::{History, Progress},
+    forecast::{Counted, Point, Recalled},
+    history::{History, Progress, Record},
     plan::{self, Rule},
     time::Moment,
 };
 
-use crate::api::{
-    self, ForecastStatus, GuardedRollout, HistoryStatus, PointStatus, ResourceStatus, times::moment,
-};
+use crate::api::{self, GuardedRollout, HistoryStatus, PointStatus, times::moment};
 
-/// The history that the record tells; one that begins if it tells of none.
+/// The history that the record tells; one that begins if there is none.
 pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
-    let begun = record.map_or(now, |record| begun(record, now));
-    let history = match record.and_then(|record| Some((progress(record)?, findings(record)))) {
-        Some((progress, findings)) => {
-            let ledger = record.and_then(ledger).unwrap_or_default();
-            let is_paced =
-                |status: &api::GuardedRolloutStatus| status.state == Some(api::State::Paced);
-            History {
-                paced: record
-                    .and_then(|record| record.status.as_ref())
-                    .is_some_and(is_paced),
-                ..History::resumed(begun, progress, findings, ledger, now)
-            }
-        }
-        None => History::begin(begun, now),
-    };
-    // Waves may begin anew, but no order is obeyed twice.
-    History {
-        obeyed: record.and_then(obeyed),
-        ..history
+    record.map_or_else(
+        || History::begin(now, now),
+        |record| History::resumed(read(record, now), now),
+    )
+}
+
+/// All that the record tells of a history.
+fn read(record: &GuardedRollout, now: Moment) -> Record {
+    let status = record.status.as_ref();
+    Record {
+        begun: begun(record, now),
+        progress: progress(record),
+        findings: findings(record),
+        costs: costs(record),
+        paced: status.is_some_and(|status| status.state == Some(api::State::Paced)),
+        obeyed: obeyed(record),
     }
 }
 
@@ -49,23 +44,18 @@ fn obeyed(record: &GuardedRollout) -> Option<Moment> {
 }
 
 /// What the record tells of what pods cost.
-fn ledger(record: &GuardedRollout) -> Option<Ledger> {
+fn costs(record: &GuardedRollout) -> Option<Recalled> {
     let told = record.status.as_ref()?.forecast.as_ref()?;
-    let findings = findings(record);
-    let held_by = |rule: Rule| {
-        let mut findings = findings.iter();
-        findings.any(|finding| finding.rule == rule && finding.severity == plan::Severity::Hold)
-    };
     let start = told.unison.as_ref();
-    Some(Ledger::recalled(&Recalled {
+    let resources = told.resources.iter();
+    Some(Recalled {
         points: told.points.iter().map(point).collect(),
         kappa: told.kappa.mid,
         start: start.map(|unison| (unison.start.mid, unison.waves)),
-        exceeded: Exceeded {
-            capacity: held_by(Rule::ForecastExceedsCapacity).then(|| exceeded(told)),
-            unison: held_by(Rule::UnisonExceedsCapacity),
-        },
-    }))
+        resources: resources
+            .map(|told| (told.resource.into(), told.at_full.mid, told.capacity))
+            .collect(),
+    })
 }
 
 /// A width as it was seen. What was counted of the account is on record as a whole or not at all.
@@ -81,17 +71,6 @@ fn point(told: &PointStatus) -> Point {
         }),
         windows: told.windows,
     }
-}
-
-/// The resource that a hold is for: the first that would probably be exceeded.
-fn exceeded(told: &ForecastStatus) -> forecast::Resource {
-    let mut resources = told.resources.iter();
-    let above = |told: &&ResourceStatus| {
-        let capacity = told.capacity.unwrap_or(f64::INFINITY);
-        told.at_full.mid > capacity
-    };
-    let resource = resources.find(above).map(|told| told.resource);
-    resource.map_or(forecast::Resource::Cpu, Into::into)
 }
 
 /// When the record was created; `now` if it does not say.

@@ -10,11 +10,11 @@ use super::{
 
 /// What was found to be exceeded at full width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Exceeded {
+pub(crate) struct Exceeded {
     /// A capacity: that of this resource.
-    pub capacity: Option<Resource>,
+    pub(crate) capacity: Option<Resource>,
     /// The time that the start of all pods at once may take.
-    pub unison: bool,
+    pub(crate) unison: bool,
 }
 
 impl Exceeded {

@@ -19,7 +19,7 @@ use super::{
     outlook::Outlook,
     quantity::{Quantity, Values},
     starts::{Rest, Starts},
-    told::{Forecast, Point},
+    told::{Forecast, Point, Resource},
     window::{Pages, Window},
 };
 use crate::{evidence::ServerId, time::Moment};
@@ -132,16 +132,28 @@ pub struct Recalled {
     pub kappa: f64,
     /// CPU seconds of a pod's start, and by how many waves that was told, if one was seen.
     pub start: Option<(f64, u32)>,
-    /// What was found to be exceeded.
-    pub exceeded: Exceeded,
+    /// Each resource: what full width would probably take of it, and what there is where that is known.
+    pub resources: Vec<(Resource, f64, Option<f64>)>,
+}
+
+impl Recalled {
+    /// The resource that a hold was for: the first that would probably be exceeded.
+    pub(crate) fn exceeded(&self) -> Resource {
+        let mut resources = self.resources.iter();
+        let above = |(_, used, capacity): &&(Resource, f64, Option<f64>)| {
+            capacity.is_some_and(|capacity| *used > capacity)
+        };
+        resources
+            .find(above)
+            .map_or(Resource::Cpu, |(resource, ..)| *resource)
+    }
 }
 
 impl Ledger {
     /// A ledger of which only what is on record is left.
-    #[must_use]
-    pub fn recalled(recalled: &Recalled) -> Self {
+    pub(crate) fn recalled(recalled: &Recalled, exceeded: Exceeded) -> Self {
         let mut ledger = Self {
-            exceeded: recalled.exceeded,
+            exceeded,
             kappa: Kappa::recalled(recalled.kappa),
             ..Self::default()
         };

@@ -36,6 +36,7 @@ mod window;
 
 pub(crate) use self::{
     calm::Look,
+    exceeded::Exceeded,
     outlook::{Given, Outlook},
     signs::JUST_BEFORE,
     tell::forecast as tell,
@@ -46,7 +47,6 @@ pub use self::{
         Target, Verdict, elsewhere,
     },
     estimate::Estimate,
-    exceeded::Exceeded,
     ledger::{Ledger, Recalled},
     told::{Basis, Counted, Forecast, Point, Resource, ResourceForecast, Unison},
 };

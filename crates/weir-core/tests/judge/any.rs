@@ -8,8 +8,7 @@ use std::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use weir_core::{
     evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence, ServerEvidence},
-    forecast::Ledger,
-    history::{History, Progress, Standing},
+    history::{History, Progress, Record, Standing},
     plan::{Finding, Rule, Severity},
     policy::{Policy, Required, Servers},
     soak::Seen,
@@ -258,6 +257,18 @@ fn standing() -> impl Strategy<Value = Vec<Standing>> {
     option::weighted(0.2, harm).prop_map(|harm| harm.into_iter().collect())
 }
 
+/// A record on which nothing was found.
+fn record(progress: Progress) -> Record {
+    Record {
+        begun: BEGIN,
+        progress: Some(progress),
+        findings: Vec::new(),
+        costs: None,
+        paced: false,
+        obeyed: None,
+    }
+}
+
 fn history() -> impl Strategy<Value = History> {
     let progress = (0..12_u32, 0..8_u32, 0.02..1.0).prop_map(|(target, wave, pace)| Progress {
         target,
@@ -278,7 +289,7 @@ fn history() -> impl Strategy<Value = History> {
                 standing,
                 starving_tokens,
                 serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
-                ..History::resumed(BEGIN, progress, Vec::new(), Ledger::default(), BEGIN)
+                ..History::resumed(record(progress), BEGIN)
             }
         },
     )

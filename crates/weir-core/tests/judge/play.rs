@@ -11,8 +11,8 @@ use weir_core::{
         Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
         ServerEvidence, ServerId,
     },
-    forecast::{Exceeded, Forecast, Ledger, Recalled, Resource},
-    history::History,
+    forecast::{Forecast, Recalled},
+    history::{History, Record},
     judge::{Judgement, assess, judge, let_go},
     plan::{Because, Intent, Report, Rule, State},
     policy::Policy,
@@ -293,41 +293,35 @@ impl Play {
     /// Weir dies and comes back, `gap` later, with nothing but what the status kept.
     pub(crate) fn restart_weir(&mut self, gap: Span) {
         self.now = self.now + gap;
-        let findings = self.last.as_ref().map(|last| last.report.findings.clone());
-        let (begun, progress) = (self.history.begun, self.history.progress);
-        let obeyed = self.history.obeyed;
-        let forecast = self
-            .last
-            .as_ref()
-            .and_then(|last| last.report.forecast.as_ref());
-        let recalled = |told: &Forecast| {
-            Ledger::recalled(&Recalled {
+        self.history = History::resumed(self.record(), self.now);
+    }
+
+    /// What the status kept.
+    fn record(&self) -> Record {
+        let report = self.last.as_ref().map(|last| &last.report);
+        let costs = |told: &Forecast| {
+            let start = told.unison.as_ref();
+            let resources = told.resources.iter();
+            Recalled {
                 points: told.basis.points.clone(),
                 kappa: told.basis.kappa.mid,
-                start: told
-                    .unison
-                    .as_ref()
-                    .map(|unison| (unison.start.mid, unison.waves)),
-                exceeded: Exceeded {
-                    capacity: self
-                        .rules()
-                        .contains(&Rule::ForecastExceedsCapacity)
-                        .then_some(Resource::Cpu),
-                    unison: self.rules().contains(&Rule::UnisonExceedsCapacity),
-                },
-            })
+                start: start.map(|unison| (unison.start.mid, unison.waves)),
+                resources: resources
+                    .map(|told| (told.resource, told.at_full.mid, told.capacity))
+                    .collect(),
+            }
         };
-        let ledger = forecast.map(recalled).unwrap_or_default();
-        self.history = History::resumed(
-            begun,
-            progress,
-            findings.unwrap_or_default(),
-            ledger,
-            self.now,
-        );
-        // Which order was carried out is on record too.
-        self.history.obeyed = obeyed;
-        self.history.paced = self.told.is_some_and(|(state, _)| state == State::Paced);
+        Record {
+            begun: self.history.begun,
+            progress: Some(self.history.progress),
+            findings: report.map_or_else(Vec::new, |report| report.findings.clone()),
+            costs: report
+                .and_then(|report| report.forecast.as_ref())
+                .map(costs),
+            paced: report.is_some_and(|report| report.state == State::Paced),
+            // Which order was carried out is on record too.
+            obeyed: self.history.obeyed,
+        }
     }
 
     /// The rules that found something at the last judgement.
