@@ -38,7 +38,7 @@ mod stock;
 mod wait;
 mod weir;
 
-pub use audit::{AuditedRequest, audited};
+pub use audit::{Asked, AuditedRequest, audited};
 pub use churn::Churn;
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};

@@ -1,6 +1,6 @@
 //! Turns the API servers' audit logs into what Weir's account has asked of them.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -31,6 +31,55 @@ impl AuditedRequest {
     pub fn is_write(&self) -> bool {
         let changes = ["create", "update", "patch", "delete", "deletecollection"];
         changes.contains(&self.verb.as_str()) && !self.dry_run
+    }
+}
+
+/// What was asked for within a time.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How long that was, in seconds.
+    pub seconds: f64,
+    /// All of it.
+    pub requests: Vec<AuditedRequest>,
+}
+
+impl Asked {
+    /// Those of the requests that were received from one moment on, and before another.
+    #[must_use]
+    pub fn between(mut requests: Vec<AuditedRequest>, from: Timestamp, to: Timestamp) -> Self {
+        requests.retain(|request| (from..to).contains(&request.at));
+        let seconds = from.duration_until(to).as_secs_f64();
+        Self { seconds, requests }
+    }
+
+    /// All requests, from the first to the last; `None` if there are none.
+    #[must_use]
+    pub fn whole(requests: Vec<AuditedRequest>) -> Option<Self> {
+        let first = requests.iter().map(|request| request.at).min()?;
+        let last = requests.iter().map(|request| request.at).max()?;
+        let seconds = first.duration_until(last).as_secs_f64();
+        Some(Self { seconds, requests })
+    }
+
+    /// How many of them are so.
+    #[must_use]
+    pub fn number(&self, is: impl Fn(&AuditedRequest) -> bool) -> f64 {
+        self.requests.iter().filter(|request| is(request)).count() as f64
+    }
+
+    /// How often each thing was asked for.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let mut counts = BTreeMap::<String, u32>::new();
+        for request in &self.requests {
+            let what = format!("{} {}", request.verb, request.target);
+            *counts.entry(what).or_default() += 1;
+        }
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(what, number)| format!("{what}: {number}"))
+            .collect();
+        format!("in {:.0} s: {}", self.seconds, counts.join(", "))
     }
 }
 
@@ -165,6 +214,27 @@ mod tests {
         let log = format!("{whole}\n{whole}\n{{\"kind\":");
         assert_eq!(audited(&log)?.len(), 2);
         assert!(audited(&format!("{log}\n")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_asked_for_is_counted_within_its_time() -> Result<()> {
+        let first = parse(PATCH)?.context("a finished request")?;
+        let second = AuditedRequest {
+            at: first.at + jiff::SignedDuration::from_secs(2),
+            verb: "get".to_owned(),
+            ..first.clone()
+        };
+        let requests = vec![first.clone(), second.clone()];
+        let asked = Asked::between(requests.clone(), first.at, second.at);
+        assert_eq!(asked.requests, [first]);
+        let asked = Asked::whole(requests).context("two requests")?;
+        assert_eq!(
+            asked.told(),
+            "in 2 s: get pods/status: 1, patch pods/status: 1"
+        );
+        assert!((asked.number(AuditedRequest::is_write) - 1.0).abs() < f64::EPSILON);
+        assert!(Asked::whole(Vec::new()).is_none());
         Ok(())
     }
 

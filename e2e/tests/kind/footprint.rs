@@ -1,13 +1,12 @@
 //! What Weir costs, as installed: its requests by the API server's audit log, its memory by the kernel,
 //! both replicas together, idle and with a rollout in flight.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use weir_e2e::kind::{Cluster, NODE_PODS};
-use weir_e2e::world::AuditedRequest;
+use weir_e2e::world::{Asked, AuditedRequest};
 
 /// For how long it is watched idling.
 const IDLE: Duration = Duration::from_mins(1);
@@ -46,7 +45,7 @@ async fn idle(cluster: &Cluster) -> Result<()> {
     let replicas = cluster.replicas().await?.len() as f64;
     let from = Timestamp::now();
     tokio::time::sleep(IDLE).await;
-    let asked = Asked::between(cluster, from, Timestamp::now()).await?;
+    let asked = asked_since(cluster, from).await?;
     cluster.tell(format!("idle: {}", asked.told()));
     // One more for each edge of the minute.
     let most = replicas * (REQUESTS_PER_SECOND * asked.seconds + 1.0);
@@ -74,7 +73,7 @@ async fn in_flight(cluster: &Cluster) -> Result<()> {
     let from = Timestamp::now();
     let logs = stage.agents("footprint", NODE_PODS).await?;
     logs.completes(&stage).await?;
-    let asked = Asked::between(cluster, from, Timestamp::now()).await?;
+    let asked = asked_since(cluster, from).await?;
     cluster.tell(format!("in flight: {}", asked.told()));
     let pages = asked.number(|request| request.target == "/metrics");
     // Of the leader; and one of each replica for the minute.
@@ -89,45 +88,15 @@ async fn in_flight(cluster: &Cluster) -> Result<()> {
 /// Everything since the cluster began, whatever was done to it.
 async fn whole(cluster: &Cluster) -> Result<()> {
     let requests = cluster.weir_requests().await?.context("a log")?;
-    let first = requests.first().context("a request")?.at;
-    let last = requests.last().context("a request")?.at;
-    let seconds = first.duration_until(last).as_secs_f64().max(1.0);
-    let asked = Asked { seconds, requests };
-    let rate = asked.number(|_| true) / seconds;
+    let asked = Asked::whole(requests).context("a request")?;
+    let rate = asked.number(|_| true) / asked.seconds.max(1.0);
     let told = asked.told();
     cluster.tell(format!("so far, {rate:.1} requests a second: {told}"));
     Ok(())
 }
 
-/// What Weir asked for within a time.
-struct Asked {
-    seconds: f64,
-    requests: Vec<AuditedRequest>,
-}
-
-impl Asked {
-    async fn between(cluster: &Cluster, from: Timestamp, to: Timestamp) -> Result<Self> {
-        let mut requests = cluster.weir_requests().await?.context("a log")?;
-        requests.retain(|request| (from..to).contains(&request.at));
-        let seconds = from.duration_until(to).as_secs_f64();
-        Ok(Self { seconds, requests })
-    }
-
-    fn number(&self, is: impl Fn(&AuditedRequest) -> bool) -> f64 {
-        self.requests.iter().filter(|request| is(request)).count() as f64
-    }
-
-    /// How often each thing was asked for.
-    fn told(&self) -> String {
-        let mut counts = BTreeMap::<String, u32>::new();
-        for request in &self.requests {
-            let what = format!("{} {}", request.verb, request.target);
-            *counts.entry(what).or_default() += 1;
-        }
-        let counts = counts
-            .iter()
-            .map(|(what, number)| format!("{what} {number}"));
-        let counts: Vec<_> = counts.collect();
-        format!("in {:.0} s {}", self.seconds, counts.join(", "))
-    }
+async fn asked_since(cluster: &Cluster, from: Timestamp) -> Result<Asked> {
+    let to = Timestamp::now();
+    let requests = cluster.weir_requests().await?.context("a log")?;
+    Ok(Asked::between(requests, from, to))
 }

@@ -6,7 +6,6 @@
     reason = "what was measured is worth seeing where it passes too"
 )]
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -18,7 +17,7 @@ use weir::api::{
 };
 use weir_e2e::inside;
 use weir_e2e::rights;
-use weir_e2e::world::{AuditedRequest, Ceiling, WeirProcess, World, WorldSpec};
+use weir_e2e::world::{Asked, AuditedRequest, Ceiling, WeirProcess, World, WorldSpec};
 
 const NODES: u32 = 16;
 
@@ -101,44 +100,16 @@ fn quick() -> RolloutPolicySpec {
     }
 }
 
-/// What Weir asked for within a time.
-struct Asked {
-    seconds: f64,
-    requests: Vec<AuditedRequest>,
-}
-
-impl Asked {
-    fn between(world: &World, from: Timestamp, to: Timestamp) -> Result<Self> {
-        let mut requests = world.weir_requests()?;
-        requests.retain(|request| (from..to).contains(&request.at));
-        let seconds = from.duration_until(to).as_secs_f64();
-        Ok(Self { seconds, requests })
-    }
-
-    fn number(&self, is: impl Fn(&AuditedRequest) -> bool) -> f64 {
-        self.requests.iter().filter(|request| is(request)).count() as f64
-    }
-
-    /// How often each thing was asked for.
-    fn told(&self) -> String {
-        let mut counts = BTreeMap::<String, u32>::new();
-        for request in &self.requests {
-            let what = format!("{} {}", request.verb, request.target);
-            *counts.entry(what).or_default() += 1;
-        }
-        let counts: Vec<_> = counts
-            .iter()
-            .map(|(what, number)| format!("{what}: {number}"))
-            .collect();
-        format!("in {:.0} s: {}", self.seconds, counts.join(", "))
-    }
+fn asked_since(world: &World, from: Timestamp) -> Result<Asked> {
+    let to = Timestamp::now();
+    Ok(Asked::between(world.weir_requests()?, from, to))
 }
 
 /// A minute in which nothing rolls out.
 async fn idle(world: &World, weir: &WeirProcess, when: &str) -> Result<()> {
     let (from, before) = (Timestamp::now(), received(weir).await?);
     tokio::time::sleep(IDLE).await;
-    let asked = Asked::between(world, from, Timestamp::now())?;
+    let asked = asked_since(world, from)?;
     let bytes = received(weir).await? - before;
     println!("idle {when}, {bytes} bytes {}", asked.told());
     // One more for each edge of the minute.
@@ -188,7 +159,7 @@ async fn in_flight(world: &World, weir: &WeirProcess) -> Result<()> {
             status.state == Some(State::Complete)
         })
         .await?;
-    let asked = Asked::between(world, from, Timestamp::now())?;
+    let asked = asked_since(world, from)?;
     let bytes = received(weir).await? - before;
     println!("in flight, {bytes} bytes {}", asked.told());
     let told = asked.told();
