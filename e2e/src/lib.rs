@@ -12,6 +12,7 @@ pub mod report;
 pub mod rights;
 pub mod stage;
 pub mod swarm;
+mod token;
 pub mod tools;
 pub mod valve_parameters;
 pub mod wire;

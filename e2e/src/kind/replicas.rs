@@ -2,25 +2,22 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::AuthInfo;
 use kube::{Api, Client};
 use serde_json::json;
 
 use super::{Cluster, NAMESPACE, WEIR, config};
 use crate::stage::eventually;
+use crate::token::token;
 
 /// The chart's default.
 const REPLICAS: i32 = 2;
 
 /// What tells replicas from pods of hooks and tests.
 const SELECTOR: &str = "app.kubernetes.io/name=weir,app.kubernetes.io/component=operator";
-
-/// Longer than any run.
-const TOKEN_SECONDS: i64 = 6 * 60 * 60;
 
 /// One replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,19 +188,7 @@ impl Cluster {
     /// # Errors
     /// There is no such account.
     pub async fn as_weir(&self) -> Result<Client> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), NAMESPACE);
-        let spec = TokenRequestSpec {
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..TokenRequestSpec::default()
-        };
-        let request = TokenRequest {
-            spec: Some(spec),
-            ..TokenRequest::default()
-        };
-        let parameters = PostParams::default();
-        let granted = accounts.create_token_request(WEIR, &parameters, &request);
-        let token = granted.await?.status.and_then(|status| status.token);
-        let token = token.context("a token request without a token")?;
+        let token = token(self.client(), NAMESPACE, WEIR).await?;
         let mut config = config(&self.kubeconfig).await?;
         config.auth_info = AuthInfo {
             token: Some(token.into()),

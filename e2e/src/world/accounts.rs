@@ -3,17 +3,11 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
-use kube::api::PostParams;
+use anyhow::Result;
 use serde_json::json;
 
 use super::{World, components, kubeconfig};
-
-/// Longer than any experiment: nothing renews these tokens.
-const TOKEN_SECONDS: i64 = 24 * 60 * 60;
+use crate::token::token;
 
 impl World {
     /// A token of the ServiceAccount, good for a day.
@@ -21,23 +15,7 @@ impl World {
     /// # Errors
     /// There is no such ServiceAccount.
     pub async fn token(&self, namespace: &str, account: &str) -> Result<String> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
-        let spec = TokenRequestSpec {
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..TokenRequestSpec::default()
-        };
-        let request = TokenRequest {
-            spec: Some(spec),
-            ..TokenRequest::default()
-        };
-        let granted = accounts
-            .create_token_request(account, &PostParams::default(), &request)
-            .await
-            .with_context(|| format!("asking for a token of {namespace}/{account}"))?;
-        granted
-            .status
-            .and_then(|status| status.token)
-            .context("a token request without a token")
+        token(self.client(), namespace, account).await
     }
 
     /// A kubeconfig file with such a token, pointing at the first API server.
