@@ -296,6 +296,38 @@ impl Logs {
         Ok(hash)
     }
 
+    /// Waits until pods of the newest revision, which is this one, were gated, and then until it is
+    /// through.
+    ///
+    /// # Errors
+    /// None of its pods is ever gated, it does not come through, or there is a newer one by then.
+    pub async fn passes<G: Ground>(&self, stage: &Stage<'_, G>, hash: &str) -> Result<()> {
+        eventually("its pods are gated", async || {
+            Ok(self.count(hash).await?.gated > 0)
+        })
+        .await?;
+        let through = self.completes(stage).await?;
+        ensure!(through == hash, "{through} came through, not {hash}");
+        Ok(())
+    }
+
+    /// Waits until so many pods of an approved revision run, and there are no others.
+    ///
+    /// # Errors
+    /// That does not happen, or some of its pods were seen gated.
+    pub async fn flows(&self, hash: &str, pods: u32) -> Result<()> {
+        let mut held = 0;
+        eventually("only the approved revision runs", async || {
+            let counts = self.counts().await?;
+            let count = counts.get(hash).copied().unwrap_or_default();
+            held += count.gated;
+            Ok(counts.len() == 1 && count.running == pods)
+        })
+        .await?;
+        ensure!(held == 0, "pods of the approved revision were gated");
+        Ok(())
+    }
+
     /// Sets `spec.paused` of a revision's record.
     pub async fn pause(&self, hash: &str, paused: bool) -> Result<()> {
         let patch = json!({ "spec": { "paused": paused } });

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, ensure};
 use weir_e2e::kind::{Cluster, NODE_PODS};
-use weir_e2e::stage::eventually;
 
 const NAMESPACE: &str = "restart";
 
@@ -14,13 +13,7 @@ pub(crate) async fn it_passes_the_valve(cluster: &Cluster) -> Result<()> {
     let restart = ["rollout", "restart", "daemonset/logs", "-n", NAMESPACE];
     cluster.kubectl(&restart).await?;
     let second = logs.revision_after(&first).await?;
-    let mut gated = false;
-    eventually("its pods are gated", async || {
-        gated |= logs.count(&second).await?.gated > 0;
-        Ok(gated)
-    })
-    .await?;
-    ensure!(logs.completes(&stage).await? == second);
+    logs.passes(&stage, &second).await?;
     let after = logs.pod_uids().await?;
     ensure!(
         after.iter().all(|uid| !before.contains(uid)),

@@ -1,9 +1,8 @@
 //! An update of what runs: its pods are gated, go out in waves, and the way back is free.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::json;
 use weir_e2e::kind::{Cluster, NODE_PODS};
-use weir_e2e::stage::eventually;
 
 const NAMESPACE: &str = "update";
 
@@ -18,25 +17,10 @@ pub(crate) async fn it_passes_and_goes_back(cluster: &Cluster) -> Result<()> {
     let second = logs
         .change(json!({ "spec": { "template": template } }))
         .await?;
-    let mut gated = false;
-    eventually("its pods are gated", async || {
-        gated |= logs.count(&second).await?.gated > 0;
-        Ok(gated)
-    })
-    .await?;
-    ensure!(logs.completes(&stage).await? == second);
+    logs.passes(&stage, &second).await?;
 
     // Back to what is approved, through the same valve: nothing is held.
     let undo = ["rollout", "undo", "daemonset/logs", "-n", NAMESPACE];
     cluster.kubectl(&undo).await?;
-    let mut held = 0;
-    eventually("the first revision runs again", async || {
-        let counts = logs.counts().await?;
-        held += counts.get(&first).map_or(0, |count| count.gated);
-        let first = counts.get(&first);
-        Ok(counts.len() == 1 && first.is_some_and(|count| count.running == nodes))
-    })
-    .await?;
-    ensure!(held == 0, "pods of the approved revision were gated");
-    Ok(())
+    logs.flows(&first, nodes).await
 }

@@ -14,29 +14,12 @@ pub(crate) async fn a_restart_is_gated_and_a_rollback_flows(stage: &Stage<'_>) -
     let restart = ["rollout", "restart", "ds/logs", "-n", "restart"];
     stage.world.kubectl(&restart).await?;
     let second = logs.revision_after(&first).await?;
-    let mut gated = false;
-    eventually("its pods are gated", async || {
-        gated |= logs.count(&second).await?.gated > 0;
-        Ok(gated)
-    })
-    .await?;
-    ensure!(logs.completes(stage).await? == second);
+    logs.passes(stage, &second).await?;
 
     // Back to what is approved, twice through the same valve: nothing is held.
     let undo = ["rollout", "undo", "ds/logs", "-n", "restart"];
     stage.world.kubectl(&undo).await?;
-    let mut held = 0;
-    eventually("the first revision runs again", async || {
-        let counts = logs.counts().await?;
-        held += counts.get(&first).map_or(0, |count| count.gated);
-        Ok(counts.len() == 1
-            && counts
-                .get(&first)
-                .is_some_and(|count| count.running == NODES))
-    })
-    .await?;
-    ensure!(held == 0, "pods of the approved revision were gated");
-    Ok(())
+    logs.flows(&first, NODES).await
 }
 
 pub(crate) async fn what_is_made_again_is_gated_anew(stage: &Stage<'_>) -> Result<()> {
