@@ -1,15 +1,16 @@
 //! `lab demo`: what Weir is for, in eight minutes and one world.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args;
 use weir::api::Pace;
 
-use super::{WorldArgs, exit, inside, proof, shipped_profiles};
+use super::{
+    WorldArgs, exit, inside,
+    proof::{self, ProofArgs},
+    shipped_profiles,
+};
 use crate::{
     experiment::{
         Bench, Patience, Plan, policy,
@@ -55,9 +56,8 @@ pub(super) struct DemoRun {
     /// The harmless agents [default: the repository's own that call nothing]
     #[arg(long, value_name = "FILE")]
     harmless: Option<PathBuf>,
-    /// Where the summary is written, as Markdown
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
+    #[command(flatten)]
+    proof: ProofArgs,
     #[command(flatten)]
     world: WorldArgs,
 }
@@ -95,9 +95,7 @@ impl DemoRun {
             "The figures are in {0}/report.json, the curves in {0}/report.html",
             self.out.display()
         ));
-        if let Some(path) = &self.proof {
-            Self::prove(path, demo)?;
-        }
+        self.prove(demo)?;
         let unmet = demo.unmet();
         for why in &unmet {
             line(&format!("NOT as it must be: {why}"));
@@ -105,13 +103,12 @@ impl DemoRun {
         Ok(exit(unmet.is_empty()))
     }
 
-    fn prove(path: &Path, demo: &Demo) -> Result<()> {
+    fn prove(&self, demo: &Demo) -> Result<()> {
         let summary: Vec<_> = said(demo).map(|sentence| format!("- {sentence}")).collect();
         let used = proof::weir_use(&[&demo.guarded, &demo.harmless]);
         let title = "The demo: a harmful agent without Weir and with it, then a harmless one";
-        proof::write(path, title, &demo.unguarded, &[summary.join("\n"), used])?;
-        line(&format!("summary: {}", path.display()));
-        Ok(())
+        let parts = [summary.join("\n"), used];
+        self.proof.keep(title, &demo.unguarded, &parts)
     }
 }
 

@@ -8,7 +8,12 @@ use anyhow::Result;
 use clap::Args;
 use weir::api::{BeyondUnison, ForecastLimits, RolloutPolicySpec};
 
-use super::{WatchArgs, WorldArgs, exit, inside, proof};
+use super::{
+    ReportsArgs, WatchArgs, WorldArgs,
+    cells::{Table, headed, markdown, none, plain},
+    exit, inside,
+    proof::{self, ProofArgs},
+};
 use crate::{
     experiment::{
         Plan,
@@ -30,12 +35,10 @@ pub(super) struct Join {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     joining: u32,
-    /// Where the reports are written
-    #[arg(long, value_name = "DIR", default_value = "target/lab")]
-    reports: PathBuf,
-    /// Where the table is written, as Markdown
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    proof: ProofArgs,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -55,8 +58,8 @@ impl Join {
                     ..Plan::new(profile.clone(), guard, self.watch.patience())
                 };
                 let report = self.world.start().await?.run(&plan).await?;
-                let name = format!("{}-joined-{how}.json", report.profile);
-                report.write(&self.reports.join(name))?;
+                let name = format!("{}-joined-{how}", report.profile);
+                report.write(&self.reports.path(&name))?;
                 line(&super::rollout::ending(&report));
                 reports.push(report);
             }
@@ -67,13 +70,12 @@ impl Join {
     fn conclude(&self, reports: &[Report]) -> Result<ExitCode> {
         let table = table(reports);
         heading("nodes that joined at once:");
-        line(&proof::plain(&table));
-        if let (Some(path), Some(first)) = (&self.proof, reports.first()) {
+        line(&plain(&table));
+        if let Some(first) = reports.first() {
             let title = format!("{}: a storm of {} new nodes", first.profile, self.joining);
             let guarded: Vec<_> = reports.iter().filter(|report| report.guarded).collect();
-            let parts = [proof::markdown(&table), proof::weir_use(&guarded)];
-            proof::write(path, &title, first, &parts)?;
-            line(&format!("table: {}", path.display()));
+            let parts = [markdown(&table), proof::weir_use(&guarded)];
+            self.proof.keep(&title, first, &parts)?;
         }
         let unmet = unmet(reports);
         for why in &unmet {
@@ -121,7 +123,7 @@ fn unmet(reports: &[Report]) -> Vec<String> {
     unmet
 }
 
-fn table(reports: &[Report]) -> Vec<Vec<String>> {
+fn table(reports: &[Report]) -> Table {
     let head = [
         "",
         "ended",
@@ -134,9 +136,8 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
         "p99",
         "max",
     ];
-    let mut table = vec![head.map(str::to_owned).to_vec()];
-    table.extend(reports.iter().map(|report| {
-        let after = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), seconds);
+    let rows = reports.iter().map(|report| {
+        let after = |time: Option<f64>| time.map_or_else(none, seconds);
         let how = if report.guarded {
             "with Weir"
         } else {
@@ -167,8 +168,8 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
             ]
         }));
         row
-    }));
-    table
+    });
+    headed(head, rows)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The lab's command line: what to run, in which world, and where its report goes.
 
+mod cells;
 mod demo;
 mod join;
 mod live;
@@ -105,6 +106,21 @@ impl WorldArgs {
             report::html::seconds(began.elapsed().as_secs_f64())
         ));
         Ok(world)
+    }
+}
+
+/// Where reports are kept.
+#[derive(Debug, Clone, Args)]
+struct ReportsArgs {
+    /// Where the reports are written
+    #[arg(long, value_name = "DIR", default_value = "target/lab")]
+    reports: PathBuf,
+}
+
+impl ReportsArgs {
+    /// Where the report of this name is.
+    fn path(&self, name: &str) -> PathBuf {
+        self.reports.join(format!("{name}.json"))
     }
 }
 

@@ -5,7 +5,14 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, exit, inside, proof, scenario::ScenarioArgs, watch::duration};
+use super::{
+    ReportsArgs, WatchArgs, WorldArgs,
+    cells::{Table, headed, markdown, none, plain, yes},
+    exit, inside,
+    proof::{self, ProofArgs},
+    scenario::ScenarioArgs,
+    watch::duration,
+};
 use crate::{
     experiment::story::{heading, line},
     report::{
@@ -22,12 +29,10 @@ pub(super) struct Repeat {
     /// How many times
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Where the table is written, as Markdown
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
-    /// Where the reports are written
-    #[arg(long, value_name = "DIR", default_value = "target/lab")]
-    reports: PathBuf,
+    #[command(flatten)]
+    proof: ProofArgs,
+    #[command(flatten)]
+    reports: ReportsArgs,
     /// Fail if a run takes longer than this from the first harm to the hold, such as 30s
     #[arg(long, value_parser = duration, value_name = "TIME")]
     hold_within: Option<Duration>,
@@ -52,7 +57,7 @@ impl Repeat {
                 heading(&format!("── run {run} of {}", self.runs));
                 let mut bench = self.world.start().await?;
                 let report = bench.run(&plan).await?;
-                report.write(&self.reports.join(format!("{}-{run}.json", report.profile)))?;
+                report.write(&self.reports.path(&format!("{}-{run}", report.profile)))?;
                 line(&super::rollout::ending(&report));
                 reports.push(report);
             }
@@ -64,18 +69,13 @@ impl Repeat {
         let table = table(reports);
         let summary = summary(reports);
         heading(&format!("{} runs:", reports.len()));
-        line(&proof::plain(&table));
+        line(&plain(&table));
         line(&summary);
-        if let (Some(path), Some(first)) = (&self.proof, reports.first()) {
+        if let Some(first) = reports.first() {
             let title = format!("{}: {} runs with Weir", first.profile, reports.len());
             let used = proof::weir_use(&reports.iter().collect::<Vec<_>>());
-            proof::write(
-                path,
-                &title,
-                first,
-                &[summary, proof::markdown(&table), used],
-            )?;
-            line(&format!("table: {}", path.display()));
+            let parts = [summary, markdown(&table), used];
+            self.proof.keep(&title, first, &parts)?;
         }
         let mut met = true;
         for (run, why) in (1..)
@@ -128,7 +128,7 @@ fn unmet(report: &Report) -> Option<&str> {
     why.next()
 }
 
-fn table(reports: &[Report]) -> Vec<Vec<String>> {
+fn table(reports: &[Report]) -> Table {
     let head = [
         "run",
         "ended",
@@ -146,7 +146,6 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
         "harmed",
         "as expected",
     ];
-    let none = || "–".to_owned();
     let cells = |(index, report): (usize, &Report)| {
         vec![
             (index + 1).to_string(),
@@ -170,18 +169,16 @@ fn table(reports: &[Report]) -> Vec<Vec<String>> {
             millis(report.bystander.idle.p99_ms),
             millis(report.bystander.during.p99_ms),
             millis(report.bystander.worst_p99_ms),
-            if report.nobody_felt_it() { "yes" } else { "NO" }.to_owned(),
+            yes(report.nobody_felt_it()),
             format!("{} s", report.harm.seconds),
             match (&report.expected, unmet(report)) {
                 (None, None) => none(),
-                (Some(_), None) => "yes".to_owned(),
-                (_, Some(_)) => "NO".to_owned(),
+                (Some(_), None) => yes(true),
+                (_, Some(_)) => yes(false),
             },
         ]
     };
-    let mut table = vec![head.map(str::to_owned).to_vec()];
-    table.extend(reports.iter().enumerate().map(cells));
-    table
+    headed(head, reports.iter().enumerate().map(cells))
 }
 
 /// Whether it was held when harm began.

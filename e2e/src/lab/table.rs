@@ -9,7 +9,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::{WatchArgs, WorldArgs, exit, inside, proof, shipped_profiles};
+use super::{
+    ReportsArgs, WatchArgs, WorldArgs,
+    cells::{self, headed, markdown, none, plain, yes},
+    exit, inside,
+    proof::{self, ProofArgs},
+    shipped_profiles,
+};
 use crate::{
     experiment::{
         Plan,
@@ -39,12 +45,10 @@ pub(super) struct Table {
     /// Run nothing: make the table from the reports of earlier runs, all of one commit
     #[arg(long)]
     from_reports: bool,
-    /// Where the reports are written, two for each profile
-    #[arg(long, value_name = "DIR", default_value = "target/lab")]
-    reports: PathBuf,
-    /// Where the table is written, as Markdown
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    proof: ProofArgs,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -79,20 +83,17 @@ impl Table {
     fn conclude(&self, rows: &[Row]) -> Result<ExitCode> {
         heading("all profiles:");
         let table = table(rows);
-        line(&proof::plain(&table));
-        if let Some(path) = &self.proof {
-            let first = &rows.first().context("at least one profile")?.unguarded;
-            let title = "All profiles, without and with Weir";
-            let guarded: Vec<_> = rows.iter().filter_map(|row| row.guarded.as_ref()).collect();
-            let parts = [proof::markdown(&table), proof::weir_use(&guarded)];
-            proof::write(path, title, first, &parts)?;
-            line(&format!("table: {}", path.display()));
-        }
+        line(&plain(&table));
+        let first = &rows.first().context("at least one profile")?.unguarded;
+        let title = "All profiles, without and with Weir";
+        let guarded: Vec<_> = rows.iter().filter_map(|row| row.guarded.as_ref()).collect();
+        let parts = [markdown(&table), proof::weir_use(&guarded)];
+        self.proof.keep(title, first, &parts)?;
         Ok(exit(rows.iter().all(|row| unmet(row).is_none())))
     }
 
     fn report_path(&self, profile: &str, how: &str) -> PathBuf {
-        self.reports.join(format!("{profile}-{how}.json"))
+        self.reports.path(&format!("{profile}-{how}"))
     }
 
     /// What earlier runs of a profile have written.
@@ -187,7 +188,7 @@ fn unmet(row: &Row) -> Option<String> {
     })
 }
 
-fn table(rows: &[Row]) -> Vec<Vec<String>> {
+fn table(rows: &[Row]) -> cells::Table {
     let head = [
         "profile",
         "must end",
@@ -209,13 +210,10 @@ fn table(rows: &[Row]) -> Vec<Vec<String>> {
         "calls failed with",
         "as expected",
     ];
-    let mut table = vec![head.map(str::to_owned).to_vec()];
-    table.extend(rows.iter().map(cells));
-    table
+    headed(head, rows.iter().map(cells))
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let none = || "–".to_owned();
     let guarded = row.guarded.as_ref();
     let of_guarded =
         |value: &dyn Fn(&Report) -> Option<String>| guarded.and_then(value).unwrap_or_else(none);
@@ -251,14 +249,14 @@ fn cells(row: &Row) -> Vec<String> {
         of_guarded(&|report| report.held_by.clone()),
         of_guarded(&|report| Some(told(&cpu(report.forecast.as_ref()?)?.at_full))),
         of_guarded(&|report| cpu(report.forecast.as_ref()?)?.knee.as_ref().map(pods)),
-        of_guarded(&|report| Some(if report.nobody_felt_it() { "yes" } else { "NO" }.to_owned())),
+        of_guarded(&|report| Some(yes(report.nobody_felt_it()))),
         of_guarded(&|report| report.seconds_to_hold.map(seconds)),
         of_guarded(&|report| report.seconds_to_complete.map(seconds)),
         failed(&row.unguarded),
         of_guarded(&|report| Some(failed(report))),
         match (expected, unmet(row)) {
             (None, _) => none(),
-            (Some(_), None) => "yes".to_owned(),
+            (Some(_), None) => yes(true),
             (Some(_), Some(why)) => format!("NO: {why}"),
         },
     ]

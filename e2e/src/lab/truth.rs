@@ -7,7 +7,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use weir::api::{ForecastAct, ForecastLimits, Harm, Pace, RolloutPolicySpec, Waves};
 
-use super::{WorldArgs, exit, inside, proof, watch::duration};
+use super::{
+    ReportsArgs, WorldArgs,
+    cells::{Table, headed, markdown, none, plain, yes},
+    exit, inside,
+    proof::ProofArgs,
+    watch::duration,
+};
 use crate::{
     experiment::{
         Patience, Plan, form,
@@ -46,12 +52,10 @@ pub(super) struct TruthRun {
     /// Run nothing: take the reports of earlier runs
     #[arg(long)]
     from_reports: bool,
-    /// Where the reports are written
-    #[arg(long, value_name = "DIR", default_value = "target/lab")]
-    reports: PathBuf,
-    /// Where the tables are written, as Markdown
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    proof: ProofArgs,
     #[command(flatten)]
     world: WorldArgs,
 }
@@ -97,7 +101,7 @@ impl TruthRun {
     }
 
     fn path(&self, profile: &str, run: u32) -> PathBuf {
-        self.reports.join(format!("{profile}-truth-{run}.json"))
+        self.reports.path(&format!("{profile}-truth-{run}"))
     }
 
     fn row(&self, report: Report, run: u32) -> Row {
@@ -128,23 +132,21 @@ impl TruthRun {
         let (compared, seen) = (compared(rows), seen(rows));
         let summary = summary(rows);
         heading("what each width took, in cores:");
-        line(&proof::plain(&seen));
+        line(&plain(&seen));
         heading("foretold and true:");
-        line(&proof::plain(&compared));
+        line(&plain(&compared));
         line(&summary);
         let first = &rows.first().context("at least one run")?.report;
         let truths: Vec<_> = rows
             .iter()
             .map(|row| (&row.report.profile, &row.truth))
             .collect();
-        let json = self.reports.join("truth.json");
+        let json = self.reports.path("truth");
         write_json(&json, &truths)?;
         line(&format!("figures: {}", json.display()));
-        if let Some(path) = &self.proof {
-            let parts = [summary, proof::markdown(&compared), proof::markdown(&seen)];
-            proof::write(path, "Forecasts beside the truth", first, &parts)?;
-            line(&format!("tables: {}", path.display()));
-        }
+        let parts = [summary, markdown(&compared), markdown(&seen)];
+        self.proof
+            .keep("Forecasts beside the truth", first, &parts)?;
         Ok(exit(rows.iter().all(|row| row.truth.unmet().is_none())))
     }
 }
@@ -178,20 +180,12 @@ fn policy(soak: Duration) -> RolloutPolicySpec {
     }
 }
 
-fn none() -> String {
-    "–".to_owned()
-}
-
-fn yes(is: bool) -> String {
-    if is { "yes" } else { "NO" }.to_owned()
-}
-
 fn off(off: f64) -> String {
     format!("{:+.0} %", 100.0 * off)
 }
 
 /// A row for each width of each run.
-fn seen(rows: &[Row]) -> Vec<Vec<String>> {
+fn seen(rows: &[Row]) -> Table {
     let head = [
         "profile",
         "run",
@@ -201,9 +195,9 @@ fn seen(rows: &[Row]) -> Vec<Vec<String>> {
         "± (one σ)",
         "others harmed",
     ];
-    let mut table = vec![head.map(str::to_owned).to_vec()];
-    for row in rows {
-        table.extend(row.truth.widths.iter().map(|at| {
+    let widths = |row: &Row| -> Vec<_> {
+        let all = row.truth.widths.iter();
+        all.map(|at| {
             vec![
                 row.report.profile.clone(),
                 row.run.to_string(),
@@ -213,13 +207,14 @@ fn seen(rows: &[Row]) -> Vec<Vec<String>> {
                 format!("{:.3}", at.error),
                 if at.harmed { "yes" } else { "no" }.to_owned(),
             ]
-        }));
-    }
-    table
+        })
+        .collect()
+    };
+    headed(head, rows.iter().flat_map(widths))
 }
 
 /// A row for each run.
-fn compared(rows: &[Row]) -> Vec<Vec<String>> {
+fn compared(rows: &[Row]) -> Table {
     let head = [
         "profile",
         "run",
@@ -234,8 +229,7 @@ fn compared(rows: &[Row]) -> Vec<Vec<String>> {
         "inside",
         "within 25 %",
     ];
-    let mut table = vec![head.map(str::to_owned).to_vec()];
-    table.extend(rows.iter().map(|row| {
+    let rows = rows.iter().map(|row| {
         let (truth, knee) = (&row.truth, &row.truth.knee);
         let four = truth.at_four_times();
         vec![
@@ -254,8 +248,8 @@ fn compared(rows: &[Row]) -> Vec<Vec<String>> {
                 .unmet()
                 .map_or_else(|| yes(true), |why| format!("NO: {why}")),
         ]
-    }));
-    table
+    });
+    headed(head, rows)
 }
 
 fn summary(rows: &[Row]) -> String {
