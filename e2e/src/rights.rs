@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(rights.len(), 5);
         let request = AuditedRequest {
             at: jiff::Timestamp::UNIX_EPOCH,
+            user: String::new(),
             verb: "watch".to_owned(),
             target: "pods".to_owned(),
             code: 200,

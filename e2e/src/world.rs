@@ -44,7 +44,7 @@ pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
 pub use in_test::{Beside, run_test};
 pub use namespaces::entrance;
-pub use plugin::Said;
+pub use plugin::{Plugin, Said};
 pub use process::Program;
 pub use spec::{EndpointReconciler, WorldSpec};
 pub use weir::{Ceiling, WeirProcess, weir_binary};

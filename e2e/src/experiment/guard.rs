@@ -15,8 +15,7 @@ use crate::{
     world::{Ceiling, WeirProcess, World, approvals::Approvals},
 };
 
-/// How long Weir may take from its start until it is ready: it waits for the gate policy to be active,
-/// which takes an API server ten seconds.
+/// How long Weir may take from its start until it has read whatever it watches.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 /// How long a harmless revision may take to be approved once its namespace is enrolled.
 const ADOPTED_WITHIN: Duration = Duration::from_mins(1);
@@ -48,7 +47,8 @@ impl Guard {
             bytes: Some(0),
         };
         let process = world.start_weir(Ceiling::Enforce, &[]).await?;
-        ready(&process, &world.client()).await?;
+        process.ready(READY_WITHIN).await?;
+        world.adopted(&process).await?;
         Ok(Self {
             started,
             ready: mark(&process).await,
@@ -126,26 +126,5 @@ async fn mark(process: &WeirProcess) -> Mark {
     Mark {
         at: Timestamp::now(),
         bytes: process.received_bytes().await,
-    }
-}
-
-/// Waits until Weir says that it is ready and new revisions are held.
-async fn ready(process: &WeirProcess, client: &Client) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        process.program.check()?;
-        let said = Approvals::read(client).await?;
-        let adopted = said.is_some_and(|said| said.adopted);
-        let answer = process.get("/readyz").await.unwrap_or_default();
-        if adopted && answer.starts_with("HTTP/1.1 200") {
-            return Ok(());
-        }
-        ensure!(
-            began.elapsed() < READY_WITHIN,
-            "Weir is not ready after {READY_WITHIN:?} (valve adopted: {adopted}; it says: {answer}); \
-             the end of its log:\n{}",
-            process.program.log_end()
-        );
-        sleep(Duration::from_millis(250)).await;
     }
 }

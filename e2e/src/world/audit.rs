@@ -1,4 +1,4 @@
-//! Turns the API servers' audit logs into what Weir's account has asked of them.
+//! Turns the API servers' audit logs into what Weir's account, and whoever looks at it, has asked of them.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::World;
+use super::weir::{ACCOUNT, NAMESPACE};
 
 /// One request as an API server saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditedRequest {
     /// When it was received.
     pub at: Timestamp,
+    /// Whose it was.
+    pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` …
     pub verb: String,
     /// The resource, with its subresource after a slash; the path for what is not a resource.
@@ -91,10 +94,18 @@ struct Entry {
     request_uri: String,
     verb: String,
     #[serde(default)]
+    user: User,
+    #[serde(default)]
     user_agent: String,
     object_ref: Option<ObjectRef>,
     response_status: Option<ResponseStatus>,
     request_received_timestamp: Timestamp,
+}
+
+#[derive(Default, Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +127,15 @@ impl World {
     /// # Errors
     /// The world keeps no audit log ([`super::WorldSpec::audit`]), or a line of it is not understood.
     pub fn weir_requests(&self) -> Result<Vec<AuditedRequest>> {
+        self.requests_of(NAMESPACE, ACCOUNT)
+    }
+
+    /// The same of another ServiceAccount of which the servers keep a log (`audit-policy.yaml`).
+    ///
+    /// # Errors
+    /// As [`World::weir_requests`].
+    pub fn requests_of(&self, namespace: &str, account: &str) -> Result<Vec<AuditedRequest>> {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
         let mut requests = Vec::new();
         for server in self.api_servers() {
             let path = self.directory().join(format!("{}.audit", server.name()));
@@ -126,6 +146,7 @@ impl World {
             );
             requests.extend(audited(&fs::read_to_string(&path)?)?);
         }
+        requests.retain(|request| request.user == user);
         Ok(requests)
     }
 }
@@ -169,6 +190,7 @@ fn parse(line: &str) -> Result<Option<AuditedRequest>> {
     });
     Ok(Some(AuditedRequest {
         at: entry.request_received_timestamp,
+        user: entry.user.username,
         verb: entry.verb,
         target: target.unwrap_or(path),
         code: entry.response_status.map_or(0, |status| status.code),
@@ -197,6 +219,7 @@ mod tests {
             ("pods/status", 200)
         );
         assert!(request.is_write() && request.user_agent == "weir/0.1.0");
+        assert_eq!(request.user, "u");
         Ok(())
     }
 

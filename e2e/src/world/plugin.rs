@@ -1,4 +1,6 @@
-//! `kubectl weir` in a world, as the administrator runs it.
+//! `kubectl weir` in a world, as the administrator runs it, or anybody else.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -15,26 +17,54 @@ pub struct Said {
     pub err: String,
 }
 
-impl World {
-    /// Runs the plugin that was built with [`weir_binary`], and returns what it said, whatever its exit
-    /// code.
+/// The plugin, in somebody's hands.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    home: PathBuf,
+}
+
+impl Plugin {
+    /// Runs it, and returns what it said, whatever its exit code.
     ///
     /// # Errors
-    /// It cannot be built or started.
-    pub async fn kubectl_weir(&self, arguments: &[&str]) -> Result<Said> {
-        let plugin = weir_binary()?.with_file_name("kubectl-weir");
-        let output = tokio::process::Command::new(&plugin)
+    /// It cannot be started.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Said> {
+        let output = tokio::process::Command::new(&self.program)
             .args(arguments)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("HOME", self.directory())
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home)
             .output()
             .await
-            .with_context(|| format!("starting {}", plugin.display()))?;
+            .with_context(|| format!("starting {}", self.program.display()))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Said {
             code: output.status.code(),
             out: text(&output.stdout),
             err: text(&output.stderr),
         })
+    }
+}
+
+impl World {
+    /// The plugin that was built with [`weir_binary`], for whoever has this kubeconfig.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub fn plugin(&self, kubeconfig: PathBuf) -> Result<Plugin> {
+        Ok(Plugin {
+            program: weir_binary()?.with_file_name("kubectl-weir"),
+            kubeconfig,
+            home: self.directory().to_owned(),
+        })
+    }
+
+    /// Runs it as the administrator, and returns what it said, whatever its exit code.
+    ///
+    /// # Errors
+    /// It cannot be built or started.
+    pub async fn kubectl_weir(&self, arguments: &[&str]) -> Result<Said> {
+        self.plugin(self.kubeconfig())?.run(arguments).await
     }
 }

@@ -43,7 +43,8 @@ pub struct WorldSpec {
     pub api_servers: u8,
     /// How the endpoints of the service `kubernetes` come about.
     pub endpoints: EndpointReconciler,
-    /// Whether requests of Weir's ServiceAccount are recorded (audit log, metadata only).
+    /// Whether requests of Weir's ServiceAccount, and of proofs of the plugin, are recorded (audit log,
+    /// metadata only).
     pub audit: bool,
     /// Go's soft memory limit of each API server, in MiB; none unless stated.
     pub api_server_memory_mib: Option<u32>,

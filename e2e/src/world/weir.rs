@@ -17,8 +17,8 @@ use super::process::{Launch, Program};
 use super::{World, is_inside};
 
 /// Weir's namespace and `ServiceAccount`, as its manifests name them.
-const NAMESPACE: &str = "weir-system";
-const ACCOUNT: &str = "weir";
+pub(super) const NAMESPACE: &str = "weir-system";
+pub(super) const ACCOUNT: &str = "weir";
 
 /// The first Weir of a world serves here, the next one port on.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(8080);
@@ -74,6 +74,27 @@ impl WeirProcess {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// Waits until it says that it is ready: that it has read whatever it watches.
+    ///
+    /// # Errors
+    /// It has ended, or it takes longer than `limit`; with the end of its log.
+    pub async fn ready(&self, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let answer = self.get("/readyz").await.unwrap_or_default();
+            if answer.starts_with("HTTP/1.1 200") {
+                return Ok(());
+            }
+            self.program.check()?;
+            ensure!(
+                started.elapsed() < limit,
+                "Weir is not ready after {limit:?} (it says: {answer}); the end of its log:\n{}",
+                self.program.log_end()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Asks its own port for a page; the answer with its head.
