@@ -203,6 +203,11 @@ proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --pace Careful --runs 1 \
 		--idle 75s --proof docs/proof/careful.md
 
+# The programs that are measured are those of the image.
+.PHONY: proof-plugin
+proof-plugin: image ## What the plugin and Weir's start take beside a rollout on a thousand nodes (5 minutes)
+	WEIR_BIN=$(TARGETS)/$(STATIC)/release/weir $(LAB) plugin --nodes 1000 --proof docs/proof/plugin.md
+
 .PHONY: proof-chart
 proof-chart: $(CHECKOV) ## What kube-score and checkov say of the Helm chart (needs Python)
 	CHECKOV=$(abspath $(CHECKOV)) $(CARGO) test $(LOCKED) --release -p weir-e2e --test chart \

@@ -202,7 +202,7 @@ pub fn worst_p99_ms(samples: &[Sample]) -> f64 {
 }
 
 /// The nearest-rank percentile of sorted values; zero of none.
-fn percentile(sorted: &[f64], per_cent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], per_cent: usize) -> f64 {
     let rank = (per_cent * sorted.len()).div_ceil(100);
     sorted
         .get(rank.saturating_sub(1))

@@ -1,9 +1,11 @@
 //! The lab's command line: what to run, in which world, and where its report goes.
 
+mod budget;
 mod cells;
 mod demo;
 mod join;
 mod live;
+mod plugin;
 mod proof;
 mod repeat;
 mod rollout;
@@ -46,6 +48,8 @@ enum Command {
     Join(join::Join),
     /// A harmful rollout without and with Weir, then a harmless one
     Demo(demo::DemoRun),
+    /// How long the plugin and Weir's start take, beside a rollout that is in flight
+    Plugin(plugin::PluginRun),
     /// A control plane with nodes and pods to try things in, until it is told to end
     World(live::Live),
     /// Builds Kubernetes and whatever else the tests need from source, unless it is there
@@ -156,6 +160,7 @@ impl Command {
             Self::Truth(truth) => truth.run(),
             Self::Join(join) => join.run(),
             Self::Demo(demo) => demo.run(),
+            Self::Plugin(plugin) => plugin.run(),
             Self::World(live) => live.run(),
         }
     }

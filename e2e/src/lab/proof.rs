@@ -1,16 +1,25 @@
 //! Results that are committed: Markdown with the commit, the date, the command and the machine, without
 //! which no figure is worth anything.
 
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::cells::{headed, markdown, none};
+use super::{
+    WorldArgs,
+    cells::{headed, markdown, none},
+};
 use crate::{
     experiment::story::line,
-    report::{self, Report, Use, WeirUse, machine::Machine},
+    report::{
+        self, Report, Use, WeirUse,
+        machine::{self, Machine},
+    },
 };
 
 /// Seconds after which Weir has written what it writes once.
@@ -32,6 +41,20 @@ pub(super) struct Taken {
     nodes: u32,
     pods: u32,
     api_servers: u32,
+}
+
+impl Taken {
+    /// Here and now, in a world of this size.
+    pub(super) fn now(world: &WorldArgs) -> Self {
+        Self {
+            commit: machine::commit(Path::new(env!("CARGO_MANIFEST_DIR"))),
+            started: Timestamp::now(),
+            machine: Machine::here(),
+            nodes: world.nodes,
+            pods: world.pods,
+            api_servers: world.api_servers.into(),
+        }
+    }
 }
 
 impl From<&Report> for Taken {
