@@ -201,7 +201,7 @@ pub struct Harm {
     pub latency_factor: Option<f64>,
     /// Requests waiting in priority-and-fairness queues that count as saturation: on average, of
     /// clients other than the rollout's pods that wait for `latencyFloor` or longer; or of anybody,
-    /// waiting at two looks in a row.
+    /// waiting from one look to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.1, max = 1000))]
     pub queued: Option<f64>,

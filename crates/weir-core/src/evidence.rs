@@ -154,13 +154,13 @@ pub struct Latency {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
     /// Requests that waited in a queue, on average, over the interval: the wait of those that left
-    /// a queue, in seconds per second, or those that were in it at both ends, whichever is more. (A
-    /// queue that does not move counts no wait.)
+    /// a queue, in seconds per second, or those that surely stayed in it, whichever is more. (A queue
+    /// that does not move counts no wait.)
     pub queued: f64,
     /// Requests waiting in queues when scraped.
     pub in_queue: f64,
-    /// Requests that were in queues at both ends of the interval: a queue of which nobody can say how
-    /// long it lasts.
+    /// Requests that surely were in queues from one end of the interval to the other, since fewer left
+    /// than had been there: a queue that moves hardly, or not at all.
     pub standing: f64,
     /// Each FlowSchema whose requests waited, by its name.
     pub waits: BTreeMap<String, Wait>,
@@ -170,13 +170,41 @@ pub struct Flow {
     pub worst_level: Option<String>,
 }
 
-/// How the requests of one FlowSchema waited that left a queue in an interval. All that a level with
-/// queues lets run have been in one, most of them for no time.
+impl Flow {
+    /// Requests at a time, on average, that wait for as long as would be harm: those of FlowSchemas whose
+    /// requests wait for so many milliseconds on average, but for the one that is `spared`, and those that
+    /// surely stayed in a queue.
+    #[must_use]
+    pub fn late(&self, spared: Option<&str>, floor_ms: f64) -> f64 {
+        let late = self.late_schemas(spared, floor_ms);
+        late.map(|(_, wait)| wait.queued)
+            .sum::<f64>()
+            .max(self.standing)
+    }
+
+    /// The FlowSchemas whose requests wait for so many milliseconds on average, but for the one that is
+    /// `spared`.
+    pub(crate) fn late_schemas(
+        &self,
+        spared: Option<&str>,
+        floor_ms: f64,
+    ) -> impl Iterator<Item = (&str, &Wait)> {
+        let waits = self
+            .waits
+            .iter()
+            .map(|(schema, wait)| (schema.as_str(), wait));
+        waits.filter(move |(schema, wait)| spared != Some(*schema) && wait.mean_ms() >= floor_ms)
+    }
+}
+
+/// How the requests of one FlowSchema waited that were let run in an interval. All that a level with
+/// queues lets run have been in one, most of them for no time. (Those that are refused are counted apart,
+/// after no time at all where the queues are full.)
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Wait {
     /// Requests that waited at a time, on average: their wait in seconds, per second.
     pub queued: f64,
-    /// Requests that left a queue, per second.
+    /// Requests that were let run, per second.
     pub per_second: f64,
 }
 

@@ -64,7 +64,7 @@ pub struct HarmLimits {
     /// … and above this multiple of its quiet baseline.
     pub latency_factor: f64,
     /// Requests waiting in queues from which these count as saturated: others' that wait for the floor
-    /// or longer, on average, or anybody's that wait at two looks in a row.
+    /// or longer, on average, or anybody's that wait from one look to the next.
     pub queued: f64,
     /// Requests refused per second from which the servers count as rejecting.
     pub rejected_per_second: f64,

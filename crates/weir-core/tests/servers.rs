@@ -65,7 +65,7 @@ fn two_real_pages_tell_how_a_server_suffered_between_them() {
     let waits: Vec<String> = (flow.waits.iter())
         .map(|(schema, wait)| format!("{schema} {:.1} {:.0}", wait.queued, wait.mean_ms()))
         .collect();
-    assert_eq!(waits, ["small 13.1 125"]);
+    assert_eq!(waits, ["small 13.1 205"]);
     assert_eq!(format!("{:.1}", flow.rejected_per_second), "40.7");
     assert_eq!(flow.worst_level.as_deref(), Some("small"));
     let process = server.process.fresh().expect("two scrapes");
@@ -147,11 +147,14 @@ fn counter() -> impl Strategy<Value = f64> {
 }
 
 fn level() -> impl Strategy<Value = Level> {
-    (counter(), counter(), counter()).prop_map(|(wait_seconds, rejected, in_queue)| Level {
-        wait_seconds,
-        rejected,
-        in_queue,
-    })
+    (counter(), counter(), counter(), counter()).prop_map(
+        |(wait_seconds, waited, rejected, in_queue)| Level {
+            waited,
+            wait_seconds,
+            rejected,
+            in_queue,
+        },
+    )
 }
 
 fn read() -> impl Strategy<Value = Event> {

@@ -49,15 +49,16 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether it would be harmless at full width that the account's requests, all of which are counted, run
-    /// for so many seconds a second now. (They run for no less than they cost, and for longer where the CPU is short.)
-    pub(super) fn is_harmless_by(&self, own: f64) -> bool {
+    /// For how many seconds a second the requests of one pod may run for the rollout to be harmless at full
+    /// width, where it is known what API servers have. (They run for no less than they cost, and for longer
+    /// where the CPU is short.)
+    pub(super) fn negligible(&self) -> Option<f64> {
         let measured = self
             .servers
             .iter()
             .map(|(_, known)| known.counted.fresh().and_then(|page| page.cpu_limit_cores));
-        let wider = f64::from(self.full.max(1)) / f64::from(self.width.max(1));
-        cores(self.stated_cores, measured).is_some_and(|cores| is_negligible(own * wider, cores))
+        let cores = cores(self.stated_cores, measured)?;
+        Some(NEGLIGIBLE * cores / f64::from(self.full.max(1)))
     }
 }
 
@@ -129,7 +130,7 @@ pub(super) fn out_of_proportion(look: &Look<'_>, window: &Window) -> Option<&'st
     let share = stated.map_or(window.busiest_share, |cores| window.busiest_cores / cores);
     if flows().any(|flow| flow.rejected_per_second >= limits.rejected_per_second) {
         Some("requests refused")
-    } else if flows().any(|flow| flow.queued >= limits.queued) {
+    } else if flows().any(|flow| flow.late(None, limits.latency_floor_ms) >= limits.queued) {
         Some("requests queued")
     } else if share > PROPORTIONAL {
         Some("CPU above 60 %")

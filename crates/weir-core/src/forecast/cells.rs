@@ -92,6 +92,24 @@ impl Cell {
         self.seen.number + self.recalled.number
     }
 
+    /// How long the windows are together that tell a quantity, in seconds.
+    pub(super) fn seconds_that_tell(&self, quantity: Quantity) -> f64 {
+        self.of(quantity).seconds
+    }
+
+    /// Takes in the windows of another.
+    fn merge(&mut self, other: &Self) {
+        let sum = |one: &Values, other: &Values| one.zip(other, |one, other| one + other);
+        *self = Self {
+            seen: self.seen.and(other.seen),
+            metered: self.metered.and(other.metered),
+            recalled: self.recalled.and(other.recalled),
+            recalled_metered: self.recalled_metered.and(other.recalled_metered),
+            sums: sum(&self.sums, &other.sums),
+            squares: sum(&self.squares, &other.squares),
+        };
+    }
+
     /// The windows that tell a quantity.
     fn of(&self, quantity: Quantity) -> Windows {
         match quantity {
@@ -269,6 +287,31 @@ impl Cells {
             return most;
         }
         student::quantile(degrees) * (squares / degrees as f64).sqrt()
+    }
+
+    /// What was seen at a width.
+    pub(super) fn get(&self, width: u32) -> Option<&Cell> {
+        self.0.get(&width)
+    }
+
+    /// Whether anything was seen at a width.
+    pub(super) fn has(&self, width: u32) -> bool {
+        self.0.contains_key(&width)
+    }
+
+    /// Takes in more that was seen at a width.
+    pub(super) fn merge(&mut self, width: u32, cell: &Cell) {
+        self.0.entry(width).or_default().merge(cell);
+    }
+
+    /// Whether nothing was seen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives up what was seen at a width.
+    pub(super) fn remove(&mut self, width: u32) {
+        self.0.remove(&width);
     }
 
     /// What was seen at all widths but one.

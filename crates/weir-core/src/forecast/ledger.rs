@@ -3,7 +3,7 @@
 //! ```text
 //!  look ──▶ pages ──▶ window ─┬─ calm, same width throughout ──▶ cells    (steady, by width)
 //!                             ├─ pods start ───────────────────▶ starts   (by wave)
-//!                             └─ queues, refusals, above 60 % ─▶ left out (clients back off there)
+//!                             (calm ones with queues, refusals or CPU above 60 %: see `watched`)
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,7 @@ use super::{
     quantity::{Quantity, Values},
     starts::{Rest, Starts},
     told::{Forecast, Point, Resource},
+    watched::{Calmly, Watched},
     window::{Pages, Window},
 };
 use crate::{evidence::ServerId, time::Moment};
@@ -41,7 +42,8 @@ const NEWEST: f64 = 0.3;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ledger {
     pages: Option<Pages>,
-    /// What was seen, by width and by wave.
+    watched: Watched,
+    /// What counts of that, by width, and what was seen by wave.
     pub(super) cells: Cells,
     pub(super) starts: Starts,
     pub(super) kappa: Kappa,
@@ -49,8 +51,8 @@ pub struct Ledger {
     pub(super) own_by_server: BTreeMap<ServerId, f64>,
     /// Execution seconds per second of each FlowSchema before the first pod.
     pub(super) quiet: Quiet,
-    /// Windows left out, by why.
-    pub(super) dropped: BTreeMap<String, u32>,
+    /// What was no calm window, by why.
+    dropped: BTreeMap<String, u32>,
     pub(super) present: Present,
     calm: Calm,
     /// Cores of each API server when last looked at.
@@ -161,8 +163,9 @@ impl Ledger {
             ledger.starts.recall(start, waves);
         }
         for point in &recalled.points {
-            ledger.cells.recall(point, recalled.kappa);
+            ledger.watched.recall(point, recalled.kappa);
         }
+        ledger.cells = ledger.watched.counted(None);
         ledger
     }
 
@@ -221,7 +224,9 @@ impl Ledger {
             // What was seen before it cost so much says nothing of what it costs.
             let ageing = &self.present.ageing;
             let later = ageing.iter().skip(ageing.len() / 2);
-            self.cells.replace(self.calm.width(), later);
+            let width = self.calm.width();
+            self.watched.replace(width, later.clone());
+            self.cells.replace(width, later);
         }
     }
 
@@ -305,7 +310,7 @@ impl Ledger {
         }
     }
 
-    /// Takes in a window in which nothing started, if cost is in proportion to the dose in it.
+    /// Takes in a window in which nothing started.
     fn take_calm(&mut self, look: &Look<'_>, window: &Window, is_metered: bool) {
         let values = &window.values;
         let [own, cpu] = [Quantity::Own, Quantity::Cpu].map(|quantity| values.of(quantity));
@@ -317,25 +322,36 @@ impl Ledger {
             };
             self.present.used = Some(self.present.used.map_or(now, newer));
         }
-        let stray = out_of_proportion(look, window);
-        let is_harmless = is_metered && look.is_harmless_by(own);
-        if let Some(why) = stray.filter(|_| !is_harmless) {
-            return self.drop(why);
-        }
-        self.cells
-            .add(look.width, window.seconds, values, is_metered);
-        if is_metered && stray.is_none() {
+        let uneven = out_of_proportion(look, window);
+        self.watched.add(Calmly {
+            width: look.width,
+            seconds: window.seconds,
+            values,
+            is_metered,
+            uneven,
+        });
+        self.cells = self.watched.counted(look.negligible());
+        if is_metered && uneven.is_none() {
             self.kappa.add(own, cpu, window.seconds);
         }
         if look.width == 0 {
             self.quiet.add(window.seconds, &window.schemas);
-        } else if is_metered {
+        } else if is_metered && uneven.is_none() {
             let ageing = &mut self.present.ageing;
             if ageing.len() >= AGEING {
                 ageing.pop_front();
             }
             ageing.push_back((window.seconds, *values));
         }
+    }
+
+    /// What tells nothing of what pods cost, by why: how many windows, or gaps between them.
+    pub(super) fn dropped(&self) -> BTreeMap<String, u32> {
+        let mut dropped = self.watched.left_out(&self.cells);
+        for (why, number) in &self.dropped {
+            *dropped.entry(why.clone()).or_default() += number;
+        }
+        dropped
     }
 
     /// Nothing is known at this moment: what lies before and after is no window.

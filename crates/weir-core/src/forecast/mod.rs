@@ -32,6 +32,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watched;
 mod window;
 
 pub(crate) use self::{

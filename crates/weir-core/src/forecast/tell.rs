@@ -156,7 +156,7 @@ fn basis(outlook: &Outlook, ledger: &Ledger, meter: &Meter) -> Basis {
     });
     Basis {
         points: points.collect(),
-        dropped: ledger.dropped.clone(),
+        dropped: ledger.dropped(),
         kappa: outlook.kappa_of_requests,
         metered: outlook.metered,
         meter: meter_said(outlook, meter),

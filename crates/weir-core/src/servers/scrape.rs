@@ -87,6 +87,8 @@ pub struct Scrape {
 pub struct Level {
     /// Time that requests which left a queue had waited, in seconds.
     pub wait_seconds: f64,
+    /// Requests that left a queue, to run or not.
+    pub waited: f64,
     /// Requests refused, for whichever reason.
     pub rejected: f64,
     /// Requests waiting now.
@@ -205,7 +207,7 @@ impl Draft {
             REQUESTS if is_refused(sample) => self.refused += value,
             REQUESTS => {}
             IN_QUEUE => self.take_level(sample),
-            WAIT_SUM | REJECTED => {
+            WAIT_SUM | WAIT_COUNT | REJECTED => {
                 self.take_level(sample);
                 self.take_total(sample);
             }
@@ -229,6 +231,7 @@ impl Draft {
         let level = self.levels.entry(name.to_owned()).or_default();
         match sample.name {
             WAIT_SUM => level.wait_seconds += sample.value,
+            WAIT_COUNT => level.waited += sample.value,
             REJECTED => level.rejected += sample.value,
             _ => level.in_queue += sample.value,
         }

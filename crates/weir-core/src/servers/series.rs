@@ -212,7 +212,7 @@ struct LevelFlow<'a> {
     queued: f64,
     /// Requests that wait at the end.
     in_queue: f64,
-    /// Requests that waited at both ends.
+    /// Requests that surely waited from one end to the other.
     standing: f64,
     /// Requests refused.
     rejected: f64,
@@ -223,7 +223,9 @@ impl<'a> Interval<'a> {
         self.new.levels.iter().map(|(name, new)| {
             let old = self.old.levels.get(name).copied().unwrap_or_default();
             let wait_seconds = increase(old.wait_seconds, new.wait_seconds);
-            let standing = old.in_queue.min(new.in_queue);
+            // Those that wait at both ends need not be the same: a queue of short waits is there at every look.
+            let left = increase(old.waited, new.waited);
+            let standing = (old.in_queue - left).clamp(0.0, new.in_queue);
             LevelFlow {
                 name,
                 queued: (wait_seconds / self.seconds).max(standing),

@@ -2,7 +2,7 @@
 
 use super::Scene;
 use crate::{
-    evidence::{Evidence, Flow, Latency, OBJECTIVE_MS, ServerEvidence, ServerId, Wait},
+    evidence::{Evidence, Flow, Latency, OBJECTIVE_MS, ServerEvidence, ServerId},
     plan::{Finding, Rule},
     policy::{HarmLimits, Policy, Servers},
 };
@@ -127,20 +127,17 @@ fn latency_limit_ms(limits: &HarmLimits, latency: &Latency) -> f64 {
 }
 
 /// Requests wait in Priority and Fairness queues: those of others than the rollout's pods for long, or
-/// anybody's without an end. What its own requests wait is what fair queueing is for, and short waits of
-/// many are no harm.
+/// anybody's in a queue that hardly moves. What its own requests wait is what fair queueing is for, and short
+/// waits of many are no harm.
 pub(super) fn queue_saturated(scene: &Scene<'_>, server: &Server<'_>) -> Option<Finding> {
     let flow = server.known.flow.fresh()?;
     let harm = &scene.policy.harm;
     let limit = harm.queued;
     let (evidence, cleared) = if flow.standing >= limit {
-        (standing(flow, limit), "have waited at two looks in a row")
+        let cleared = "have waited from one look to the next";
+        (standing(flow, limit), cleared)
     } else {
-        let late = Late::of(
-            flow,
-            scene.evidence.rollout.meter.own(),
-            harm.latency_floor_ms,
-        );
+        let late = Late::of(flow, scene.evidence.rollout.meter.own(), harm);
         let evidence = late.filter(|late| late.queued >= limit)?.tell(harm);
         (evidence, "have been queued for so long")
     };
@@ -157,7 +154,7 @@ fn standing(flow: &Flow, limit: f64) -> String {
         format!(", most at level {level}")
     });
     format!(
-        "{:.0} requests wait in queues, and {:.0} did both now and a look before (limit \
+        "{:.0} requests wait in queues, {:.0} of them at least since the look before (limit \
          {limit:.1}){level}",
         flow.in_queue, flow.standing
     )
@@ -174,12 +171,9 @@ struct Late<'a> {
 }
 
 impl<'a> Late<'a> {
-    /// Those whose requests wait for so many milliseconds on average, without the rollout's own.
-    fn of(flow: &'a Flow, own: Option<&str>, from_ms: f64) -> Option<Self> {
-        let is_late = |(schema, wait): &(&String, &Wait)| {
-            own != Some(schema.as_str()) && wait.mean_ms() >= from_ms
-        };
-        let late = || flow.waits.iter().filter(is_late);
+    /// Those whose requests wait for long on average, without the rollout's own.
+    fn of(flow: &'a Flow, own: Option<&str>, harm: &HarmLimits) -> Option<Self> {
+        let late = || flow.late_schemas(own, harm.latency_floor_ms);
         let (schema, worst) =
             late().max_by(|one, other| one.1.queued.total_cmp(&other.1.queued))?;
         Some(Self {

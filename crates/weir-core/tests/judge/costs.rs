@@ -26,6 +26,8 @@ pub(crate) struct Costs {
     pub(crate) leader: f64,
     /// By each pod that has run for `late`.
     pub(crate) each: f64,
+    /// How often each pod asks, in seconds, for all that it costs from one time to the next; else always.
+    pub(crate) period: u64,
     /// How long a pod runs before it costs anything.
     pub(crate) late: Span,
     /// What the cost of each pod grows by with each second of its age, as a share.
@@ -88,7 +90,7 @@ impl Costs {
             .filter(|age| **age == Span::from_secs(1))
             .count() as f64;
         let pods = ages.len() as f64;
-        let grown = |age: &Span| self.each * (1.0 + self.ageing * age.as_secs_f64());
+        let grown = |age: &Span| self.asks_at(*age) * (1.0 + self.ageing * age.as_secs_f64());
         let old = ages.iter().filter(|age| **age >= self.late);
         let leader = if pods > 0.0 { self.leader } else { 0.0 };
         let steady: f64 = old.map(grown).sum::<f64>() + leader + self.squared * pods * pods;
@@ -116,6 +118,15 @@ impl Costs {
         }
         if self.books.seconds.is_multiple_of(PAGE) {
             self.tell(servers, others + own, now);
+        }
+    }
+
+    /// What a pod costs in one second.
+    fn asks_at(&self, age: Span) -> f64 {
+        match self.period {
+            0 => self.each,
+            period if (age.as_millis() / 1000).is_multiple_of(period) => self.each * period as f64,
+            _ => 0.0,
         }
     }
 

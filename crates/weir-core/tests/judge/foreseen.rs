@@ -358,6 +358,35 @@ fn a_busy_control_plane_does_not_stop_what_costs_nothing() {
 }
 
 #[test]
+fn what_asks_now_and_then_is_seen_on_a_busy_control_plane_too() {
+    // 200 of them take 1.7 cores, where 0.2 are left.
+    let costs = |base| Costs {
+        base,
+        each: 0.1 / 12.0,
+        period: 12,
+        ..Costs::of(1.0)
+    };
+    for base in [0.58, 0.8] {
+        let mut play = fast(200, costs(base));
+        play.until("held", |report| report.state == State::Held);
+        assert!(play.report().width <= 24, "{base}: {}", play.story());
+    }
+}
+
+#[test]
+fn an_update_of_what_costs_already_completes_on_a_busy_control_plane() {
+    let costs = Costs {
+        base: 0.7,
+        shared: 0.15,
+        each: 0.00001,
+        ..Costs::of(1.0)
+    };
+    let mut play = fast(50, costs);
+    play.until_complete();
+    assert!(!play.story().contains("Held"), "{}", play.story());
+}
+
+#[test]
 fn what_is_full_by_others_is_not_held_for_what_costs_nothing() {
     let costs = Costs {
         base: 1.1,

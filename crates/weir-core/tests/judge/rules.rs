@@ -187,7 +187,7 @@ fn queue_saturated_where_a_queue_stands() {
     let finding = only(findings, Rule::QueueSaturated, Severity::Hold, "api-a");
     assert_eq!(
         finding.evidence,
-        "7 requests wait in queues, and 4 did both now and a look before (limit 1.0), most at level \
+        "7 requests wait in queues, 4 of them at least since the look before (limit 1.0), most at level \
          workload-low"
     );
 }

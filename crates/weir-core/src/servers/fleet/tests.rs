@@ -175,6 +175,7 @@ fn queues_and_refusals_are_rates_over_the_last_interval() {
     let with = |second, wait_seconds, waited, rejected, in_queue| {
         let level = Level {
             wait_seconds,
+            waited,
             rejected,
             in_queue,
         };
@@ -212,17 +213,20 @@ fn queues_and_refusals_are_rates_over_the_last_interval() {
         worst_level: Some("busy".to_owned()),
     };
     assert_eq!(flow(&fleet, &id(A, -60), 10), expected);
-    // A queue that does not move counts no wait, but is full at both ends.
-    fleet.scraped(A, Ok(with(15, 110.0, 70.0, 17.0, 9.0)), at(15));
+    // A queue that hardly moves counts little wait, but those that were in it are in it still.
+    fleet.scraped(A, Ok(with(15, 110.0, 71.0, 17.0, 9.0)), at(15));
     let stuck = Flow {
-        queued: 4.0,
+        queued: 3.0,
         in_queue: 9.0,
-        standing: 4.0,
+        standing: 3.0,
         waits: BTreeMap::new(),
         rejected_per_second: 0.0,
         worst_level: Some("busy".to_owned()),
     };
     assert_eq!(flow(&fleet, &id(A, -60), 15), stuck);
+    // Nine that wait are others than the nine that waited, where more have left.
+    fleet.scraped(A, Ok(with(20, 110.1, 91.0, 17.0, 9.0)), at(20));
+    assert_eq!(flow(&fleet, &id(A, -60), 20).standing, 0.0);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn a_storms_page_adds_up_each_level() {
     let scrape = collect(STORM).expect("a real page");
     let small = Level {
         wait_seconds: 184.198_706_714_000_28 + 0.006_264_079_999_999_995,
+        waited: 1169.0,
         rejected: 619.0,
         in_queue: 0.0,
     };

@@ -78,9 +78,9 @@ pub struct Totals {
 pub struct Schema {
     /// What was counted. Of a single page its level is the one with the most requests.
     pub count: SchemaCount,
-    /// Time that its requests which left a queue had waited, in seconds.
+    /// Time that its requests had waited which were let run, in seconds.
     pub wait_seconds: f64,
-    /// Its requests that left a queue, to be executed or not.
+    /// Its requests that were let run from a queue.
     pub waited: f64,
     /// Requests that were let run, by level: one page does not tell where the last were.
     dispatched: BTreeMap<String, f64>,
@@ -176,6 +176,8 @@ impl Draft {
                     *levels.entry(level.into_owned()).or_default() += sample.value;
                 }
             }
+            // Most that is refused did not wait at all, and would make the wait of others look short.
+            WAIT_SUM | WAIT_COUNT if is(sample, "execute", "false") => {}
             WAIT_SUM => schema.wait_seconds += sample.value,
             WAIT_COUNT => schema.waited += sample.value,
             EXECUTION_SUM => count.execution_seconds += sample.value,
