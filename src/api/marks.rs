@@ -34,6 +34,9 @@ pub mod conditions {
     pub const GATING: &str = "Gating";
     /// Reason of [`GATING`] where it was not found out.
     pub const GATING_NOT_KNOWN: &str = "NotKnown";
-    /// Reason of [`GATING`] where nothing is to be gated, and pods are all the same.
+    /// Reason of [`GATING`] where nothing is to be gated, and pods are all the same; of [`HELD`] for the
+    /// rollout that these are of.
     pub const PODS_STRANDED: &str = "PodsStranded";
+    /// Reason of [`HELD`] where Weir cannot write what would let pods through.
+    pub const WRITE_FAILED: &str = "WriteFailed";
 }

@@ -9,6 +9,7 @@
 //! - [`forms`]: durations, percentages and sizes as people write them.
 //! - [`marks`]: labels, annotations and the gate that Weir reads and writes on others' objects.
 //! - [`leases`]: who leads by a Lease.
+//! - [`Hold`]: whether a rollout is held, and by what.
 //! - [`times`]: moments as objects hold them.
 //! - [`bounds`]: how long each list and string may be, for those who fill them.
 
@@ -30,6 +31,7 @@ mod cost;
 mod forecast;
 pub mod forms;
 mod guarded_rollout;
+mod holds;
 pub mod leases;
 pub mod marks;
 mod rollout_policy;
@@ -48,6 +50,7 @@ pub use guarded_rollout::{
     Finding, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, HistoryStatus, LetThrough,
     Mode, Severity, State, WorkloadKind, WorkloadRef,
 };
+pub use holds::{Hold, PAUSED};
 pub use rollout_policy::{
     BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required, RolloutPolicy,
     RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{
-        GuardedRollout, GuardedRolloutStatus, LetThrough, Mode, Severity, State, leases,
+        GuardedRollout, GuardedRolloutStatus, Hold, LetThrough, Mode, Severity, State, leases,
         times::time,
     },
     view::change::{Change, Changed, Done},
@@ -86,6 +86,15 @@ async fn order(connection: &Connection, args: &ApproveArgs) -> Result<Changed, C
         before: before.map_or_else(|| "none".to_owned(), told),
         after: told(&order),
     });
+    if rollout
+        .status
+        .as_ref()
+        .and_then(Hold::of)
+        .is_some_and(|hold| hold.is_unwritten())
+    {
+        let note = "Weir cannot write at the moment (WriteFailed): this is carried out once it can";
+        changed.notes.push(note.to_owned());
+    }
     if rollout.spec.paused {
         let note = "a person's pause goes before it: `kubectl weir resume` lets it begin";
         changed.notes.push(note.to_owned());
@@ -131,6 +140,13 @@ fn width(rollout: &GuardedRollout, asked: Option<u32>) -> Result<u32, CliError> 
     let refused = |why: String, instead| Err(CliError::Unsafe { why, instead });
     let status = rollout.status.clone().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let hold = Hold::of(&status);
+    if hold.as_ref().is_some_and(Hold::is_stranded) {
+        return refused(
+            format!("pods of {name} are gated, and Weir may not let them through: it only reads"),
+            "let Weir do so with --mode shadow, or open the valve with `kubectl weir release`",
+        );
+    }
     let GuardedRolloutStatus {
         state,
         mode,
@@ -139,6 +155,7 @@ fn width(rollout: &GuardedRollout, asked: Option<u32>) -> Result<u32, CliError> 
         findings,
         ..
     } = status;
+    let is_unwritten = hold.is_some_and(|hold| hold.is_unwritten());
     let waits = findings.iter().any(|one| one.severity == Severity::Hold);
     if mode != Some(Mode::Enforce) {
         return refused(
@@ -148,6 +165,15 @@ fn width(rollout: &GuardedRollout, asked: Option<u32>) -> Result<u32, CliError> 
     }
     match state {
         Some(State::Held | State::Paused) => {}
+        state if is_unwritten && state != Some(State::Superseded) => {
+            return refused(
+                format!(
+                    "{name} is held since Weir cannot write: it could not carry out an order either, \
+                     and goes on by itself once it can"
+                ),
+                "mend what `kubectl weir explain` names, or open the valve with `kubectl weir release`",
+            );
+        }
         // Harm that was there before its first pod keeps it from beginning, which is not told as a hold.
         Some(State::Pending) if waits => {}
         Some(State::Superseded) => {

@@ -31,7 +31,7 @@ use super::{
     preflight::seconds,
 };
 use crate::{
-    api::{ControlPlane, GuardedRollout, Mode, RolloutPolicy, SINGLETON, State, leases},
+    api::{ControlPlane, GuardedRollout, Hold, Mode, RolloutPolicy, SINGLETON, State, leases},
     client::{chain, is_missing, list_all},
     view::drill::{Drill, Step, render},
 };
@@ -148,8 +148,8 @@ async fn nothing_held(connection: &Connection, force: bool) -> Result<(), CliErr
     let is_held = |one: &&GuardedRollout| {
         let status = one.status.as_ref();
         status.is_some_and(|status| {
-            matches!(status.state, Some(State::Held | State::Paused))
-                && status.mode != Some(Mode::Observe)
+            let is_paused = status.state == Some(State::Paused);
+            Hold::of(status).is_some() || is_paused && status.mode != Some(Mode::Observe)
         })
     };
     let held: Vec<String> = all

@@ -11,7 +11,7 @@ use super::{
     find,
 };
 use crate::{
-    api::{GuardedRollout, State},
+    api::{GuardedRollout, Hold, State},
     view::change::{Change, Changed, Done},
 };
 
@@ -67,6 +67,10 @@ pub(super) async fn set(
 /// What a person may not expect.
 fn note(rollout: &GuardedRollout, paused: bool) -> Option<String> {
     let status = rollout.status.as_ref()?;
+    let hold = Hold::of(status);
+    if let (Some(hold), false) = (hold, paused) {
+        return Some(format!("Weir holds it by itself: {}", hold.by));
+    }
     match (status.state?, paused) {
         (State::Complete, true) => {
             Some("its revision is approved: a pause does not close a valve that is open".to_owned())
@@ -74,13 +78,6 @@ fn note(rollout: &GuardedRollout, paused: bool) -> Option<String> {
         (State::Superseded, _) => {
             Some("its workload has a newer revision: name that one's rollout".to_owned())
         }
-        (State::Held, false) => Some(format!(
-            "Weir holds it by itself: {}",
-            status
-                .held_by
-                .as_deref()
-                .unwrap_or("see `kubectl weir explain`")
-        )),
         _ => None,
     }
 }

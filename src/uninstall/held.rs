@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    api::{GuardedRollout, Mode, State},
+    api::{GuardedRollout, Mode, State, marks},
     valve::{gates::Gated, revision_key},
 };
-
-/// The reason of what is gated and may not be let through by anybody but a person.
-const STRANDED: &str = "PodsStranded";
 
 /// How a rollout's record stands to the removal of Weir.
 enum Standing {
@@ -55,7 +52,8 @@ pub(super) fn in_the_way(rollouts: &[GuardedRollout], gated: &[Gated]) -> Vec<St
 fn standing(rollout: &GuardedRollout) -> Standing {
     let status = rollout.status.clone().unwrap_or_default();
     let by = status.held_by.as_deref().unwrap_or("a hold");
-    let behind_valve = status.mode.is_none_or(|mode| mode == Mode::Enforce) || by == STRANDED;
+    let is_stranded = by == marks::conditions::PODS_STRANDED;
+    let behind_valve = status.mode.is_none_or(|mode| mode == Mode::Enforce) || is_stranded;
     match status.state {
         Some(State::Held | State::Paused) if behind_valve => {
             Standing::Held(format!("{} by {by}", name(rollout)))

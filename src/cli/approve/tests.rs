@@ -105,6 +105,33 @@ fn nothing_is_approved_that_is_not_held() {
 }
 
 #[test]
+fn what_weir_could_not_carry_out_is_not_approved() {
+    let mut stuck = rollout("Progressing", "Enforce", &json!({}));
+    stuck["status"]["heldBy"] = json!("WriteFailed");
+    let mut stranded = rollout("Held", "Observe", &json!({}));
+    stranded["status"]["heldBy"] = json!("PodsStranded");
+    for (object, why) in [
+        (stuck.clone(), "since Weir cannot write"),
+        (stranded, "it only reads"),
+    ] {
+        let error = width(&serde_json::from_value(object).unwrap(), None).unwrap_err();
+        assert_eq!(error.kind().code(), 4);
+        let report = error.report();
+        assert!(
+            report.contains(why) && !report.contains("goes on by itself: "),
+            "{report}"
+        );
+    }
+    stuck["status"]["state"] = json!("Held");
+    let held = serde_json::from_value(stuck).unwrap();
+    assert_eq!(
+        width(&held, None).unwrap(),
+        200,
+        "what was found stands besides"
+    );
+}
+
+#[test]
 fn what_harm_keeps_from_beginning_can_be_approved_too() {
     let mut waiting = rollout("Pending", "Enforce", &json!({}));
     waiting["status"]["findings"] = json!([{

@@ -407,6 +407,11 @@ const CASES: &[Case] = &[
     ("nothing-is-held", Level::Warning, |facts| {
         in_state(facts, "Held", 0);
     }),
+    ("nothing-is-held", Level::Warning, |facts| {
+        in_state(facts, "Progressing", 0);
+        let status = facts.running.rollouts.as_mut().unwrap()[0].status.as_mut();
+        status.unwrap().held_by = Some("WriteFailed".to_owned());
+    }),
     ("nothing-is-refused", Level::Warning, |facts| {
         in_state(facts, "Refused", 0);
     }),

@@ -87,6 +87,15 @@ async fn while_something_is_held_it_is_refused_unless_forced() {
             assert!(report.contains("weir-drill-1/drill-5d4f held"), "{report}");
         }
     }
+    let mut stuck = record("Progressing");
+    stuck["status"]["heldBy"] = json!("WriteFailed");
+    let mut stranded = record("Held");
+    stranded["status"]["mode"] = json!("Observe");
+    stranded["status"]["heldBy"] = json!("PodsStranded");
+    for object in [stuck, stranded] {
+        let server = Server::that([list(&[object])]);
+        assert!(nothing_held(&connection(&server), false).await.is_err());
+    }
     let server = Server::that([list(&[record("Held")])]);
     nothing_held(&connection(&server), true).await.unwrap();
 }

@@ -319,11 +319,12 @@ fn required_servers(ledger: &Ledger<'_>) -> Vec<Servers> {
 pub(super) fn count(rollouts: &BTreeMap<RolloutId, Rollout>) -> Count {
     let reports = rollouts
         .values()
-        .filter_map(|rollout| Some(&rollout.last.as_ref()?.report));
+        .filter_map(|rollout| Some((rollout, &rollout.last.as_ref()?.report)));
     let mut count = Count::default();
-    for report in reports.filter(|report| report.in_flight()) {
+    for (rollout, report) in reports.filter(|(_, report)| report.in_flight()) {
+        let is_held = report.state == weir_core::plan::State::Held || rollout.stuck().is_some();
         count.in_flight += 1;
-        count.held += u32::from(report.state == weir_core::plan::State::Held);
+        count.held += u32::from(is_held);
     }
     count
 }

@@ -18,6 +18,7 @@ use crate::{
     api::{
         self, GuardedRollout, GuardedRolloutSpec, GuardedRolloutStatus, WorkloadKind, WorkloadRef,
         bounds::{self, clip},
+        marks::conditions::{PODS_STRANDED, WRITE_FAILED},
         times::{moment, time},
     },
     guard::{
@@ -25,9 +26,6 @@ use crate::{
         roster::RolloutId,
     },
 };
-
-/// The reason of what is held because Weir cannot write.
-const WRITE_FAILED: &str = "WriteFailed";
 
 /// The object as it is created.
 pub(super) fn object(id: &RolloutId) -> GuardedRollout {
@@ -148,7 +146,7 @@ pub(super) fn refused(
 
 /// The status of a rollout whose gated pods Weir may not let through.
 pub(super) fn stranded(note: &str, record: &GuardedRollout, now: Moment) -> GuardedRolloutStatus {
-    let reason = "PodsStranded";
+    let reason = PODS_STRANDED;
     let summary = clip(note, bounds::TEXT);
     GuardedRolloutStatus {
         observed_generation: record.metadata.generation,
@@ -226,7 +224,7 @@ fn held_by(report: &Report) -> Option<String> {
     let worst = report.worst();
     match report.state {
         plan::State::Held => Some(worst.map_or("Held", |worst| worst.rule.name()).to_owned()),
-        plan::State::Paused => Some("Paused".to_owned()),
+        plan::State::Paused => Some(api::PAUSED.to_owned()),
         plan::State::Pending
         | plan::State::Progressing
         | plan::State::Soaking

@@ -11,7 +11,7 @@ mod text;
 use serde::Serialize;
 
 use crate::api::{
-    Finding, ForecastStatus, GuardedRollout, GuardedRolloutSpec, Mode, State, WorkloadRef,
+    Finding, ForecastStatus, GuardedRollout, GuardedRolloutSpec, Hold, Mode, State, WorkloadRef,
 };
 
 pub use text::render;
@@ -31,7 +31,7 @@ pub struct Explanation {
     pub workload: WorkloadRef,
     /// The hash of the workload's controller revision.
     pub revision: String,
-    /// Whether anything found holds it; in shadow, whether it would. The exit code is then 1.
+    /// Whether anything but a person holds it; in shadow, whether it would. The exit code is then 1.
     pub held: bool,
     /// Where it stands; none before Weir has judged it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub fn explain(object: GuardedRollout) -> Explanation {
         name: object.metadata.name.unwrap_or_default(),
         workload,
         revision,
-        held: status.state == Some(State::Held),
+        held: Hold::of(&status).is_some(),
         state: status.state,
         mode: status.mode,
         held_by: status.held_by,

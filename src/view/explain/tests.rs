@@ -149,6 +149,23 @@ fn where_there_is_no_forecast_it_says_why() {
 }
 
 #[test]
+fn what_weir_cannot_write_holds_whatever_the_state_says() {
+    let stuck = rollout(&json!({
+        "state": "Progressing", "mode": "Enforce", "width": 4, "fullWidth": 200, "wave": 3,
+        "heldBy": "WriteFailed", "summary": "Stays where it is: pods may not be patched.",
+    }));
+    assert!(explain(stuck.clone()).held);
+    let shown = plain(stuck, 80);
+    assert!(
+        shown.contains("Progressing, held by WriteFailed; 4 of 200"),
+        "{shown}"
+    );
+    let paused = rollout(&json!({ "state": "Paused", "mode": "Enforce", "heldBy": "Paused" }));
+    assert!(!explain(paused.clone()).held);
+    assert!(plain(paused, 80).contains("  Paused; 0 of 0 pods out"));
+}
+
+#[test]
 fn as_data_it_is_the_status_and_whether_it_holds() {
     let document = serde_json::to_value(explain(held())).unwrap();
     assert_eq!(document["held"], true);

@@ -2,7 +2,7 @@
 
 use super::{Explanation, forecast};
 use crate::{
-    api::{Finding, Mode, Severity},
+    api::{Finding, Mode, Severity, State},
     view::{
         style::{BAD, HEAD, WARN},
         words::{mode, state},
@@ -46,9 +46,11 @@ fn stand(explanation: &Explanation, columns: usize) -> Vec<String> {
         ..
     } = explanation;
     let (state, style) = state(explanation.state);
-    let by = match &explanation.held_by {
-        Some(rule) => format!(" by {rule}"),
-        None => String::new(),
+    let by = match (&explanation.held_by, explanation.state) {
+        (Some(rule), Some(State::Held)) => format!(" by {rule}"),
+        // Its state is that of its last judgement, and what holds it is none.
+        (Some(rule), _) if explanation.held => format!(", held by {rule}"),
+        _ => String::new(),
     };
     let mode = explanation.mode.map_or_else(
         || "not guarded".to_owned(),

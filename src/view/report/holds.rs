@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Event;
 use weir_core::time::{Moment, Span};
 
 use super::Hold;
-use crate::api::{GuardedRolloutStatus, Mode, State, marks::conditions, times};
+use crate::api::{self, GuardedRolloutStatus, State, marks::conditions, times};
 
 /// What tells that a rollout goes on, or that Weir holds it no longer. A person's pause ends Weir's hold as
 /// far as anybody can see.
@@ -130,7 +130,7 @@ fn on_record(status: &GuardedRolloutStatus, now: Moment) -> Option<Hold> {
         seconds: seconds(now.since(times::moment(held.last_transition_time.0))),
         at_least: false,
         stands: true,
-        would_be: status.mode.is_some_and(|mode| mode != Mode::Enforce),
+        would_be: !api::Hold::of(status)?.enforced,
         why: vec![held.message.clone()],
     })
 }

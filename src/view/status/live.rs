@@ -37,10 +37,8 @@ pub fn frame(screen: &str, rows: usize) -> String {
 /// The status in one line, in which nothing moves by itself.
 #[must_use]
 pub fn line(status: &Status) -> String {
-    let is = |state| {
-        let open = status.rollouts.open.iter();
-        open.filter(|one| one.state == Some(state)).count()
-    };
+    let open = status.rollouts.open.iter();
+    let held = open.filter(|one| one.hold.is_some()).count();
     let trouble = match status.trouble.as_slice() {
         [] => "nothing is wrong".to_owned(),
         trouble => trouble.join("; "),
@@ -53,7 +51,7 @@ pub fn line(status: &Status) -> String {
             .iter()
             .filter(|one| is_under_way(one))
             .count(),
-        is(State::Held),
+        held,
         status.rollouts.complete.len()
     )
 }
@@ -67,6 +65,9 @@ pub fn under_way(status: &Status) -> Vec<String> {
 }
 
 fn is_under_way(rollout: &Rollout) -> bool {
+    if rollout.hold.is_some() {
+        return true;
+    }
     match rollout.state {
         None | Some(State::Progressing | State::Soaking | State::Held | State::Paused) => true,
         // What no node wants waits for nothing.

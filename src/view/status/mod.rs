@@ -12,7 +12,7 @@ mod text;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::Serialize;
 
-use crate::api::{ControlPlane, Finding, GuardedRollout, Mode, ServerState, State};
+use crate::api::{ControlPlane, Finding, GuardedRollout, Hold, Mode, ServerState, State};
 
 pub use live::{frame, line, under_way};
 pub use summarize::summarize;
@@ -124,6 +124,9 @@ pub struct Rollout {
     pub name: String,
     /// Where it stands; none before Weir has judged it.
     pub state: Option<State>,
+    /// What holds it, if anything but a person does: also where its state does not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// How far Weir goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        ControlPlane, ControlPlaneStatus, GuardedRollout, Mode, ServerState, State, leases,
+        ControlPlane, ControlPlaneStatus, GuardedRollout, Hold, Mode, ServerState, State, leases,
         marks::conditions, times::moment,
     },
     view::age::age,
@@ -155,10 +155,10 @@ fn all_rollouts(answer: Answer<Page>, now: Moment) -> Rollouts {
         .map(|object| rollout(object, now))
         .filter(|rollout| rollout.state != Some(State::Superseded))
         .collect();
-    all.sort_by_cached_key(|one| (urgency(one.state), one.namespace.clone(), one.name.clone()));
+    all.sort_by_cached_key(|one| (urgency(one), one.namespace.clone(), one.name.clone()));
     let (complete, open) = all
         .into_iter()
-        .partition(|rollout| rollout.state == Some(State::Complete));
+        .partition(|rollout| rollout.state == Some(State::Complete) && rollout.hold.is_none());
     Rollouts {
         open,
         complete,
@@ -174,6 +174,7 @@ fn rollout(object: GuardedRollout, now: Moment) -> Rollout {
         namespace: object.metadata.namespace.unwrap_or_default(),
         name: object.metadata.name.unwrap_or_default(),
         state: status.state,
+        hold: Hold::of(&status),
         mode: status.mode,
         width: status.width,
         full_width: status.full_width,
@@ -187,8 +188,11 @@ fn rollout(object: GuardedRollout, now: Moment) -> Rollout {
 }
 
 /// What a person must look at first comes first.
-const fn urgency(state: Option<State>) -> u8 {
-    match state {
+const fn urgency(rollout: &Rollout) -> u8 {
+    if rollout.hold.is_some() {
+        return 0;
+    }
+    match rollout.state {
         Some(State::Held) => 0,
         Some(State::Refused) => 1,
         Some(State::Paused) => 2,
@@ -288,11 +292,10 @@ fn trouble_with_rollouts(rollouts: &Rollouts) -> Vec<String> {
         trouble.push(format!("nothing is known of rollouts: {why}"));
     }
     for rollout in &rollouts.open {
-        let what = match (rollout.state, rollout.mode) {
-            (Some(State::Held), None | Some(Mode::Enforce)) => "is held",
-            (Some(State::Held), _) => "would be held, if it were enforced",
-            (Some(State::Refused), _) => "is refused",
-            _ => continue,
+        let what = match &rollout.hold {
+            Some(hold) => held(hold),
+            None if rollout.state == Some(State::Refused) => "is refused",
+            None => continue,
         };
         let (namespace, name) = (&rollout.namespace, &rollout.name);
         trouble.push(format!("rollout {namespace}/{name} {what}"));
@@ -304,6 +307,19 @@ fn trouble_with_rollouts(rollouts: &Rollouts) -> Vec<String> {
         ));
     }
     trouble
+}
+
+/// That it is held. What was found is said beside the rollout; what is not a finding is said here.
+fn held(hold: &Hold) -> &'static str {
+    if hold.is_unwritten() {
+        "is held, since Weir cannot write (WriteFailed)"
+    } else if hold.is_stranded() {
+        "is held: Weir may not let its gated pods through (PodsStranded)"
+    } else if hold.enforced {
+        "is held"
+    } else {
+        "would be held, if it were enforced"
+    }
 }
 
 const fn seconds_of(span: Span) -> u64 {

@@ -136,6 +136,49 @@ Nothing is wrong.
     );
 }
 
+fn of_rollouts(rollouts: impl Into<Vec<GuardedRollout>>) -> Status {
+    let answers = Answers {
+        control_plane: control_plane(&quiet_servers()),
+        rollouts: page(rollouts),
+        lease: lease("2026-11-21T09:59:55.500000Z"),
+    };
+    summarize(answers, NOW)
+}
+
+#[test]
+fn what_weir_cannot_write_or_let_through_is_trouble_whatever_the_state_says() {
+    let of = |name: &str, state: &str, mode: &str, by: &str| {
+        let status = json!({
+            "state": state, "mode": mode, "heldBy": by, "width": 1, "fullWidth": 9,
+            "summary": format!("The summary of {name}."),
+            "findings": [{
+                "reason": "NodesLost", "severity": "Hold", "subject": "n", "evidence": "e", "clearsWhen": "c",
+            }],
+        });
+        rollout(name, &status)
+    };
+    let status = of_rollouts([
+        of("a", "Progressing", "Enforce", "WriteFailed"),
+        of("b", "Complete", "Enforce", "WriteFailed"),
+        of("c", "Held", "Observe", "PodsStranded"),
+        of("d", "Held", "Shadow", "NodesLost"),
+    ]);
+    assert_eq!(
+        status.trouble,
+        [
+            "rollout shop/a is held, since Weir cannot write (WriteFailed)",
+            "rollout shop/b is held, since Weir cannot write (WriteFailed)",
+            "rollout shop/c is held: Weir may not let its gated pods through (PodsStranded)",
+            "rollout shop/d would be held, if it were enforced",
+        ]
+    );
+    assert_eq!(under_way(&status).len(), 4);
+    assert!(line(&status).starts_with("4 in flight, 4 held, 0 complete"));
+    let shown = plain(&status, Detail::Screen);
+    assert!(shown.contains("4 in flight, 4 held, 0 complete"), "{shown}");
+    assert!(shown.contains("The summary of c."), "{shown}");
+}
+
 #[test]
 fn what_is_held_comes_first_with_its_reasons_and_what_clears_them() {
     let servers = json!([{

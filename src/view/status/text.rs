@@ -4,7 +4,7 @@ use weir_core::time::Span;
 
 use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir};
 use crate::{
-    api::{Finding, ServerState, Severity, State},
+    api::{Finding, Hold, ServerState, Severity, State},
     view::{
         age::age,
         style::{BAD, FAINT, GOOD, HEAD, WARN},
@@ -126,8 +126,12 @@ fn count(rollouts: &Rollouts) -> String {
         let open = rollouts.open.iter();
         open.filter(|one| one.state == Some(state)).count()
     };
-    let (held, refused) = (count(State::Held), count(State::Refused));
-    let let_go = count(State::LetGo);
+    let held = rollouts
+        .open
+        .iter()
+        .filter(|one| one.hold.is_some())
+        .count();
+    let (refused, let_go) = (count(State::Refused), count(State::LetGo));
     let in_flight = rollouts.open.len() - refused - let_go;
     let refused = match refused {
         0 => String::new(),
@@ -179,6 +183,11 @@ fn reasons(rollout: &Rollout, detail: Detail) -> Vec<String> {
     lines.truncate(shown);
     if cut > 0 {
         lines.push(format!("and {cut} more findings"));
+    }
+    let is_stranded = rollout.hold.as_ref().is_some_and(Hold::is_stranded);
+    if is_stranded {
+        // Nobody judges it any more: what was found belongs to before, and the summary says what to do.
+        lines.clear();
     }
     if lines.is_empty() && !quiet {
         lines.extend(rollout.summary.clone());

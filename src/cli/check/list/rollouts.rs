@@ -6,7 +6,7 @@ use weir_core::time::Span;
 
 use super::{Check, Ended, Entry, bad, few, known, warn};
 use crate::{
-    api::{GuardedRollout, State, leases},
+    api::{GuardedRollout, Hold, State, leases},
     cli::check::facts::Facts,
     valve::{self, gates::Gated},
     view::check::Level,
@@ -29,7 +29,7 @@ fn rollouts() -> impl Iterator<Item = Entry> {
             title: "No rollout is held",
             about: "What is held waits at the gate; what runs goes on running.",
             hint: "`kubectl weir explain NAME` says why, and what would clear it",
-            ask: |facts| in_state(facts, State::Held, Level::Warning),
+            ask: held,
         },
         Entry {
             id: "nothing-is-refused",
@@ -88,6 +88,17 @@ fn which(facts: &Facts, is: impl Fn(&GuardedRollout) -> bool) -> Result<String, 
         })
         .collect();
     Ok(few(names.iter().map(String::as_str)))
+}
+
+/// Held by anything but a person, and in shadow what would be.
+fn held(facts: &Facts) -> Ended {
+    let is = |one: &GuardedRollout| one.status.as_ref().and_then(Hold::of).is_some();
+    let found = which(facts, is)?;
+    if found.is_empty() {
+        Ok(String::new())
+    } else {
+        warn(found)
+    }
 }
 
 fn in_state(facts: &Facts, state: State, level: Level) -> Ended {

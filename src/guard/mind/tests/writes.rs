@@ -10,6 +10,7 @@ use super::{
 use crate::{
     act::failure::Failure,
     api::{State, marks},
+    guard::books,
     valve::remote::Gate,
 };
 
@@ -35,6 +36,7 @@ fn refused_releases_are_tried_ever_more_rarely_and_people_are_told_once_what_to_
         (held.status.as_str(), held.reason.as_str()),
         ("True", "WriteFailed")
     );
+    assert_eq!(books::count(&play.mind.rollouts).held, 1);
     assert!(
         held.message.contains("deploy/rbac.yaml"),
         "{}",
