@@ -207,6 +207,7 @@ const fn event_reason(done: Done) -> &'static str {
         Done::Resumed => "ResumedByPerson",
         Done::Approved => "ApprovedByPerson",
         Done::Released => "ReleasedByPerson",
+        Done::Ungated => "UngatedByPerson",
     }
 }
 

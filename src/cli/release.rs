@@ -10,7 +10,7 @@ use kube::api::PatchParams;
 use serde_json::json;
 
 use super::{
-    Outcome, TROUBLE,
+    FINE, Outcome, TROUBLE,
     change::{ChangeArgs, reason, unchanged},
     connect::{ClusterArgs, Connection},
     error::CliError,
@@ -20,7 +20,7 @@ use crate::{
     api::{GuardedRollout, bounds, marks, times::time},
     client::{chain, is_missing},
     valve::{
-        ROLE,
+        NAMESPACE, ROLE,
         gates::{self, Gated, Removed, Which},
         remote::{self, ValveError},
         revision_key,
@@ -37,7 +37,8 @@ const LOOKS: u32 = 5;
 ///
 /// Approves the revision, so that its pods are born without the gate from then on, and removes the gate
 /// of those that wait, so many a second. Nothing of it is ever held again. Exits with 1 if some pods are
-/// still gated in the end: run it again then.
+/// still gated in the end, or if the revision could not be approved for the state that Weir's Role is in: run it
+/// again then.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReleaseArgs {
     #[command(flatten)]
@@ -59,9 +60,18 @@ pub(super) async fn release(
     let (changed, left) = open(&connection, args).await?;
     let outcome = args.change.outcome(&changed)?;
     Ok(Outcome {
-        code: if left == 0 { outcome.code } else { TROUBLE },
+        code: exit_code(changed.done, left),
         ..outcome
     })
+}
+
+/// Fine only if the valve is open, and no pod is left.
+fn exit_code(done: Done, left: usize) -> u8 {
+    if left == 0 && done == Done::Released {
+        FINE
+    } else {
+        TROUBLE
+    }
 }
 
 /// Does it, and says how many pods are still gated for all that, as far as is known: what follows the approval
@@ -69,8 +79,11 @@ pub(super) async fn release(
 async fn open(connection: &Connection, args: &ReleaseArgs) -> Result<(Changed, usize), CliError> {
     let rollout = find::rollout(connection, &args.change.rollout).await?;
     let mut changed = args.change.changed(&rollout, Done::Released);
-    approve(connection, args, &rollout, &mut changed).await?;
-    note_on_rollout(connection, args, &rollout, &mut changed).await;
+    if approve(connection, args, &rollout, &mut changed).await? {
+        note_on_rollout(connection, args, &rollout, &mut changed).await;
+    } else {
+        changed.done = Done::Ungated;
+    }
     let Freed { removed, unlisted } = remove(connection, args, &rollout, &changed).await;
     let (released, left) = (removed.released, removed.left());
     changed.changes.push(Change {
@@ -91,22 +104,32 @@ async fn open(connection: &Connection, args: &ReleaseArgs) -> Result<(Changed, u
             "its gated pods could not be listed, so that some may still be gated: {why}. Run it again"
         ));
     }
-    let note = format!(
-        "Released by a person: revision {} is approved for good, and {released} pods were let through: {}.",
-        rollout.spec.revision, args.reason
-    );
+    let (revision, reason) = (&rollout.spec.revision, &args.reason);
+    let note = if changed.done == Done::Released {
+        format!(
+            "Released by a person: revision {revision} is approved for good, and {released} pods were let \
+             through: {reason}."
+        )
+    } else {
+        format!(
+            "Ungated by a person: {released} pods were let through. Revision {revision} could not be \
+             approved, so that later pods of it may be gated: {reason}."
+        )
+    };
     args.change
         .record(connection, &rollout, &mut changed, note)
         .await;
     Ok((changed, left.max(usize::from(unlisted.is_some()))))
 }
 
+/// Approves it, and says whether it is approved now. Where the Role is not in order it cannot be, and nothing is
+/// gated at birth until Weir has put it in order; from then on the revision's pods are gated again.
 async fn approve(
     connection: &Connection,
     args: &ReleaseArgs,
     rollout: &GuardedRollout,
     changed: &mut Changed,
-) -> Result<(), CliError> {
+) -> Result<bool, CliError> {
     const NEEDS: &str = "ask for the rights to get and patch the Role weir-approved in weir-system, to `run` \
                          revisions.weir.dev there, and to list and patch the pods of that namespace";
     let workload = &rollout.spec.workload;
@@ -123,13 +146,14 @@ async fn approve(
                 before: before.unwrap_or_else(|| "not approved".to_owned()),
                 after: "approved".to_owned(),
             });
-            Ok(())
+            Ok(true)
         }
-        // Without the Role nothing is gated any more, and with one that approves all nothing either.
         Err(ValveError::Approve { source, .. }) if is_missing(&source) => {
-            let note = format!("there is no Role {ROLE}: nothing is gated any more at birth");
-            changed.notes.push(note);
-            Ok(())
+            changed.notes.push(format!(
+                "the revision is not approved: there is no Role {ROLE} in {NAMESPACE}. Nothing is gated at birth \
+                 until Weir makes it again; if it does, run this again"
+            ));
+            Ok(false)
         }
         Err(ValveError::Approve { source, .. }) => Err(unchanged(
             format!("the Role {ROLE}"),
@@ -138,8 +162,12 @@ async fn approve(
             connection,
         )),
         Err(lost) => {
-            changed.notes.push(chain(&lost));
-            Ok(())
+            changed.notes.push(format!(
+                "the revision is not approved: {}. Nothing is gated at birth until then; run this again once \
+                 the Role is in order",
+                chain(&lost)
+            ));
+            Ok(false)
         }
     }
 }

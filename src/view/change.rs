@@ -15,6 +15,8 @@ pub enum Done {
     Approved,
     /// The valve is open for the revision, for good.
     Released,
+    /// The gates that were there are gone, and the valve is not open: the revision could not be approved.
+    Ungated,
 }
 
 impl Done {
@@ -26,6 +28,7 @@ impl Done {
             Self::Resumed => "resumed",
             Self::Approved => "approved",
             Self::Released => "released",
+            Self::Ungated => "ungated, not approved",
         }
     }
 }

@@ -139,7 +139,6 @@ async fn without_the_role_the_gates_are_removed_all_the_same() {
     let server = Server::that([
         rollout(),
         refusal(404),
-        refusal(403),
         pods(&["a"]),
         refusal(403),
         pods(&["a"]),
@@ -147,15 +146,58 @@ async fn without_the_role_the_gates_are_removed_all_the_same() {
     ]);
     let connection = connection(&server);
     let (changed, left) = open(&connection, &args(DryRun::None)).await.unwrap();
-    assert_eq!(left, 1);
+    assert_eq!((left, changed.done), (1, Done::Ungated));
     let notes = changed.notes.join("\n");
     for said in [
-        "there is no Role",
-        "not noted on the rollout",
+        "not approved: there is no Role",
         "1 pods are still gated; a: no. Run it again",
         "no Event",
     ] {
         assert!(notes.contains(said), "{said}: {notes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_approved_is_not_said_to_be() {
+    let all = whole(&json!({
+        "metadata": { "name": "weir-approved", "resourceVersion": "7" },
+        "rules": [{ "apiGroups": ["weir.dev"], "resources": ["revisions"], "verbs": ["run"] }],
+    }));
+    let answers = [rollout(), all, pods(&["a"]), done(), pods(&[]), done()];
+    let server = Server::that(answers);
+    let (changed, left) = open(&connection(&server), &args(DryRun::None))
+        .await
+        .unwrap();
+    assert_eq!((left, changed.done), (0, Done::Ungated));
+    let fields = changed.changes.iter().map(|one| one.field.as_str());
+    assert_eq!(fields.collect::<Vec<_>>(), ["gated"]);
+    let notes = changed.notes.join("\n");
+    assert!(
+        notes.contains("not approved") && notes.contains("run this again"),
+        "{notes}"
+    );
+    let said = server.said();
+    let event = said.last().unwrap();
+    assert!(
+        event.contains("UngatedByPerson") && event.contains("could not be approved"),
+        "{event}"
+    );
+    assert!(
+        !said
+            .iter()
+            .any(|one| one.contains("approved for good") || one.contains("weir.dev/released"))
+    );
+}
+
+#[test]
+fn whether_it_is_approved_and_all_is_out_decides_the_exit_code() {
+    let approved = (Done::Released, 0, FINE);
+    for (done, left, code) in [
+        approved,
+        (Done::Released, 1, TROUBLE),
+        (Done::Ungated, 0, TROUBLE),
+    ] {
+        assert_eq!(exit_code(done, left), code, "{done:?}, {left} left");
     }
 }
 
