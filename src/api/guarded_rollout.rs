@@ -190,7 +190,7 @@ pub struct GuardedRolloutStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_time")]
     pub obeyed: Option<Time>,
-    /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Held`.
+    /// Conditions: `Ready` (but of what was superseded or let go), `Reconciling`, `Stalled`, `Held`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -357,7 +357,7 @@ pub struct RolloutPolicyStatus {
     /// Enrolled workloads that it matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched: Option<u32>,
-    /// Conditions: `Ready`, `Matched`.
+    /// Conditions: `Ready`, `Stalled`, `Matched`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

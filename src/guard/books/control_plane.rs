@@ -313,4 +313,4 @@ const fn millis(latency: f64) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

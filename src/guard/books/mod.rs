@@ -12,6 +12,8 @@ mod control_plane;
 mod forecast;
 mod policy;
 mod rollout;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cmp::Reverse,

@@ -30,6 +30,11 @@ pub(super) fn status(
         conditions: timed(
             vec![
                 said(marks::conditions::READY, &policy.ready),
+                // Nothing but a person's change makes a wrong policy right.
+                conditions::Said {
+                    holds: !policy.ready.holds,
+                    ..said(marks::conditions::STALLED, &policy.ready)
+                },
                 said(marks::conditions::MATCHED, &policy.matched),
             ],
             before.unwrap_or_default(),

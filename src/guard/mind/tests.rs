@@ -459,7 +459,7 @@ fn a_workload_that_is_no_longer_enrolled_is_let_go() {
     assert!(play.until(60, |play| play.gated() == 0));
     assert!(play.until(60, |play| play.state("logs-aaa") == Some(State::LetGo)));
     assert!(!play.approved("uid-1", "aaa"));
-    assert_eq!(play.condition("logs-aaa", "Ready").status, "False");
+    assert_eq!(play.condition("logs-aaa", "Reconciling").status, "False");
     let reasons = play.reasons();
     assert!(
         reasons.ends_with(&["RolloutNoLongerGuarded", "RolloutLetGo"]),

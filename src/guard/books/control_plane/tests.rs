@@ -13,13 +13,13 @@ use crate::{
     valve::{Approvals, Standing},
 };
 
-fn absent<T>() -> Reading<T> {
+pub(in crate::guard::books) fn absent<T>() -> Reading<T> {
     Reading::Absent {
         why: "nobody looked".to_owned(),
     }
 }
 
-fn world(servers: u16) -> World {
+pub(in crate::guard::books) fn world(servers: u16) -> World {
     let id = |number| ServerId {
         address: format!("172.16.0.{number}:6443"),
         started: Some(1_700_000_000_000),
@@ -81,14 +81,14 @@ fn calm() -> ServerEvidence {
     }
 }
 
-fn slow(world: &mut World) {
+pub(in crate::guard::books) fn slow(world: &mut World) {
     let server = world.servers.values_mut().next().unwrap();
     if let Reading::Fresh(latency) = &mut server.latency {
         latency.p50_ms = 900.0;
     }
 }
 
-fn status(survey: &mut Survey, world: &World) -> ControlPlaneStatus {
+pub(in crate::guard::books) fn status(survey: &mut Survey, world: &World) -> ControlPlaneStatus {
     survey.look(world);
     required(&[Servers::AsFound { at_least: 1 }], survey, world)
 }
