@@ -29,6 +29,8 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::view::clean::screen;
+
 pub use check::page as checks_page;
 pub use error::{CliError, Kind};
 
@@ -116,7 +118,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(code)
         }
         Err(error) => {
-            drop(write!(anstream::stderr(), "{}", error.report()));
+            drop(write!(anstream::stderr(), "{}", screen(&error.report())));
             ExitCode::from(error.kind().code())
         }
     }

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::error::CliError;
+use crate::view::clean::screen;
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
@@ -34,8 +35,8 @@ pub(super) trait Shown: Serialize {
 /// The same in the form that was asked for.
 pub(super) fn show<T: Shown>(answer: &T, output: Output) -> Result<String, CliError> {
     match output {
-        Output::Text => Ok(answer.text(false)),
-        Output::Wide => Ok(answer.text(true)),
+        Output::Text => Ok(screen(&answer.text(false))),
+        Output::Wide => Ok(screen(&answer.text(true))),
         Output::Json => json(answer),
         Output::Yaml => yaml(answer),
         Output::Name => {

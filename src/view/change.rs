@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::style::{FAINT, WARN};
+use super::{
+    clean::one_line,
+    style::{FAINT, WARN},
+};
 
 /// What was done, in the past tense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,11 +95,12 @@ pub fn render(changed: &Changed) -> String {
             after,
         } = change;
         let of = of.as_ref().map(|of| format!("{of} ")).unwrap_or_default();
+        let (before, after) = (one_line(before), one_line(after));
         text.extend([format!(
             "  {of}{field}: {FAINT}{before}{FAINT:#} -> {after}\n"
         )]);
     }
-    let note = |note: &String| format!("{WARN}note{WARN:#}: {note}\n");
+    let note = |note: &String| format!("{WARN}note{WARN:#}: {}\n", one_line(note));
     text.extend(notes.iter().map(note));
     text
 }
@@ -132,6 +136,14 @@ mod tests {
             "guardedrollout.weir.dev/logs-5d4f of shop paused (server dry run)\n  \
              spec.paused: false -> true\nnote: it is complete\n"
         );
+    }
+
+    #[test]
+    fn what_others_wrote_forges_no_line() {
+        let mut changed = changed();
+        changed.changes[0].before = "none\nnote: all is well\x1b[8m".to_owned();
+        let shown = render(&changed);
+        assert!(shown.contains("none note: all is well^[[8m"), "{shown}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::style::{BAD, FAINT, GOOD, HEAD};
+use super::{
+    clean::one_line,
+    style::{BAD, FAINT, GOOD, HEAD},
+};
 use crate::api::Mode;
 
 /// What a drill proved.
@@ -48,7 +51,7 @@ pub fn line(step: &Step) -> String {
     };
     let said = match step.said.as_str() {
         "" => String::new(),
-        said => format!(": {said}"),
+        said => format!(": {}", one_line(said)),
     };
     format!(
         "{style}{glyph}{style:#} {}{said} {FAINT}({} s){FAINT:#}",

@@ -6,6 +6,7 @@
 mod age;
 pub mod change;
 pub mod check;
+pub mod clean;
 pub mod drill;
 pub mod explain;
 mod figures;

@@ -2,6 +2,8 @@
 
 use anstyle::Style;
 
+use super::clean::one_line;
+
 /// One cell.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
@@ -13,7 +15,7 @@ impl Cell {
     /// Text in a colour.
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self {
-            text: text.into(),
+            text: one_line(&text.into()),
             style,
         }
     }
@@ -62,6 +64,11 @@ mod tests {
     use anstyle::AnsiColor;
 
     use super::*;
+
+    #[test]
+    fn a_cell_is_of_one_line_and_moves_nothing() {
+        assert_eq!(lines(&[vec![Cell::from("a\n\x1b[2Jb")]]), ["  a ^[[2Jb"]);
+    }
 
     #[test]
     fn columns_are_aligned_whatever_their_colour() {

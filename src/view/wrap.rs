@@ -1,5 +1,7 @@
 //! Sentences broken into lines.
 
+use super::clean::one_line;
+
 /// The narrowest terminal that lines are broken for.
 const NARROWEST: usize = 60;
 /// The widest: longer lines are hard to read.
@@ -16,7 +18,7 @@ pub(super) fn wrapped(text: &str, columns: usize, first: &str, rest: &str) -> Ve
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut is_empty = true;
-    for word in text.split_whitespace() {
+    for word in one_line(text).split_whitespace() {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > columns {
             lines.push(std::mem::replace(&mut line, rest.to_owned()));
             is_empty = true;
@@ -43,6 +45,7 @@ mod tests {
             wrapped("one two three immeasurable", 9, "- ", "  "),
             ["- one two", "  three", "  immeasurable"]
         );
+        assert_eq!(wrapped("a\n\x1b[2Jb", 9, "", ""), ["a ^[[2Jb"]);
         assert_eq!(wrapped(" ", 9, "- ", "  "), [""; 0]);
     }
 }

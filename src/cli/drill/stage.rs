@@ -25,7 +25,10 @@ use crate::{
     api::{GuardedRollout, Mode, RolloutPolicy, State, marks},
     cli::{connect::Connection, output::Output},
     client::chain,
-    view::drill::{Step, line},
+    view::{
+        clean::screen,
+        drill::{Step, line},
+    },
 };
 
 /// Nodes that are looked through for some that take a pod.
@@ -143,7 +146,7 @@ impl<'a> Stage<'a> {
         };
         if matches!(self.args.output, Output::Text | Output::Wide) {
             // It takes minutes: whoever looks sees how far it is.
-            drop(writeln!(anstream::stderr(), "{}", line(&step)));
+            drop(writeln!(anstream::stderr(), "{}", screen(&line(&step))));
         }
         steps.push(step);
         proven

@@ -19,7 +19,10 @@ use crate::{
         output::{Output, show},
     },
     client::chain,
-    view::status::{Status, frame, line, summarize, under_way},
+    view::{
+        clean,
+        status::{Status, frame, line, summarize, under_way},
+    },
 };
 
 /// Rows of a terminal that does not say.
@@ -152,9 +155,9 @@ impl Watch<'_> {
                 paper.show(&screen, &gist, &entry)
             }
             Err(error) => {
-                let said = chain(error);
+                let said = clean::screen(&chain(error));
                 let at = time(self.connection.clock.now()).0;
-                let screen = format!("{at}\n\n{}", error.report());
+                let screen = clean::screen(&format!("{at}\n\n{}", error.report()));
                 if matches!(output, Output::Text | Output::Wide) {
                     return paper.show(&screen, &said, &format!("{said}\n"));
                 }

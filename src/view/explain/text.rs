@@ -4,6 +4,7 @@ use super::{Explanation, forecast};
 use crate::{
     api::{Finding, Mode, Severity, State},
     view::{
+        clean::one_line,
         style::{BAD, HEAD, WARN},
         words::{mode, state},
         wrap::{used, wrapped},
@@ -77,7 +78,10 @@ fn stand(explanation: &Explanation, columns: usize) -> Vec<String> {
         ));
     }
     if !explanation.policies.is_empty() {
-        lines.push(format!("  Judged by {}", explanation.policies.join(", ")));
+        lines.push(format!(
+            "  Judged by {}",
+            one_line(&explanation.policies.join(", "))
+        ));
     }
     lines
 }
@@ -99,7 +103,10 @@ fn findings(explanation: &Explanation, columns: usize) -> Option<Vec<String>> {
             Severity::Hold => ("Hold", BAD),
             Severity::Notice => ("Notice", WARN),
         };
-        lines.push(format!("  {style}{word}{style:#}  {reason} on {subject}"));
+        lines.push(format!(
+            "  {style}{word}{style:#}  {}",
+            one_line(&format!("{reason} on {subject}"))
+        ));
         lines.extend(wrapped(evidence, columns, "    ", "    "));
         let clears = format!("clears when {clears_when}");
         lines.extend(wrapped(&clears, columns, "    ", "    "));

@@ -5,6 +5,7 @@ use weir_core::time::Span;
 use super::{Report, Rollout};
 use crate::view::{
     age::age,
+    clean::one_line,
     figures,
     style::{BAD, FAINT, HEAD, WARN},
     words,
@@ -45,7 +46,7 @@ pub fn render(report: &Report) -> String {
         ));
     }
     for why in &report.unknown {
-        lines.push(format!("{WARN}not known{WARN:#}: {why}"));
+        lines.push(format!("{WARN}not known{WARN:#}: {}", one_line(why)));
     }
     lines.join("\n") + "\n"
 }
@@ -70,7 +71,11 @@ fn of_rollout(one: &Rollout) -> Vec<String> {
         lines.push(format!(
             "  {began}  {BAD}{what}{BAD:#} for {at_least}{lasts}{stands}"
         ));
-        lines.extend(hold.why.iter().map(|why| format!("      {why}")));
+        lines.extend(
+            hold.why
+                .iter()
+                .map(|why| format!("      {}", one_line(why))),
+        );
     }
     match one.like_these {
         0 => {}
@@ -79,7 +84,11 @@ fn of_rollout(one: &Rollout) -> Vec<String> {
             "  and {many} more like these, of which only the number is known"
         )),
     }
-    lines.extend(one.people.iter().map(|what| format!("  {what}")));
+    lines.extend(
+        one.people
+            .iter()
+            .map(|what| format!("  {}", one_line(what))),
+    );
     lines.extend(one.forecast.as_ref().map(|forecast| {
         let capacity = forecast.capacity.map(figures::cores);
         let capacity = capacity

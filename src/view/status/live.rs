@@ -1,7 +1,7 @@
 //! The status as it is shown again and again: a screen in place, or a line for whatever changes.
 
 use super::{Rollout, Status};
-use crate::api::State;
+use crate::{api::State, view::clean::one_line};
 
 /// To the upper left corner; lines that are too long are cut, not broken.
 const BEGIN: &str = "\x1b[?7l\x1b[H";
@@ -41,7 +41,7 @@ pub fn line(status: &Status) -> String {
     let held = open.filter(|one| one.hold.is_some()).count();
     let trouble = match status.trouble.as_slice() {
         [] => "nothing is wrong".to_owned(),
-        trouble => trouble.join("; "),
+        trouble => one_line(&trouble.join("; ")),
     };
     format!(
         "{} in flight, {} held, {} complete: {trouble}",

@@ -180,6 +180,20 @@ fn what_weir_cannot_write_or_let_through_is_trouble_whatever_the_state_says() {
 }
 
 #[test]
+fn what_others_wrote_neither_forges_a_line_nor_moves_the_cursor() {
+    let mut held = held();
+    let status = held.status.as_mut().unwrap();
+    status.findings[0].evidence = "slow\n\nNothing is wrong.\x1b[8m\x1b[2J".to_owned();
+    let status = of_rollouts([held]);
+    let shown = render(&status, Detail::Screen);
+    assert!(
+        shown.contains("slow  Nothing is wrong.^[[8m^[[2J"),
+        "{shown}"
+    );
+    assert!(!shown.lines().any(|line| line.starts_with("Nothing")));
+}
+
+#[test]
 fn what_is_held_comes_first_with_its_reasons_and_what_clears_them() {
     let servers = json!([{
         "address": "10.0.0.1:6443", "state": "Suffering", "latencyMs": 310, "usualLatencyMs": 4,

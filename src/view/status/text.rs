@@ -7,6 +7,7 @@ use crate::{
     api::{Finding, Hold, ServerState, Severity, State},
     view::{
         age::age,
+        clean::one_line,
         style::{BAD, FAINT, GOOD, HEAD, WARN},
         table::{self, Cell},
         words::{mode, state},
@@ -48,7 +49,10 @@ fn head(title: &str, rest: &str) -> String {
 }
 
 fn unknown(title: &str, why: &str) -> Vec<String> {
-    vec![head(title, &format!("{WARN}not known{WARN:#}: {why}"))]
+    vec![head(
+        title,
+        &format!("{WARN}not known{WARN:#}: {}", one_line(why)),
+    )]
 }
 
 fn api_servers(servers: &ApiServers) -> Vec<String> {
@@ -190,7 +194,8 @@ fn reasons(rollout: &Rollout, detail: Detail) -> Vec<String> {
         lines.clear();
     }
     if lines.is_empty() && !quiet {
-        lines.extend(rollout.summary.clone());
+        let summary = rollout.summary.iter().flat_map(|summary| summary.lines());
+        lines.extend(summary.map(one_line));
     }
     if rollout.nodes_without_pod > 0 {
         lines.push(format!(
@@ -209,7 +214,9 @@ fn reason(finding: &Finding) -> String {
         evidence,
         clears_when,
     } = finding;
-    format!("{reason} on {subject}: {evidence}; clears when {clears_when}")
+    one_line(&format!(
+        "{reason} on {subject}: {evidence}; clears when {clears_when}"
+    ))
 }
 
 fn weir(weir: &Weir) -> Vec<String> {
@@ -224,12 +231,12 @@ fn weir(weir: &Weir) -> Vec<String> {
         Some(state),
         weir.version
             .as_ref()
-            .map(|version| format!("version {version}")),
+            .map(|version| format!("version {}", one_line(version))),
         weir.mode.map(|ceiling| format!("mode {}", mode(ceiling))),
         weir.gate.map(gate),
         weir.leader
             .as_ref()
-            .map(|leader| format!("leader {leader}")),
+            .map(|leader| format!("leader {}", one_line(leader))),
         weir.renewed_seconds_ago
             .map(|seconds| format!("lease renewed {} ago", age(Span::from_secs(seconds)))),
     ];
@@ -257,7 +264,12 @@ fn conclusion(trouble: &[String], detail: Detail) -> Vec<String> {
         Detail::Wide => usize::MAX,
     };
     let mut lines = vec![format!("{BAD}Not fine:{BAD:#}")];
-    lines.extend(trouble.iter().take(limit).map(|what| format!("  - {what}")));
+    lines.extend(
+        trouble
+            .iter()
+            .take(limit)
+            .map(|what| format!("  - {}", one_line(what))),
+    );
     let hidden = trouble.len().saturating_sub(limit);
     if hidden > 0 {
         lines.push(format!("  and {hidden} more: see them with -o wide"));
