@@ -1,8 +1,9 @@
-//! Pages for people name all that they are about: each right of Weir's account, each finding.
+//! Pages for people name all that they are about: each right of Weir's account, each finding, each state.
 
 use std::{fs, path::Path};
 
 use serde_json::Value;
+use weir::api::marks::conditions;
 
 fn read(path: &str) -> String {
     let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -140,7 +141,19 @@ fn the_page_about_holds_says_what_to_do_about_each_finding() {
     let page = read("docs/held.md");
     let findings = variants(&read("crates/weir-core/src/plan.rs"), "Rule");
     assert!(findings.len() > 10, "{findings:?}");
-    for finding in findings {
-        assert!(page.contains(&format!("`{finding}`")), "{finding}");
+    let besides = [conditions::WRITE_FAILED, conditions::PODS_STRANDED].map(str::to_owned);
+    let cells = first_cells(&page, "## 2. What to do about it\n").join(", ");
+    for finding in findings.into_iter().chain(besides) {
+        assert!(cells.contains(&format!("`{finding}`")), "{finding}");
+    }
+}
+
+#[test]
+fn the_page_about_holds_says_what_each_state_is() {
+    let states = variants(&read("src/api/guarded_rollout.rs"), "State");
+    assert!(states.len() >= 10, "{states:?}");
+    let cells = first_cells(&read("docs/held.md"), "## 1. What holds it?\n").join(", ");
+    for state in states {
+        assert!(cells.contains(&format!("`{state}`")), "{state}");
     }
 }
