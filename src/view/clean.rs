@@ -46,7 +46,7 @@ fn colour(text: &str) -> Option<&str> {
     let end = codes.find(|one: char| !one.is_ascii_digit() && one != ';')?;
     let is_known = |code: &str| matches!(code.parse(), Ok(0_u8..=2 | 30..=37));
     let is_colour = codes[end..].starts_with('m') && codes[..end].split(';').all(is_known);
-    is_colour.then(|| &text[..text.len() - codes.len() + end + 1])
+    is_colour.then(|| &text[..=text.len() - codes.len() + end])
 }
 
 fn push(text: &mut String, letter: char) {
