@@ -11,14 +11,22 @@ use super::{
     find,
 };
 use crate::{
-    api::{GuardedRollout, Hold, State},
+    api::{GuardedRollout, Hold, Mode, State},
     view::change::{Change, Changed, Done},
 };
+
+/// What to do where the valve is not Weir's to close. kubectl pauses Deployments alone.
+const BY_HAND: &str = "stop it where it is with `kubectl patch daemonset NAME -n NAMESPACE -p \
+                       '{\"spec\":{\"updateStrategy\":{\"type\":\"OnDelete\"}}}'`, or take it back, which rolls \
+                       again, with `kubectl rollout undo daemonset/NAME -n NAMESPACE`; the label \
+                       weir.dev/guard=enforce, where Weir's own mode is Enforce too, puts the next revision \
+                       behind the valve";
 
 /// Lets nothing more of a rollout through until it is resumed
 ///
 /// What runs goes on running. Weir's own holds are untouched, and an approved revision is not held by
-/// it.
+/// it. Refused (4) where the rollout is not behind the valve, such as in mode Shadow: there it would hold
+/// nothing.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PauseArgs {
     #[command(flatten)]
@@ -43,6 +51,9 @@ pub(super) async fn set(
     reason: Option<&str>,
 ) -> Result<Changed, CliError> {
     let rollout = find::rollout(connection, &args.rollout).await?;
+    if paused {
+        heeded(&rollout)?;
+    }
     let done = if paused { Done::Paused } else { Done::Resumed };
     let mut changed = args.changed(&rollout, done);
     changed.notes.extend(note(&rollout, paused));
@@ -64,14 +75,44 @@ pub(super) async fn set(
     Ok(changed)
 }
 
+/// Refuses where Weir would not heed a pause: whoever reads `paused` in an emergency does nothing else.
+fn heeded(rollout: &GuardedRollout) -> Result<(), CliError> {
+    let status = rollout.status.clone().unwrap_or_default();
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let (why, instead) = match (status.state, status.mode) {
+        (Some(State::Superseded), Some(Mode::Observe | Mode::Shadow)) => (
+            "is Superseded: its workload has a newer revision".to_owned(),
+            "name that one's rollout",
+        ),
+        (_, Some(mode @ (Mode::Observe | Mode::Shadow))) => {
+            let why = format!("is not behind the valve (mode {mode:?}): it rolls at its own pace");
+            (why, BY_HAND)
+        }
+        (Some(State::Refused), _) => ("is not guarded by Weir".to_owned(), BY_HAND),
+        (Some(State::LetGo), _) => (
+            "is let go: none of its pods is gated any more".to_owned(),
+            BY_HAND,
+        ),
+        // Enforced, or being let go, or not judged yet.
+        (_, Some(Mode::Enforce) | None) => return Ok(()),
+    };
+    Err(CliError::Unsafe {
+        why: format!("{name} {why}; a pause would hold nothing"),
+        instead,
+    })
+}
+
 /// What a person may not expect.
 fn note(rollout: &GuardedRollout, paused: bool) -> Option<String> {
-    let status = rollout.status.as_ref()?;
-    let hold = Hold::of(status);
-    if let (Some(hold), false) = (hold, paused) {
+    let status = rollout.status.as_ref();
+    let Some((status, state)) = status.and_then(|status| Some((status, status.state?))) else {
+        let note = "Weir has not judged it yet: it is held only where Weir enforces it";
+        return paused.then(|| note.to_owned());
+    };
+    if let (Some(hold), false) = (Hold::of(status), paused) {
         return Some(format!("Weir holds it by itself: {}", hold.by));
     }
-    match (status.state?, paused) {
+    match (state, paused) {
         (State::Complete, true) => {
             Some("its revision is approved: a pause does not close a valve that is open".to_owned())
         }
@@ -83,123 +124,4 @@ fn note(rollout: &GuardedRollout, paused: bool) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-    use crate::{
-        cli::{
-            change::DryRun,
-            find::tests::{connection, refusal},
-            output::Output,
-        },
-        client::fake::{Answer, Server},
-    };
-
-    pub(in crate::cli) fn args(dry_run: DryRun) -> ChangeArgs {
-        ChangeArgs {
-            rollout: "logs-5d4f".to_owned(),
-            dry_run,
-            output: Output::Text,
-        }
-    }
-
-    fn rollout(paused: bool, state: &str) -> Answer {
-        let object = json!({
-            "metadata": { "namespace": "shop", "name": "logs-5d4f", "uid": "g" },
-            "spec": {
-                "workload": { "kind": "DaemonSet", "name": "logs", "uid": "u" }, "revision": "5d4f",
-                "paused": paused,
-            },
-            "status": { "state": state },
-        });
-        Answer::whole(200, object.to_string())
-    }
-
-    fn event() -> Answer {
-        Answer::whole(201, json!({ "metadata": { "name": "e" } }).to_string())
-    }
-
-    #[tokio::test]
-    async fn a_pause_is_written_and_recorded_with_its_reason() {
-        let server = Server::that([rollout(false, "Soaking"), rollout(true, "Soaking"), event()]);
-        let connection = connection(&server);
-        let changed = set(&connection, &args(DryRun::None), true, Some("lunch"))
-            .await
-            .unwrap();
-        assert_eq!(
-            (changed.changes.len(), changed.notes.len()),
-            (1, 0),
-            "{changed:?}"
-        );
-        assert_eq!(server.said()[1], r#"{"spec":{"paused":true}}"#);
-        let event: Value = serde_json::from_str(&server.said()[2]).unwrap();
-        assert_eq!(event["reason"], "PausedByPerson");
-        assert_eq!(event["note"], "Paused by a person: lunch.");
-        assert_eq!(event["regarding"]["name"], "logs");
-        assert_eq!(event["related"]["name"], "logs-5d4f");
-    }
-
-    #[tokio::test]
-    async fn a_dry_run_asks_the_server_and_records_nothing() {
-        let server = Server::that([rollout(false, "Complete"), rollout(true, "Complete")]);
-        let connection = connection(&server);
-        let changed = set(&connection, &args(DryRun::Server), true, None)
-            .await
-            .unwrap();
-        assert!(
-            changed.dry_run && changed.notes[0].contains("approved"),
-            "{changed:?}"
-        );
-        assert_eq!(server.asked().len(), 2);
-        assert!(
-            server.asked()[1].contains("dryRun=All"),
-            "{:?}",
-            server.asked()
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_so_already_is_not_written() {
-        let server = Server::that([rollout(false, "Held")]);
-        let changed = set(&connection(&server), &args(DryRun::None), false, None)
-            .await
-            .unwrap();
-        assert!(changed.changes.is_empty());
-        assert!(
-            changed.notes[0].starts_with("Weir holds it by itself"),
-            "{changed:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn whoever_may_only_look_is_told_what_to_ask_for() {
-        let server = Server::that([rollout(true, "Paused"), refusal(403)]);
-        let error = set(&connection(&server), &args(DryRun::None), false, None)
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind().code(), 3);
-        assert!(
-            error
-                .report()
-                .contains("was not changed: no\nhint: ask for the right to patch"),
-            "{}",
-            error.report()
-        );
-    }
-
-    #[tokio::test]
-    async fn an_event_that_is_refused_is_only_told() {
-        let answers = [
-            rollout(false, "Soaking"),
-            rollout(true, "Soaking"),
-            refusal(403),
-        ];
-        let server = Server::that(answers);
-        let changed = set(&connection(&server), &args(DryRun::None), true, None)
-            .await
-            .unwrap();
-        assert_eq!(changed.changes.len(), 1);
-        assert!(changed.notes[0].contains("no Event"), "{changed:?}");
-    }
-}
+mod tests;
