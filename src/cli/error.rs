@@ -118,6 +118,12 @@ pub enum CliError {
         /// What was asked for.
         name: String,
     },
+    /// A check is asked for that `--pre` leaves out.
+    #[error("`{name}` is no part of --pre: it looks at what is installed")]
+    NotPre {
+        /// What was asked for.
+        name: String,
+    },
     /// The command would do what nobody can have meant.
     #[error("{why}")]
     Unsafe {
@@ -186,6 +192,7 @@ impl CliError {
             | Self::GroupsAlone
             | Self::NoName { .. }
             | Self::NoCheck { .. }
+            | Self::NotPre { .. }
             | Self::Unwritten { .. }
             | Self::Unnamed(_)
             | Self::File { .. }
@@ -226,6 +233,9 @@ impl CliError {
             Self::NoName { .. } => "give --as and --as-group names without line breaks",
             Self::Unwritten { .. } => "choose another file with -f FILE",
             Self::NoCheck { .. } => "`kubectl weir check -o json` shows the ids of all",
+            Self::NotPre { .. } => {
+                "leave out --pre, or name what docs/reference/checks.md calls part of it"
+            }
             Self::Unchanged { needs, .. } => needs,
             Self::OldKind { .. } => "apply the crds/ of this version, then try again",
             Self::Unsafe { instead, .. } => instead,

@@ -99,10 +99,19 @@ fn chosen<'a>(all: &'a [Check], args: &CheckArgs) -> Result<Vec<&'a Check>, CliE
     if let Some(name) = unknown {
         return Err(CliError::NoCheck { name: name.clone() });
     }
-    let chosen = all.iter().filter(|check| {
-        let named = args.only.is_empty() || args.only.iter().any(|name| is(check, name));
-        named && (check.pre || !args.pre)
-    });
+    let part = |check: &&Check| check.pre || !args.pre;
+    // What is named and not looked at would be told as fine.
+    let left_out = args
+        .only
+        .iter()
+        .find(|name| !all.iter().filter(part).any(|one| is(one, name)));
+    if let Some(name) = left_out {
+        return Err(CliError::NotPre { name: name.clone() });
+    }
+    let chosen = all
+        .iter()
+        .filter(part)
+        .filter(|check| args.only.is_empty() || args.only.iter().any(|name| is(check, name)));
     Ok(chosen.collect())
 }
 

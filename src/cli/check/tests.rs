@@ -662,8 +662,47 @@ fn checks_can_be_chosen_by_category_and_id() {
     assert_eq!(ids(&args(false, &["meters"])).len(), 3);
     assert_eq!(ids(&args(false, &["dns"])), ["dns-served", "dns-answers"]);
     assert_eq!(ids(&args(true, &[])).len(), 13);
-    let error = chosen(&all, &args(false, &["nonsense"]))
-        .map(drop)
-        .unwrap_err();
-    assert_eq!(error.kind().code(), 2);
+    assert_eq!(
+        ids(&args(true, &["kubernetes-version"])),
+        ["kubernetes-version"]
+    );
+    let refused: [(bool, &[&str], &str); 4] = [
+        (false, &["nonsense"], "there is no check"),
+        (true, &["gate-active"], "no part of --pre"),
+        (
+            true,
+            &["kubernetes-version", "gate-active"],
+            "`gate-active`",
+        ),
+        (true, &["meters"], "`meters` is no part"),
+    ];
+    for (pre, only, said) in refused {
+        let error = chosen(&all, &args(pre, only)).map(drop).unwrap_err();
+        assert_eq!(error.kind().code(), 2, "{only:?}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_kind_that_knows_fewer_values_is_of_an_older_version() {
+    let mut facts = well();
+    let kind = facts.shipped.kinds.get_mut("guardedrollouts.weir.dev");
+    let kind = kind.unwrap().as_mut().unwrap().as_mut().unwrap();
+    let mut value = serde_json::to_value(&*kind).unwrap();
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/state/enum";
+    let states = value.pointer_mut(path).unwrap().as_array_mut().unwrap();
+    let all = states.len();
+    states.retain(|state| state != "LetGo");
+    assert_eq!(states.len(), all - 1);
+    *kind = parsed(value);
+    let found = wrong(&facts);
+    assert_eq!(
+        (found.len(), found[0].0.as_str()),
+        (1, "kind-guardedrollouts")
+    );
+    assert_eq!(
+        found[0].2,
+        "1 fields or values are not defined in the cluster, .status.state=LetGo among them: it is of an older \
+         version"
+    );
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
+use serde_json::Value;
 
 use super::{Ask, Check, Ended, Entry, MAY_INSTALL, bad, known, rights, skip, there};
 use crate::{
@@ -136,8 +137,8 @@ fn may(facts: &Facts, resource: &str) -> Ended {
 
 fn kinds() -> impl Iterator<Item = Entry> {
     type Ask = fn(&Facts) -> Ended;
-    let about =
-        "An older definition drops fields that this version writes, and a missing one stops Weir.";
+    let about = "An older definition drops fields that this version writes, or refuses values of them, and a \
+                 missing one stops Weir.";
     let hint = "apply crds/ of this version: `kubectl apply --server-side -f crds/`";
     let asks: [(&str, &str, Ask); 3] = [
         (
@@ -183,14 +184,15 @@ fn kind(facts: &Facts, at: usize) -> Ended {
     let missing: Vec<String> = fields(wanted).difference(&fields(found)).cloned().collect();
     match missing.first() {
         Some(first) => bad(format!(
-            "{} fields are not defined in the cluster, {first} among them: it is of an older version",
+            "{} fields or values are not defined in the cluster, {first} among them: it is of an older version",
             missing.len()
         )),
         None => Ok(String::new()),
     }
 }
 
-/// The paths of all fields of a kind's version that is served.
+/// The paths of all fields of a kind's version that is served, and with each that takes a few values only these
+/// (`path=value`): an API server refuses a whole status for one value that it does not know.
 fn fields(definition: &CustomResourceDefinition) -> BTreeSet<String> {
     let served = definition
         .spec
@@ -215,6 +217,11 @@ fn collect(schema: &JSONSchemaProps, at: &str, fields: &mut BTreeSet<String>) {
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
         collect(items, &format!("{at}[]"), fields);
     }
+    let values = schema.enum_.iter().flatten();
+    fields.extend(values.map(|JSON(value)| match value {
+        Value::String(value) => format!("{at}={value}"),
+        value => format!("{at}={value}"),
+    }));
 }
 
 fn account() -> impl Iterator<Item = Entry> {
