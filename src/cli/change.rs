@@ -196,7 +196,7 @@ pub(super) fn unchanged(
             needs,
             source,
         },
-        _ => connection.unreachable(source),
+        _ => connection.unanswered(source, needs),
     }
 }
 

@@ -16,6 +16,16 @@ use crate::{
     valve::NAMESPACE,
 };
 
+/// What it takes to read the rollouts of one namespace.
+pub(super) const ROLLOUTS: &str = "ask for the right to get and list guardedrollouts.weir.dev in that namespace; check \
+                                   with `kubectl auth can-i list guardedrollouts.weir.dev -n NAMESPACE`";
+/// What it takes to read those of all.
+pub(super) const ALL_ROLLOUTS: &str = "give -n NAMESPACE, or ask for the right to list guardedrollouts.weir.dev in \
+                                       all namespaces";
+/// What it takes to be told the API server's version.
+pub(super) const VERSION: &str = "ask for the right to get /version, which everybody has by default (ClusterRole \
+                                  system:public-info-viewer)";
+
 /// The flags by which kubectl chooses a cluster and a namespace.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ClusterArgs {
@@ -202,13 +212,19 @@ impl ClusterArgs {
 }
 
 impl Connection {
-    /// Nothing was answered, for this reason.
-    pub(super) fn unreachable(&self, source: kube::Error) -> CliError {
+    /// What was asked for was not given, for this reason. `needs` is what to do for whoever may not ask.
+    pub(super) fn unanswered(&self, source: kube::Error, needs: &'static str) -> CliError {
         let server = self.server.clone();
         match &source {
             kube::Error::Api(status) if status.code == 401 => CliError::Unauthorized { server },
             kube::Error::Api(status) if status.code == 403 => CliError::Forbidden {
                 why: status.message.clone(),
+                hint: needs,
+            },
+            kube::Error::Api(status) => CliError::Failed {
+                server,
+                code: status.code,
+                source,
             },
             late if causes(late).any(<dyn Error>::is::<TimedOut>) => {
                 CliError::Late { server, source }
@@ -223,6 +239,10 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::{
+        cli::find::tests::{connection, refusal},
+        client::fake::Server,
+    };
 
     fn args(user: Option<&str>, groups: &[&str]) -> ClusterArgs {
         ClusterArgs {
@@ -279,7 +299,7 @@ mod tests {
         args.note("request_timeout", limit);
         let connection = args.connection(config, Budget::standard()).unwrap();
         let error = connection.client.apiserver_version().await.unwrap_err();
-        connection.unreachable(error)
+        connection.unanswered(error, VERSION)
     }
 
     #[tokio::test(start_paused = true)]
@@ -292,6 +312,19 @@ mod tests {
             let said = format!("(--request-timeout): no answer to GET /version within {within}\n");
             assert!(report.contains(&said), "{report}");
             assert!(report.contains("hint: give it longer"), "{report}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_answered_is_not_told_as_silent() {
+        for code in [410, 429, 500, 503] {
+            let server = Server::that([refusal(code)]);
+            let connection = connection(&server);
+            let error = connection.client.apiserver_version().await.unwrap_err();
+            let error = connection.unanswered(error, VERSION);
+            assert_eq!(error.kind().code(), 3);
+            let said = format!("answered with {code}: no\n");
+            assert!(error.report().contains(&said), "{}", error.report());
         }
     }
 

@@ -41,6 +41,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long everything may take to be gone again.
 const GONE_WITHIN: Duration = Duration::from_secs(90);
 
+/// What it takes to see whether anything is held.
+const NEEDS_ALL: &str = "ask for the right to list guardedrollouts.weir.dev in all namespaces: a drill begins only \
+                         where nothing is held";
+/// What it takes to see how far Weir may go.
+const NEEDS_PLANE: &str = "ask for the right to get controlplanes.weir.dev";
+/// What it takes to see whether Weir is at work.
+const NEEDS_LEASE: &str = "ask for the right to get leases.coordination.k8s.io in Weir's namespace, or say where \
+                           Weir runs with --weir-namespace";
+
 /// Proves the installation end to end, in a namespace of its own that is removed again
 ///
 /// Makes a DaemonSet of a few small pods that is enrolled, and sees that they are born gated, that a pause
@@ -143,7 +152,7 @@ async fn nothing_held(connection: &Connection, force: bool) -> Result<(), CliErr
     let api: Api<GuardedRollout> = Api::all(connection.client.clone());
     let all = match list_all(&api, ListParams::default()).await {
         Err(error) if is_missing(&error) => return Err(CliError::NotInstalled),
-        all => all.map_err(|error| connection.unreachable(error))?,
+        all => all.map_err(|error| connection.unanswered(error, NEEDS_ALL))?,
     };
     let is_held = |one: &&GuardedRollout| {
         let status = one.status.as_ref();
@@ -180,10 +189,10 @@ async fn at_work(
 ) -> Result<Result<Mode, String>, CliError> {
     let planes: Api<ControlPlane> = Api::all(connection.client.clone());
     let plane = planes.get_opt(SINGLETON).await;
-    let plane = plane.map_err(|error| connection.unreachable(error))?;
+    let plane = plane.map_err(|error| connection.unanswered(error, NEEDS_PLANE))?;
     let leases: Api<Lease> = Api::namespaced(connection.client.clone(), &weir.weir_namespace);
     let lease = leases.get_opt(&weir.lease_name).await;
-    let lease = lease.map_err(|error| connection.unreachable(error))?;
+    let lease = lease.map_err(|error| connection.unanswered(error, NEEDS_LEASE))?;
     let lease = lease.and_then(|lease| lease.spec).unwrap_or_default();
     let mode = plane.and_then(|plane| plane.status?.mode);
     Ok(match mode {

@@ -51,6 +51,16 @@ pub enum CliError {
         /// Why.
         source: kube::Error,
     },
+    /// The API server answered, but not what was asked.
+    #[error("the API server at {server} answered with {code}")]
+    Failed {
+        /// Its address.
+        server: String,
+        /// The HTTP status.
+        code: u16,
+        /// In its words.
+        source: kube::Error,
+    },
     /// The API server's answer took longer than a request may.
     #[error("the API server at {server} did not answer in time (--request-timeout)")]
     Late {
@@ -70,6 +80,8 @@ pub enum CliError {
     Forbidden {
         /// In its words.
         why: String,
+        /// What it takes to ask that, or what to ask instead.
+        hint: &'static str,
     },
     /// Weir's kinds are not defined in this cluster.
     #[error("GuardedRollouts are not defined in this cluster: Weir is not installed")]
@@ -198,6 +210,7 @@ impl CliError {
             | Self::File { .. }
             | Self::Numbers(_) => Kind::Usage,
             Self::Unreachable { .. }
+            | Self::Failed { .. }
             | Self::Late { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
@@ -211,7 +224,7 @@ impl CliError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Kubeconfig(_) => "set KUBECONFIG, or give --kubeconfig FILE and --context NAME",
             Self::Client(_) => "check the certificates and credentials in the kubeconfig",
@@ -224,9 +237,8 @@ impl CliError {
                  `kubectl get --raw '/readyz?verbose'`"
             }
             Self::Unauthorized { .. } => "log in again, then check with `kubectl auth whoami`",
-            Self::Forbidden { .. } => {
-                "ask for the right to get and list guardedrollouts.weir.dev in that namespace"
-            }
+            Self::Failed { code, .. } => after(*code),
+            Self::Forbidden { hint, .. } => hint,
             Self::NotInstalled => "apply crds/ and deploy/, or choose another --context",
             Self::AllNamespaces => "give -n NAMESPACE",
             Self::GroupsAlone => "give --as USER too, as for kubectl",
@@ -236,6 +248,11 @@ impl CliError {
             Self::NotPre { .. } => {
                 "leave out --pre, or name what docs/reference/checks.md calls part of it"
             }
+            // A right is not what is missing where an API server sheds load, or something else came first.
+            Self::Unchanged {
+                source: kube::Error::Api(status),
+                ..
+            } if matches!(status.code, 404 | 409 | 429 | 500..) => after(status.code),
             Self::Unchanged { needs, .. } => needs,
             Self::OldKind { .. } => "apply the crds/ of this version, then try again",
             Self::Unsafe { instead, .. } => instead,
@@ -274,6 +291,21 @@ impl CliError {
     }
 }
 
+/// What to do after an API server's answer that is no answer.
+const fn after(code: u16) -> &'static str {
+    match code {
+        404 | 409 => "it has changed in the meantime: look at it again, and then try again",
+        410 => "try again: the list was read for longer than the API server keeps one",
+        429 | 500.. => {
+            "the API server sheds load or is not well: try again in a moment, and see `kubectl get --raw \
+             '/readyz?verbose'`; meanwhile what Weir holds stays held"
+        }
+        _ => {
+            "see what `kubectl get guardedrollouts -v=8` is answered, and what stands between it and you"
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,6 +336,8 @@ mod tests {
                 source: kube::Error::Api(status.boxed()),
             };
             assert_eq!(error.kind().code(), expected, "{code}");
+            let is_about_rights = error.hint() == "ask";
+            assert_eq!(is_about_rights, matches!(code, 403 | 422), "{code}");
         }
     }
 }

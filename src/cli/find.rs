@@ -4,7 +4,10 @@ use std::fmt;
 
 use kube::{Api, api::ListParams};
 
-use super::{connect::Connection, error::CliError};
+use super::{
+    connect::{Connection, ROLLOUTS},
+    error::CliError,
+};
 use crate::{
     api::{GuardedRollout, State},
     client::is_missing,
@@ -85,12 +88,12 @@ pub(super) async fn rollout(
             Ok(found) => return Ok(found),
             // Also where the kind is not defined, which has no reason in words: the list will tell.
             Err(error) if is_missing(&error) => {}
-            Err(error) => return Err(connection.unreachable(error)),
+            Err(error) => return Err(connection.unanswered(error, ROLLOUTS)),
         }
     }
     let list = match api.list(&ListParams::default().limit(PAGE)).await {
         Err(error) if is_missing(&error) => return Err(CliError::NotInstalled),
-        list => list.map_err(|error| connection.unreachable(error))?,
+        list => list.map_err(|error| connection.unanswered(error, ROLLOUTS))?,
     };
     let is_cut = list
         .metadata

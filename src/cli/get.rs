@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     FINE, Outcome,
-    connect::{ClusterArgs, Connection},
+    connect::{ALL_ROLLOUTS, ClusterArgs, Connection, ROLLOUTS},
     error::CliError,
     find,
     output::{Output, Shown, json, rollout_name, show, yaml},
@@ -132,14 +132,14 @@ pub(super) async fn all(
     all_namespaces: bool,
 ) -> Result<Vec<GuardedRollout>, CliError> {
     let client = connection.client.clone();
-    let api: Api<GuardedRollout> = if all_namespaces {
-        Api::all(client)
+    let (api, needs): (Api<GuardedRollout>, _) = if all_namespaces {
+        (Api::all(client), ALL_ROLLOUTS)
     } else {
-        Api::namespaced(client, &connection.namespace)
+        (Api::namespaced(client, &connection.namespace), ROLLOUTS)
     };
     match list_all(&api, ListParams::default()).await {
         Err(error) if is_missing(&error) => Err(CliError::NotInstalled),
-        list => list.map_err(|error| connection.unreachable(error)),
+        list => list.map_err(|error| connection.unanswered(error, needs)),
     }
 }
 

@@ -12,7 +12,7 @@ use kube::{
 use self::watch::{Paper, Watch};
 use super::{
     FINE, Outcome, TROUBLE,
-    connect::{ClusterArgs, Connection, WeirArgs},
+    connect::{ALL_ROLLOUTS, ClusterArgs, Connection, ROLLOUTS, WeirArgs},
     error::CliError,
     output::{Output, Shown, rollout_name, show},
     preflight::seconds,
@@ -108,9 +108,9 @@ async fn ask(
     let client = || connection.client.clone();
     let control_planes: Api<ControlPlane> = Api::all(client());
     let leases: Api<Lease> = Api::namespaced(client(), &args.weir.weir_namespace);
-    let rollouts: Api<GuardedRollout> = match namespace {
-        Some(namespace) => Api::namespaced(client(), namespace),
-        None => Api::all(client()),
+    let (rollouts, needs): (Api<GuardedRollout>, _) = match namespace {
+        Some(namespace) => (Api::namespaced(client(), namespace), ROLLOUTS),
+        None => (Api::all(client()), ALL_ROLLOUTS),
     };
     let (control_plane, rollouts, lease) = futures::join!(
         control_planes.get(SINGLETON),
@@ -121,13 +121,13 @@ async fn ask(
         // Whoever waits would wait for nothing.
         Err(error) if args.wait && is_missing(&error) => return Err(CliError::NotInstalled),
         Err(kube::Error::Api(status)) if args.wait && status.code == 403 => {
-            return Err(connection.unreachable(kube::Error::Api(status)));
+            return Err(connection.unanswered(kube::Error::Api(status), needs));
         }
         rollouts => rollouts,
     };
     let answers = (answer(control_plane), answer(rollouts), answer(lease));
     if let (Err(source), Err(_), Err(_)) = answers {
-        return Err(connection.unreachable(source));
+        return Err(connection.unanswered(source, needs));
     }
     let (control_plane, rollouts, lease) = answers;
     Ok(Answers {

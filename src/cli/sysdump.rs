@@ -19,7 +19,7 @@ use clap::Args;
 use self::collect::Dump;
 use super::{
     FINE, Outcome, TROUBLE,
-    connect::{ClusterArgs, WeirArgs},
+    connect::{ClusterArgs, VERSION, WeirArgs},
     error::CliError,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) async fn sysdump(
     };
     let connection = cluster.connect_within(budget).await?;
     let version = connection.client.apiserver_version().await;
-    let version = version.map_err(|error| connection.unreachable(error))?;
+    let version = version.map_err(|error| connection.unanswered(error, VERSION))?;
     let at = time(connection.clock.now()).0;
     let mut dump = Dump::new(&connection, args);
     let versions = serde_json::json!({

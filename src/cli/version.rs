@@ -5,7 +5,7 @@ use kube::Api;
 
 use super::{
     FINE, Outcome,
-    connect::{ClusterArgs, Connection},
+    connect::{ClusterArgs, Connection, VERSION},
     error::{CliError, Kind},
     output::{Output, Shown, show},
 };
@@ -68,7 +68,7 @@ async fn ask(connection: &Connection, versions: &mut Versions) {
     match server {
         Ok(info) => versions.api_server = Some(format!("{} ({})", info.git_version, info.platform)),
         Err(error) => {
-            let why = chain(&connection.unreachable(error));
+            let why = chain(&connection.unanswered(error, VERSION));
             versions.unknown.push(why);
             return;
         }

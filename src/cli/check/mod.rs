@@ -21,7 +21,7 @@ use self::{
 };
 use super::{
     FINE, Outcome, TROUBLE,
-    connect::{ClusterArgs, WeirArgs},
+    connect::{ClusterArgs, VERSION, WeirArgs},
     error::CliError,
     output::{Output, Shown, columns, show},
 };
@@ -74,7 +74,7 @@ pub(super) async fn check(cluster: &ClusterArgs, args: &CheckArgs) -> Result<Out
     match answer {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.code != 401 => {}
-        Err(error) => return Err(connection.unreachable(error)),
+        Err(error) => return Err(connection.unanswered(error, VERSION)),
     }
     let all = checks();
     let chosen = chosen(&all, args)?;

@@ -130,7 +130,7 @@ async fn each_refusal_has_its_exit_code() {
         (vec![refusal(404), list(&[])], 2, "no rollout of `logs`"),
         (vec![refusal(403)], 3, "refuses: no"),
         (vec![refusal(401)], 3, "credentials"),
-        (vec![refusal(404), refusal(503)], 3, "did not answer"),
+        (vec![refusal(404), refusal(503)], 3, "answered with 503: no"),
     ];
     for (answers, code, said) in cases {
         let server = Server::that(answers);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    cli::find::tests::connection,
+    cli::find::tests::{connection, refusal},
     client::fake::{Answer, Server},
 };
 
@@ -56,6 +56,19 @@ async fn without_the_kind_it_says_that_weir_is_not_installed() {
     let error = all(&connection(&server), false).await.unwrap_err();
     assert_eq!(error.kind().code(), 2);
     assert!(error.report().contains("Weir is not installed"), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_may_list_one_namespace_only_is_told_to_name_it() {
+    for (all_namespaces, said) in [
+        (true, "hint: give -n NAMESPACE"),
+        (false, "in that namespace"),
+    ] {
+        let server = Server::that([refusal(403)]);
+        let error = all(&connection(&server), all_namespaces).await.unwrap_err();
+        assert_eq!(error.kind().code(), 3);
+        assert!(error.report().contains(said), "{}", error.report());
+    }
 }
 
 #[test]
