@@ -69,6 +69,12 @@ pub enum CliError {
         /// What took how long.
         source: kube::Error,
     },
+    /// A wait was over while the API server was still asked.
+    #[error("the API server at {server} had not answered when the wait was over (--timeout)")]
+    Unseen {
+        /// Its address.
+        server: String,
+    },
     /// The API server does not know who asks.
     #[error("the API server at {server} does not accept these credentials")]
     Unauthorized {
@@ -212,6 +218,7 @@ impl CliError {
             Self::Unreachable { .. }
             | Self::Failed { .. }
             | Self::Late { .. }
+            | Self::Unseen { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
             | Self::Unchanged { .. } => Kind::Unreachable,
@@ -235,6 +242,10 @@ impl CliError {
             Self::Late { .. } => {
                 "give it longer, such as --request-timeout=1m, or see what takes it so long with \
                  `kubectl get --raw '/readyz?verbose'`"
+            }
+            Self::Unseen { .. } => {
+                "wait for longer with --timeout, or see what takes it so long with `kubectl get --raw \
+                 '/readyz?verbose'`"
             }
             Self::Unauthorized { .. } => "log in again, then check with `kubectl auth whoami`",
             Self::Failed { code, .. } => after(*code),

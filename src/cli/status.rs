@@ -74,17 +74,23 @@ pub(super) async fn status(cluster: &ClusterArgs, args: &StatusArgs) -> Result<O
             watch.wait(paper.as_mut()).await?
         }
     };
-    outcome(&status, args.output)
+    outcome(&status, args)
 }
 
-fn outcome(status: &Status, output: Output) -> Result<Outcome, CliError> {
+/// What is left to say, and the exit code.
+fn outcome(status: &Status, args: &StatusArgs) -> Result<Outcome, CliError> {
     Ok(Outcome {
         code: if status.trouble.is_empty() {
             FINE
         } else {
             TROUBLE
         },
-        text: show(status, output)?,
+        // Whoever watched has seen it to its end.
+        text: if args.watch {
+            String::new()
+        } else {
+            show(status, args.output)?
+        },
     })
 }
 

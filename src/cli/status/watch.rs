@@ -1,7 +1,8 @@
 //! `status --watch` and `--wait`: the same questions again and again.
 //!
 //! Nothing stays open between two looks, and a look is single requests. So --request-timeout bounds each of these,
-//! and ends neither a watch nor a wait: a look that took too long is told, and the next one comes in its turn.
+//! and ends neither a watch nor a wait: a look that took too long is told, and the next one comes in its turn. What
+//! ends a wait is --timeout, whatever is under way then.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -30,6 +31,8 @@ const ROWS: usize = 24;
 /// How long nothing may be on its way before a wait is over: Weir needs a few seconds to see a revision that
 /// was applied just now, and to make its record.
 const SETTLES: Duration = Duration::from_secs(10);
+/// What a look may take that begins when a wait is all but over: else the last one would never be answered.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What is looked at again and again.
 pub(super) struct Watch<'a> {
@@ -98,11 +101,11 @@ impl Watch<'_> {
     pub(super) async fn watch(&self, paper: &mut Paper) -> Result<Status, CliError> {
         loop {
             let looked = self.look().await;
-            let is_final = looked.as_ref().is_err_and(is_final);
-            if self.shown(paper, &looked).is_err() || is_final {
+            // What ends it is told in the end, once.
+            if looked.as_ref().is_err_and(is_final) || self.shown(paper, &looked).is_err() {
                 return looked;
             }
-            self.pause().await;
+            self.pause(Duration::MAX).await;
         }
     }
 
@@ -112,32 +115,44 @@ impl Watch<'_> {
         let patience = Duration::from_secs_f64(self.args.timeout);
         let mut calm: Option<Duration> = None;
         loop {
-            let looked = self.look().await;
-            if let Some(paper) = &mut paper {
+            let spent = self.connection.clock.elapsed().saturating_sub(begun);
+            let mut looked = self.look_within(patience.saturating_sub(spent)).await;
+            let spent = self.connection.clock.elapsed().saturating_sub(begun);
+            let is_over = spent >= patience;
+            let ends = match &mut looked {
+                Ok(status) => {
+                    let left = left(status);
+                    calm = left.is_none().then(|| calm.unwrap_or(spent));
+                    let rests = calm.is_some_and(|since| spent.saturating_sub(since) >= SETTLES);
+                    if rests || is_over {
+                        status.trouble.extend(left);
+                    }
+                    rests || is_over
+                }
+                Err(error) => {
+                    calm = None;
+                    is_over || is_final(error)
+                }
+            };
+            // An error that ends it is told in the end, once.
+            if let Some(paper) = paper.as_mut().filter(|_| !ends || looked.is_ok()) {
                 // Whoever waits goes by the exit code; the screen is an addition.
                 drop(self.shown(paper, &looked));
             }
-            let now = self.connection.clock.elapsed();
-            let is_over = now.saturating_sub(begun) >= patience;
-            match looked {
-                Ok(mut status) => {
-                    let left = left(&status);
-                    calm = if left.is_none() {
-                        calm.or(Some(now))
-                    } else {
-                        None
-                    };
-                    let rests = calm.is_some_and(|since| now.saturating_sub(since) >= SETTLES);
-                    if rests || is_over {
-                        status.trouble.extend(left);
-                        return Ok(status);
-                    }
-                }
-                Err(error) if is_over || is_final(&error) => return Err(error),
-                Err(_) => calm = None,
+            if ends {
+                return looked;
             }
-            self.pause().await;
+            self.pause(patience.saturating_sub(spent)).await;
         }
+    }
+
+    /// Looks once, for no longer than a wait has left.
+    async fn look_within(&self, left: Duration) -> Result<Status, CliError> {
+        let looked = tokio::time::timeout(left.max(LAST_LOOK), self.look()).await;
+        looked.unwrap_or_else(|_| {
+            let server = self.connection.server.clone();
+            Err(CliError::Unseen { server })
+        })
     }
 
     fn shown(&self, paper: &mut Paper, looked: &Result<Status, CliError>) -> io::Result<()> {
@@ -170,8 +185,10 @@ impl Watch<'_> {
         }
     }
 
-    async fn pause(&self) {
-        tokio::time::sleep(Duration::from_secs_f64(self.args.interval)).await;
+    /// Until the next look, and for so long at most.
+    async fn pause(&self, at_most: Duration) {
+        let interval = Duration::from_secs_f64(self.args.interval);
+        tokio::time::sleep(interval.min(at_most)).await;
     }
 }
 

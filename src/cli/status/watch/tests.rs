@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{super::outcome, *};
 use crate::{
     cli::{
         connect::WeirArgs,
@@ -186,6 +186,64 @@ async fn programs_get_a_document_for_whatever_changes() {
         .map(|one| one.unwrap()["rollouts"]["open"][0]["state"].clone())
         .collect();
     assert_eq!(states, ["Soaking", "Held"]);
+}
+
+/// What was written, off a terminal, while somebody watched and waited.
+async fn watched_to_the_end(output: Output, states: &[&str]) -> String {
+    let server = Server::that(states.iter().flat_map(|state| answers(state)));
+    let connection = connection(&server);
+    let args = StatusArgs {
+        output,
+        watch: true,
+        ..args(10.0)
+    };
+    let watch = watch(&connection, &args);
+    let page = Page {
+        lines: 1000,
+        ..Page::default()
+    };
+    let mut paper = Paper {
+        out: Box::new(page.clone()),
+        rows: None,
+        plain: false,
+        last: None,
+    };
+    let ended = watch.wait(Some(&mut paper)).await.unwrap();
+    let rest = outcome(&ended, &args).unwrap();
+    assert_eq!((rest.text.as_str(), rest.code), ("", 1));
+    page.text.lock().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_shown_once_and_the_documents_are_sound() {
+    let states = ["Soaking", "Held", "Held"];
+    let text = watched_to_the_end(Output::Yaml, &states).await;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    assert_eq!(documents.len(), 3, "{text}");
+    let trouble = documents[2]["trouble"].as_array().unwrap();
+    assert_eq!(
+        trouble.last().unwrap(),
+        "still on its way in the end: shop/logs-5d4f"
+    );
+
+    let text = watched_to_the_end(Output::Text, &states).await;
+    assert_eq!(text.matches("in the end").count(), 1, "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_under_way_when_the_wait_is_over_is_given_up() {
+    // Looks at 0 and 5 s; to the second one there is never an answer.
+    for (timeout, ends) in [(8.0, 8), (5.5, 6), (5.0, 6)] {
+        let server = Server::that(answers("Held"));
+        let connection = connection(&server);
+        let args = args(timeout);
+        let error = watch(&connection, &args).wait(None).await.unwrap_err();
+        assert_eq!(error.kind().code(), 3);
+        assert!(error.report().contains("(--timeout)"), "{error}");
+        assert_eq!(connection.clock.elapsed().as_secs(), ends);
+        assert_eq!(server.asked().len(), 6);
+    }
 }
 
 #[tokio::test(start_paused = true)]
