@@ -1,5 +1,7 @@
 //! `kubectl weir get`: Weir's objects as tables, or as they are.
 
+use std::io::Write;
+
 use clap::{Args, Subcommand};
 use kube::{Api, api::ListParams};
 use serde::Serialize;
@@ -41,6 +43,9 @@ struct RolloutsArgs {
     /// How to show it
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
+    /// Keep `metadata.managedFields` in JSON and YAML
+    #[arg(long)]
+    show_managed_fields: bool,
 }
 
 /// GuardedRollouts, as kubectl prints several objects.
@@ -88,19 +93,32 @@ pub(super) async fn get(cluster: &ClusterArgs, args: &GetArgs) -> Result<Outcome
         Scope::Namespace
     };
     if items.is_empty() && matches!(args.output, Output::Text | Output::Wide) {
+        // As for kubectl: whoever reads rows reads none.
+        drop(anstream::stderr().write_all(nothing(scope, &connection.namespace).as_bytes()));
         return Ok(Outcome {
-            text: nothing(scope, &connection.namespace),
+            text: String::new(),
             code: FINE,
         });
     }
-    let list = list(items, scope, &connection);
-    let text = match (args.names.len(), list.items.as_slice(), args.output) {
+    Ok(Outcome {
+        text: shown(list(items, scope, &connection), args)?,
+        code: FINE,
+    })
+}
+
+/// The list in the form that was asked for.
+fn shown(mut list: List, args: &RolloutsArgs) -> Result<String, CliError> {
+    if !args.show_managed_fields {
+        for one in &mut list.items {
+            one.metadata.managed_fields = None;
+        }
+    }
+    match (args.names.len(), list.items.as_slice(), args.output) {
         // One that is named is no list, as for kubectl.
-        (1, [one], Output::Json) => json(one)?,
-        (1, [one], Output::Yaml) => yaml(one)?,
-        _ => show(&list, args.output)?,
-    };
-    Ok(Outcome { text, code: FINE })
+        (1, [one], Output::Json) => json(one),
+        (1, [one], Output::Yaml) => yaml(one),
+        _ => show(&list, args.output),
+    }
 }
 
 fn nothing(scope: Scope, namespace: &str) -> String {

@@ -71,6 +71,34 @@ async fn whoever_may_list_one_namespace_only_is_told_to_name_it() {
     }
 }
 
+#[tokio::test]
+async fn who_owns_which_field_is_shown_on_demand() {
+    let server = Server::that([]);
+    let connection = connection(&server);
+    let mut rollout = rollout("shop", "logs-1");
+    rollout["metadata"]["managedFields"] = json!([{ "manager": "weir" }]);
+    for (name, output) in [
+        ("", Output::Json),
+        ("logs-1", Output::Json),
+        ("logs-1", Output::Yaml),
+    ] {
+        for wanted in [false, true] {
+            let args = RolloutsArgs {
+                names: (!name.is_empty())
+                    .then(|| name.to_owned())
+                    .into_iter()
+                    .collect(),
+                output,
+                show_managed_fields: wanted,
+            };
+            let items = vec![serde_json::from_value(rollout.clone()).unwrap()];
+            let text = shown(list(items, Scope::Namespace, &connection), &args).unwrap();
+            assert_eq!(text.contains("managedFields"), wanted, "{text}");
+            assert!(text.contains("logs-1"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn that_there_is_nothing_is_said() {
     assert_eq!(
