@@ -56,7 +56,13 @@ pub struct UninstallArgs {
         value_parser = clap::value_parser!(u64).range(60..=86_400)
     )]
     pub timeout: u64,
+    /// What can be done where something is held, told instead of `--release-held=true`
+    #[arg(long, value_name = "TEXT")]
+    pub advice: Option<String>,
 }
+
+/// What can be done where something is held, unless it is said otherwise.
+const ADVICE: &str = "Undo these rollouts first, or say that they may run: `--release-held=true`.";
 
 /// How long the operator may take to end: the time that its pods have to stop, and its lease to run out.
 const ENDS_WITHIN: Duration = Duration::from_mins(2);
@@ -113,13 +119,16 @@ pub enum UninstallError {
     },
     /// What is held would be let through.
     #[error(
-        "held at the valve: {}. Removing Weir would let all of it through.\nUndo these rollouts first, or say \
-         that they may run: --release-held=true (Helm: upgrade with uninstall.releaseHeld=true first)",
-        held.join("; ")
+        "held at the valve: {}. Removing Weir would let all of it through. What holds a rollout `kubectl get \
+         guardedrollouts -A` shows, and why `kubectl weir explain ROLLOUT -n NAMESPACE`.\n{}",
+        held.join("; "),
+        advice.as_deref().unwrap_or(ADVICE)
     )]
     Held {
         /// What, each with what holds it.
         held: Vec<String>,
+        /// What can be done about it, where that is not [`ADVICE`].
+        advice: Option<String>,
     },
     /// The operator would make again what is removed.
     #[error(

@@ -81,7 +81,8 @@ impl Steps<'_> {
         if held.is_empty() {
             Ok(rollouts)
         } else {
-            Err(UninstallError::Held { held })
+            let advice = self.args.advice.clone();
+            Err(UninstallError::Held { held, advice })
         }
     }
 

@@ -13,6 +13,7 @@ fn args(release_held: bool, deployment: Option<&str>) -> UninstallArgs {
         lease_name: "weir".to_owned(),
         rate: 10,
         timeout: 270,
+        advice: None,
     }
 }
 
@@ -111,10 +112,21 @@ async fn while_something_is_held_it_is_refused_with_what_to_do() {
     assert_eq!(
         error.report(),
         "error: held at the valve: shop/logs-5d4f by LatencyRegressed. Removing Weir would let all of it \
-         through.\nUndo these rollouts first, or say that they may run: --release-held=true (Helm: upgrade \
-         with uninstall.releaseHeld=true first)"
+         through. What holds a rollout `kubectl get guardedrollouts -A` shows, and why `kubectl weir explain \
+         ROLLOUT -n NAMESPACE`.\nUndo these rollouts first, or say that they may run: \
+         `--release-held=true`."
     );
     assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn who_runs_it_may_say_how_consent_is_given() {
+    let mut args = args(false, None);
+    args.advice = Some("Write it on the door.".to_owned());
+    let server = Server::that([list(&[rollout("Held", "Enforce")]), pods(&[])]);
+    let report = ended(&server, &args).await.unwrap_err().report();
+    assert!(report.ends_with("\nWrite it on the door."), "{report}");
+    assert!(!report.contains("--release-held"), "{report}");
 }
 
 #[tokio::test]

@@ -223,3 +223,14 @@ Labels of a hook's pod, which is no replica. Takes a list: the context, and what
 {{- $labels := include "weir.labels" (index . 0) | fromYaml -}}
 {{- mergeOverwrite $labels (dict "app.kubernetes.io/component" (index . 1)) | toYaml -}}
 {{- end -}}
+
+{{/*
+What can be done once `helm uninstall` was refused. It is one paragraph, without double quotes, and with commands between
+backticks: Helm 4 prints a hook's log as one quoted string, in which ends of lines and quotes are escaped.
+*/}}
+{{- define "weir.afterRefusal" -}}
+{{- $consent := printf "kubectl create configmap %s-uninstall -n %s --from-literal=revision-%d=true"
+  (include "weir.fullname" .) .Release.Namespace (int .Release.Revision) -}}
+{{- $keep := printf "helm rollback %s %d -n %s" .Release.Name (int .Release.Revision) .Release.Namespace -}}
+Undo it, or wait until nothing is held, and uninstall again. If it may run all the same, say so, `{{ $consent }}`, and uninstall again. If Weir is to stay: `{{ $keep }}`. Until then Helm takes no upgrade.
+{{- end -}}

@@ -134,6 +134,11 @@ fn the_hook_may_do_what_it_takes_to_leave_nothing() -> Result<()> {
 
         let refused = hook.run(&world, false).await?;
         ensure!(refused.status.code() == Some(REFUSED), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        ensure!(
+            said.contains("kubectl create configmap weir-uninstall"),
+            "it does not say how to consent: {said}"
+        );
         let kept = left(&world).await?;
         ensure!(kept.contains("weir-gate-namespaces"), "removed: {kept}");
 
