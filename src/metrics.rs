@@ -333,6 +333,12 @@ fn for_rollouts(page: &mut Page, snapshot: &Snapshot) {
         "Gated pods that Weir does not let through; its events say why",
         stranded.map(|(name, pods)| (of_rollout(name), f64::from(*pods))),
     );
+    let unwritten = snapshot.unwritten.iter();
+    page.gauges(
+        "write_failed",
+        "1 where Weir cannot write what it has to, so that pods stay gated; its events say why",
+        unwritten.map(|(namespace, kind, name)| (of_object(namespace, kind, name), 1.0)),
+    );
     let metered = snapshot.metered.iter();
     page.gauges(
         "metered_accounts",
@@ -349,10 +355,14 @@ fn for_rollouts(page: &mut Page, snapshot: &Snapshot) {
 }
 
 fn of_rollout((namespace, name): &(String, String)) -> Labels {
+    of_object(namespace, "DaemonSet", name)
+}
+
+fn of_object(namespace: &str, kind: &str, name: &str) -> Labels {
     vec![
-        ("namespace", namespace.clone()),
-        ("kind", "DaemonSet".to_owned()),
-        ("name", name.clone()),
+        ("namespace", namespace.to_owned()),
+        ("kind", kind.to_owned()),
+        ("name", name.to_owned()),
     ]
 }
 

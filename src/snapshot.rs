@@ -1,6 +1,6 @@
 //! What the loop publishes once per tick, for whoever serves it. Immutable, and never asked back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::{Reading, ServerEvidence, ServerId},
@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub rollouts: BTreeMap<(String, String), RolloutView>,
     /// Gated pods that Weir does not let through: namespace and workload (empty if it is gone).
     pub stranded: BTreeMap<(String, String), u32>,
+    /// That for which Weir cannot write what it has to, as its events are about it: namespace, kind and
+    /// name.
+    pub unwritten: BTreeSet<(String, &'static str, String)>,
     /// Accounts of enrolled workloads, by what counts their requests: `own` or `shared`; workloads
     /// whose requests nothing counts, yet or at all: `awaited` or `none`.
     pub metered: BTreeMap<&'static str, u32>,

@@ -39,9 +39,9 @@ use crate::{
         record::Books,
     },
     api::{GuardedRollout, RolloutPolicy},
-    observe::{DaemonSetView, Follow},
+    observe::{DaemonSetView, Follow, WorkloadKey},
     policy::{Choice, Policies},
-    valve::{adopt, remote::Effect},
+    valve::{NAMESPACE, ROLE, adopt, remote::Effect},
 };
 
 /// How long a Weir that may only read keeps the lease after it has withdrawn the valve: what it has to
@@ -204,6 +204,18 @@ impl Mind {
     /// Gated pods that Weir does not let through.
     pub(super) fn stranded(&self) -> &[Stranded] {
         &self.stranded
+    }
+
+    /// That for which nothing can be written, once that has lasted: workloads, and the Role of the
+    /// approvals; by namespace, kind and name.
+    pub(super) fn unwritten(&self, world: &World) -> BTreeSet<(String, &'static str, String)> {
+        let workloads = self.failing(world).map(|(id, _)| {
+            let WorkloadKey { namespace, name } = id.workload.clone();
+            (namespace, "DaemonSet", name)
+        });
+        let valve = self.adoption.obstacles().unwritten;
+        let valve = valve.map(|_| (NAMESPACE.to_owned(), "Role", ROLE.to_owned()));
+        workloads.chain(valve).collect()
     }
 
     /// What counts the requests of each enrolled workload.

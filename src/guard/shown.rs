@@ -62,6 +62,7 @@ impl Shown {
             enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
             rollouts: rollouts(mind),
             stranded: stranded(mind),
+            unwritten: mind.unwritten(world),
             metered: metered(&self.meters),
             spent: beside.spent,
             done: beside.done,

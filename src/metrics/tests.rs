@@ -83,6 +83,7 @@ fn snapshot() -> Snapshot {
         enrolled: 1,
         rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
         stranded: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), 3)]),
+        unwritten: BTreeSet::from([("shop".to_owned(), "DaemonSet", "logs".to_owned())]),
         metered: BTreeMap::from([("own", 2), ("none", 1)]),
         spent: Spent {
             requests: 12,
@@ -99,6 +100,7 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
         "weir_rollout_width_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 8.0",
         "weir_nodes_without_pod{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 2.0",
         "weir_stranded_pods{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 3.0",
+        "weir_write_failed{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\"} 1.0",
         "weir_metered_accounts{state=\"own\"} 2.0",
         "weir_rollout_findings{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",\
          rule=\"LatencyRegressed\",severity=\"hold\"} 2.0",

@@ -88,18 +88,25 @@ impl Mind {
         .collect()
     }
 
-    /// Rollouts for which nothing can be written.
-    fn write_facts(&self, world: &World) -> Vec<Fact> {
-        let failures = self.rollouts.iter().filter_map(|(id, rollout)| {
+    /// Rollouts for which nothing can be written, each with why.
+    pub(super) fn failing<'a>(
+        &'a self,
+        world: &'a World,
+    ) -> impl Iterator<Item = (&'a RolloutId, &'a Failure)> {
+        self.rollouts.iter().filter_map(move |(id, rollout)| {
             let failure = rollout.stuck().or_else(|| world.unrecorded(id))?;
             Some((id, failure))
-        });
+        })
+    }
+
+    /// The same, to be told.
+    fn write_facts(&self, world: &World) -> Vec<Fact> {
         let fact = |(id, failure): (&RolloutId, &Failure)| Fact {
             key: format!("unwritten {}", id.revision_key()),
             known: false,
             notice: notices::unwritten(id, failure),
         };
-        failures.map(fact).collect()
+        self.failing(world).map(fact).collect()
     }
 }
 

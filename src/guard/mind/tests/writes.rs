@@ -14,6 +14,13 @@ use crate::{
     valve::remote::Gate,
 };
 
+/// For what nothing can be written, as metrics say it.
+fn unwritten(play: &Play) -> Vec<String> {
+    let found = play.mind.unwritten(&play.world).into_iter();
+    let said = found.map(|(namespace, kind, name)| format!("{kind} {namespace}/{name}"));
+    said.collect()
+}
+
 #[test]
 fn refused_releases_are_tried_ever_more_rarely_and_people_are_told_once_what_to_grant() {
     let mut play = new_daemon_set(50);
@@ -42,9 +49,11 @@ fn refused_releases_are_tried_ever_more_rarely_and_people_are_told_once_what_to_
         "{}",
         held.message
     );
+    assert_eq!(unwritten(&play), ["DaemonSet shop/logs"]);
 
     play.refusal = None;
     assert!(play.until(70, |play| play.out("aaa") > 0));
+    assert_eq!(unwritten(&play), [""; 0]);
     assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
     assert_eq!(play.condition("logs-aaa", "Ready").status, "True");
     assert_eq!(play.notices("WriteFailed").len(), 1);
@@ -55,6 +64,7 @@ fn one_failure_is_nobodys_business() {
     let mut play = new_daemon_set(50);
     play.refusal = Some(forbidden);
     assert!(play.until(10, |play| play.refused > 0));
+    assert_eq!(unwritten(&play), [""; 0]);
     play.refusal = None;
     assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
     assert!(play.notices("WriteFailed").is_empty());
@@ -77,8 +87,10 @@ fn a_pod_that_alone_is_refused_is_tried_once_a_minute_while_others_go_on() {
     assert_eq!(gated(&play).as_deref(), Some(stubborn.as_str()));
     assert!(!play.approved("uid-1", "aaa"));
     assert_eq!(play.notices("WriteFailed").len(), 1);
+    assert_eq!(unwritten(&play), ["DaemonSet shop/logs"]);
     play.stubborn.clear();
     assert!(play.until(120, |play| play.state("logs-aaa") == Some(State::Complete)));
+    assert_eq!(unwritten(&play), [""; 0]);
 }
 
 #[test]
@@ -145,8 +157,10 @@ fn a_valve_that_cannot_be_written_is_tried_ever_more_rarely_and_told_once() {
         "{}",
         told[0].note
     );
+    assert_eq!(unwritten(&play), ["Role weir-system/weir-approved"]);
     play.refusal = None;
     assert!(play.until(70, |play| play.approved("uid-1", "aaa")));
+    assert_eq!(unwritten(&play), [""; 0]);
 }
 
 #[test]
@@ -164,6 +178,7 @@ fn a_record_that_cannot_be_written_stops_the_waves_and_is_told() {
     play.steps(30);
     assert_eq!(play.out("aaa"), 0);
     assert_eq!(play.notices("WriteFailed").len(), 1);
+    assert_eq!(unwritten(&play), ["DaemonSet shop/logs"]);
     assert!(play.notices("WaveReleased").is_empty());
     play.world.unrecorded.clear();
     play.recorder = true;
