@@ -34,6 +34,7 @@ mod leftovers;
 mod origin;
 mod replicas;
 mod run;
+mod theirs;
 mod tidy;
 
 pub use agents::{NODE_PODS, container};
@@ -67,8 +68,8 @@ impl Cluster {
     /// Finds the cluster, or makes one, and puts the images on its nodes.
     ///
     /// # Errors
-    /// There is no cluster and nothing to make one with, the images have not been built, or something
-    /// that is needed fails; the message says what to do.
+    /// There is no cluster and nothing to make one with, it seems to be somebody's, the images have not
+    /// been built, or something that is needed fails; the message says what to do.
     pub async fn bring_up() -> Result<Self> {
         let images = origin::images()?;
         let directory = tools::cache_directory()?.join("kind");
@@ -76,7 +77,12 @@ impl Cluster {
             .with_context(|| format!("creating {}", directory.display()))?;
         let mut origin = Origin::find()?;
         let kubeconfig = origin.bring_up(&directory).await?;
-        let client = Client::try_from(config(&kubeconfig).await?)?;
+        let config = config(&kubeconfig).await?;
+        let server = config.cluster_url.clone();
+        let client = Client::try_from(config)?;
+        if origin.is_given() {
+            theirs::refuse(&client, &server).await?;
+        }
         let mut cluster = Self {
             origin,
             kubeconfig,

@@ -37,7 +37,14 @@ pub const PATIENCE: &str = "forecast: { act: Tell }\n\
                             harm: { latencyFloor: 1s, latencyFactor: 100, queued: 1000, \
                             rejectedPerSecond: 1000, restartQuiet: 1s, clearAfter: 1s }";
 
-/// The policy `quick`, for everything: two waves that take seconds. 10 pods go out as 1 and 10. What
+/// The label of what is made here, namespaces, policies and rights: by it alone they are told from what
+/// somebody else has in a cluster. Its value is the namespace, or the policy's name.
+pub const LABEL: &str = "e2e.weir.dev/stage";
+
+/// The policy that applies to everything.
+pub const QUICK: &str = "quick";
+
+/// The policy [`QUICK`], for everything: two waves that take seconds. 10 pods go out as 1 and 10. What
 /// a test wants to see in the middle has a policy of its own beside it, which is stricter.
 #[must_use]
 pub fn quick() -> String {
@@ -45,7 +52,7 @@ pub fn quick() -> String {
         "
 apiVersion: weir.dev/v1alpha1
 kind: RolloutPolicy
-metadata: {{ name: quick }}
+metadata: {{ name: {QUICK}, labels: {{ {LABEL}: {QUICK} }} }}
 spec:
   pace: Fast
   soak: 2s
@@ -113,7 +120,7 @@ impl<G: Ground> Stage<'_, G> {
     /// Creates a namespace with this enrolment, and waits until pods can be created in it.
     pub async fn namespace(&self, name: &str, guard: Option<&str>) -> Result<()> {
         let mut labels: BTreeMap<_, _> = guard.iter().map(|mode| (marks::GUARD, *mode)).collect();
-        labels.insert("stage", name);
+        labels.insert(LABEL, name);
         let namespace = json!({ "metadata": { "name": name, "labels": labels } });
         let namespace: Namespace = serde_json::from_value(namespace)?;
         Api::all(self.admin.clone())
@@ -267,11 +274,11 @@ pub fn policy_for(name: &str, namespaces: &[&str], spec: &str) -> String {
         "
 apiVersion: weir.dev/v1alpha1
 kind: RolloutPolicy
-metadata: {{ name: {name} }}
+metadata: {{ name: {name}, labels: {{ {LABEL}: {name} }} }}
 spec:
   workloads:
     namespaceSelector:
-      matchExpressions: [{{ key: stage, operator: In, values: [{namespaces}] }}]
+      matchExpressions: [{{ key: {LABEL}, operator: In, values: [{namespaces}] }}]
   {spec}
 "
     )
@@ -318,4 +325,27 @@ pub async fn all_the_while(what: &str, mut ask: impl AsyncFnMut() -> Result<bool
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_bear_the_label_by_which_they_are_removed_and_apply_by_it() {
+        for (text, name) in [
+            (quick(), QUICK),
+            (policy_for("slow", &["a", "b"], "pace: Fast"), "slow"),
+        ] {
+            let policy: RolloutPolicy = serde_saphyr::from_str(&text).expect("a policy");
+            let labels = policy.metadata.labels.unwrap_or_default();
+            assert_eq!(labels.get(LABEL).map(String::as_str), Some(name));
+        }
+        let text = policy_for("slow", &["a", "b"], "pace: Fast");
+        let policy: serde_json::Value = serde_saphyr::from_str(&text).expect("a policy");
+        let selector = &policy["spec"]["workloads"]["namespaceSelector"];
+        let expression = &selector["matchExpressions"][0];
+        assert_eq!(expression["key"], LABEL);
+        assert_eq!(expression["values"], json!(["a", "b"]));
+    }
 }

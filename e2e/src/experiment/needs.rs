@@ -16,9 +16,10 @@ use tokio::time::timeout;
 
 use super::setup;
 use crate::profile::{Need, template::Values};
+use crate::stage::LABEL;
 
 /// Where needed objects live.
-pub(crate) const NAMESPACE: &str = "lab-needs";
+pub(super) const NAMESPACE: &str = "lab-needs";
 
 /// Objects made at the same time; more would only wait for the API server's one core.
 const AT_ONCE: usize = 16;
@@ -35,7 +36,7 @@ pub(crate) async fn provide(
     if needs.is_empty() {
         return Ok(0);
     }
-    setup::namespace(client, NAMESPACE, json!({})).await?;
+    setup::namespace(client, NAMESPACE, json!({(LABEL): NAMESPACE})).await?;
     let mut made = 0;
     for need in needs {
         if need.define {

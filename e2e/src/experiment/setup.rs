@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     bystander,
     profile::{Profile, rules},
+    stage::LABEL,
 };
 
 /// The agents' ServiceAccount, and the name of their role.
@@ -84,22 +85,23 @@ pub(super) async fn namespace(client: &Client, name: &str, labels: Value) -> Res
     .await
 }
 
-/// Makes a ServiceAccount with these rights everywhere; rules may name what has no namespace.
+/// Makes a ServiceAccount with these rights everywhere; rules may name what has no namespace. The rights
+/// are labelled, since they do not go with the namespace.
 async fn account(client: &Client, namespace: &str, name: &str, rules: &[PolicyRule]) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let account = object::<ServiceAccount>(json!({"metadata": {"name": name}}));
     apply(&accounts, account).await?;
     let role = format!("{namespace}-{name}");
     let granted: Api<ClusterRole> = Api::all(client.clone());
-    let metadata = json!({"name": role});
+    let metadata = json!({"name": role, "labels": {(LABEL): namespace}});
     apply(
         &granted,
-        object::<ClusterRole>(json!({"metadata": metadata, "rules": rules})),
+        object::<ClusterRole>(json!({"metadata": &metadata, "rules": rules})),
     )
     .await?;
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
     let binding = object::<ClusterRoleBinding>(json!({
-        "metadata": {"name": role},
+        "metadata": metadata,
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
     }));

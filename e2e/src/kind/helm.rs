@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 
+use super::theirs::RELEASE;
 use super::{Cluster, NAMESPACE, WEIR, repository, run};
 use crate::stage::{eventually, quick};
 use crate::tools::{Tool, program};
@@ -57,13 +58,14 @@ impl Cluster {
         Ok(deployments.get_opt(WEIR).await?.is_some())
     }
 
-    /// `helm install`, until all of it is ready.
+    /// `helm install`, until all of it is ready. Its release is labelled, so that it is known again.
     ///
     /// # Errors
     /// helm says why.
     pub async fn install(&self) -> Result<()> {
-        self.release("install", &Self::chart(), &["--create-namespace"])
-            .await
+        let ours = format!("{RELEASE}=true");
+        let more = ["--create-namespace", "--labels", ours.as_str()];
+        self.release("install", &Self::chart(), &more).await
     }
 
     /// `helm upgrade` to a chart, until all of it is ready.

@@ -141,6 +141,11 @@ impl Origin {
         }
     }
 
+    /// Whether somebody made it, who may have more in it than we know.
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self, Self::Given { .. })
+    }
+
     /// Whether it is still there after this is dropped.
     pub(super) fn stays(&self) -> bool {
         match self {
