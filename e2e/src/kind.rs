@@ -28,6 +28,7 @@ use crate::world::weir_binary;
 mod agents;
 mod api_server;
 mod audit;
+mod engine;
 mod fake_nodes;
 mod helm;
 mod leftovers;

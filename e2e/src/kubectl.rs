@@ -93,7 +93,9 @@ impl Kubectl {
         let mut command = Command::new(program);
         command
             .env("KUBECONFIG", &self.kubeconfig)
-            .env("HOME", &self.home);
+            .env("HOME", &self.home)
+            // Whoever no longer waits for it no longer wants it either.
+            .kill_on_drop(true);
         command
     }
 }

@@ -3,7 +3,8 @@
 //! They are tainted, so that nothing is placed there by chance, Weir's own replicas least of all.
 
 use std::fs::File;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
 use std::sync::PoisonError;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use super::Cluster;
+use crate::leash;
 use crate::stage::eventually;
 use crate::tools::{Tool, program};
 use crate::world::nodes::{is_ready, node};
@@ -78,7 +80,8 @@ impl Cluster {
         let stages = self.directory.join("kwok.yaml");
         std::fs::write(&stages, include_str!("../world/kwok.yaml"))?;
         let log = File::create(self.directory.join("kwok.log"))?;
-        let child = Command::new(program(Tool::Kwok, "kwok")?)
+        let child = leash::command()
+            .arg(program(Tool::Kwok, "kwok")?)
             .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
             .arg(format!("--config={}", stages.display()))
             .arg("--manage-all-nodes=false")
@@ -89,6 +92,8 @@ impl Cluster {
             .arg("--node-lease-duration-seconds=40")
             .arg("--v=WARN")
             .env("HOME", &self.directory)
+            // Ctrl-C is for this program, which then ends it.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

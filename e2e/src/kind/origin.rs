@@ -1,10 +1,12 @@
 //! Where a cluster comes from, and how images get onto its nodes.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::engine::Engine;
 use super::{repository, run};
 
 /// What the cluster is called that is made here.
@@ -31,8 +33,8 @@ pub(super) enum Origin {
         script: PathBuf,
         /// It is left as it is in the end, and taken as it is at the beginning.
         keeps: bool,
-        /// A docker engine was started for it.
-        engine: bool,
+        /// The docker engine that its nodes are containers of, once it was looked for.
+        engine: Option<Engine>,
     },
 }
 
@@ -57,7 +59,7 @@ impl Origin {
             (None, None) if script.is_file() => Ok(Self::Kindlab {
                 script,
                 keeps: set("E2E_KEEP").is_some(),
-                engine: false,
+                engine: None,
             }),
             (None, None) => bail!(
                 "there is no cluster: make one (kind create cluster --name NAME), and set \
@@ -84,7 +86,9 @@ impl Origin {
                 engine,
             } => (script, *keeps, engine),
         };
-        let ran = run::run(Path::new("docker"), &["info"]).await.is_ok();
+        let answers = run::run(Path::new("docker"), &["info"]).await.is_ok();
+        // Whoever is interrupted from here on stops what was started.
+        let engine = engine.insert(Engine::before(directory, answers)?);
         let policy = directory.join("audit-policy.yaml");
         std::fs::write(&policy, include_str!("../world/audit-policy.yaml"))?;
         let config = directory.join("cluster.yaml");
@@ -95,7 +99,7 @@ impl Origin {
             arguments.push("--reuse");
         }
         let printed = run::shown(script, &arguments).await;
-        *engine = !ran;
+        engine.started()?;
         let printed = printed?;
         let path = printed
             .lines()
@@ -166,9 +170,10 @@ impl Drop for Origin {
         else {
             return;
         };
-        blocking(script, &["down", NAME]);
-        if *engine {
-            blocking(script, &["engine-stop"]);
+        // Without one nothing was begun.
+        if let Some(engine) = engine {
+            blocking(script, &["down", NAME]);
+            engine.stop(script);
         }
     }
 }
@@ -202,6 +207,8 @@ pub(super) fn images() -> Result<Vec<PathBuf>> {
 pub(super) fn blocking(program: &Path, arguments: &[&str]) {
     let ended = Command::new(program)
         .args(arguments)
+        // Whoever presses Ctrl-C a second time wants it done, too.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -15,9 +15,9 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::namespaces::{MARK, mount_point, reenter};
+use crate::signals::Signals;
 
 /// What the program inside has to itself.
 #[derive(Debug)]
@@ -109,14 +109,7 @@ fn end_on_signal() -> Result<()> {
         .enable_all()
         .build()?;
     let code = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let signal = tokio::select! {
-            _ = interrupt.recv() => Signal::INT,
-            _ = terminate.recv() => Signal::TERM,
-            _ = hang_up.recv() => Signal::HUP,
-        };
+        let signal = Signals::listen()?.next().await;
         anyhow::Ok(128 + signal.as_raw())
     })?;
     std::process::exit(code)
@@ -142,9 +135,7 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Result<()> {
 
 /// Waits for the program inside and passes signals on to it.
 async fn supervise(command: Command) -> Result<ExitStatus> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut signals = Signals::listen()?;
     let mut child = tokio::process::Command::from(command)
         .spawn()
         .context("starting setpriv")?;
@@ -152,9 +143,7 @@ async fn supervise(command: Command) -> Result<ExitStatus> {
     loop {
         let caught = tokio::select! {
             status = child.wait() => return status.context("waiting for the program inside"),
-            _ = interrupt.recv() => Signal::INT,
-            _ = terminate.recv() => Signal::TERM,
-            _ = hang_up.recv() => Signal::HUP,
+            signal = signals.next() => signal,
         };
         pass_on(unshare, caught)?;
     }

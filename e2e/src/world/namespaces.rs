@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::guidance;
-use crate::tools;
+use crate::{leash, tools};
 
 /// Set for the program inside, to the core of the API servers (or nothing). Programs that it starts
 /// inherit it, so it alone does not tell who is inside.
@@ -29,11 +29,7 @@ pub(super) fn reenter(arguments: impl Iterator<Item = OsString>) -> Result<Comma
     tools::prepare()?;
     std::fs::create_dir_all(mount_point()?).context("creating the mount point of worlds")?;
     let cores = Cores::of_this_process()?;
-    let mut command = Command::new("setpriv");
-    // A parent that died before the death signal was armed will never send it.
-    let armed = r#"[ "$PPID" = "$0" ] && exec "$@""#;
-    command.args(["--pdeathsig", "KILL", "--", "sh", "-c", armed]);
-    command.arg(std::process::id().to_string());
+    let mut command = leash::command();
     if cores.server.is_some() {
         command.args(["taskset", "--cpu-list", &cores.others]);
     }

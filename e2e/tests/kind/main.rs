@@ -4,7 +4,8 @@
 //! installs, the last removes. A harness that runs tests in an order of its own cannot do that; so this
 //! program is its own (`harness = false`). It does nothing unless its first word is `run`, so that
 //! `cargo test --workspace` passes where there is no cluster. What a case has changed is undone before
-//! the next, also if it failed.
+//! the next, also if it failed. A signal ends it, and what it has outside of the cluster: what a case has
+//! left in one that stays, the next run undoes.
 
 #![expect(
     clippy::print_stdout,
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use tokio::time::timeout;
 use weir_e2e::kind::Cluster;
+use weir_e2e::signals::{Interrupted, Signals};
 
 mod api_server_stopped;
 mod both_replicas_killed;
@@ -135,6 +137,8 @@ struct Run {
     /// Until its images were on its nodes.
     brought_up: Duration,
     ended: Vec<Ended>,
+    /// Why the cluster was not as before in the end.
+    left: Option<String>,
     figures: Vec<String>,
 }
 
@@ -154,7 +158,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("kind: {error:?}");
-            ExitCode::FAILURE
+            let interrupted = error.downcast_ref::<Interrupted>();
+            let code = interrupted.and_then(|signal| u8::try_from(signal.code()).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
@@ -170,17 +176,27 @@ fn start(args: &Args, words: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    // In the runtime, and before there is anything that must be undone.
+    let mut signals = {
+        let _within = runtime.enter();
+        Signals::listen()?
+    };
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         println!("kind: run {number} of {}", args.runs);
-        runs.push(runtime.block_on(Box::pin(run(&cases)))?);
+        // A run that a signal ends is dropped, and with it what it holds outside of the cluster.
+        runs.push(runtime.block_on(signals.until(Box::pin(run(&cases))))?);
     }
     if let Some(path) = &args.proof {
         proof::write(path, words, &cases, &runs)?;
     }
     let all = runs.iter().flat_map(|run| &run.ended);
     let failed = all.filter(|ended| ended.failed.is_some()).count();
-    ensure!(failed == 0, "{failed} cases failed");
+    let left = runs.iter().filter(|run| run.left.is_some()).count();
+    ensure!(
+        failed + left == 0,
+        "{failed} cases failed, and {left} runs left a cluster that was not as before"
+    );
     println!("kind: {} cases passed, {} times", cases.len(), runs.len());
     Ok(())
 }
@@ -210,11 +226,17 @@ async fn run(cases: &[Case]) -> Result<Run> {
             break;
         }
     }
-    if let Err(error) = cluster.tidy().await {
-        println!("kind: not all could be undone: {error:?}");
+    let left = cluster.tidy().await.err();
+    let left = left.map(|error| format!("{error:?}"));
+    if let Some(why) = &left {
+        println!(
+            "kind: not all could be undone: {why}\n\n{}",
+            cluster.look().await
+        );
     }
     Ok(Run {
         brought_up,
+        left,
         figures: cluster.figures(),
         ended,
     })

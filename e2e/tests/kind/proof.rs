@@ -56,6 +56,10 @@ fn table(cases: &[Case], runs: &[Run]) -> String {
             )
         }));
     }
+    rows.push(row("undone", runs, |_, run| {
+        let how = if run.left.is_some() { "FAILED" } else { "ok" };
+        how.to_owned()
+    }));
     rows.push(row("in all", runs, |_, run| {
         run.took().as_secs().to_string()
     }));
