@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::origin::{AUDIT_LOG, Audit};
-use super::{Cluster, run};
+use super::{Cluster, NAMESPACE, WEIR, run};
 use crate::world::{AuditedRequest, audited};
 
 impl Cluster {
@@ -28,7 +28,8 @@ impl Cluster {
                 }
             }
         }
-        requests.retain(|request| request.user_agent.starts_with("weir/"));
+        let weir = format!("system:serviceaccount:{NAMESPACE}:{WEIR}");
+        requests.retain(|request| request.user == weir && request.user_agent.starts_with("weir/"));
         Ok(Some(requests))
     }
 }

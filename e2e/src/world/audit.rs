@@ -18,6 +18,10 @@ pub struct AuditedRequest {
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` …
     pub verb: String,
+    /// The API group of the resource; empty for the oldest one, and for what is no resource.
+    pub group: String,
+    /// The namespace; empty for all of them, and for what has none.
+    pub namespace: String,
     /// The resource, with its subresource after a slash; the path for what is not a resource.
     pub target: String,
     /// The HTTP status; 0 while the request is still being answered.
@@ -108,10 +112,13 @@ struct User {
     username: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ObjectRef {
     resource: Option<String>,
     subresource: Option<String>,
+    api_group: String,
+    namespace: String,
 }
 
 #[derive(Deserialize)]
@@ -180,18 +187,17 @@ fn parse(line: &str) -> Result<Option<AuditedRequest>> {
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let dry_run = query.split('&').any(|pair| pair == "dryRun=All");
     let path = path.to_owned();
-    let target = entry.object_ref.and_then(|object| {
-        let resource = object.resource?;
-        Some(
-            object
-                .subresource
-                .map_or(resource.clone(), |sub| format!("{resource}/{sub}")),
-        )
+    let object = entry.object_ref.unwrap_or_default();
+    let target = object.resource.map(|resource| {
+        let sub = object.subresource;
+        sub.map_or(resource.clone(), |sub| format!("{resource}/{sub}"))
     });
     Ok(Some(AuditedRequest {
         at: entry.request_received_timestamp,
         user: entry.user.username,
         verb: entry.verb,
+        group: object.api_group,
+        namespace: object.namespace,
         target: target.unwrap_or(path),
         code: entry.response_status.map_or(0, |status| status.code),
         user_agent: entry.user_agent,
@@ -206,7 +212,7 @@ mod tests {
     const PATCH: &str = r#"{"kind":"Event","level":"Metadata","auditID":"1",
         "stage":"ResponseComplete","requestURI":"/api/v1/namespaces/a/pods/b/status?x=y",
         "verb":"patch","user":{"username":"u"},"sourceIPs":["::1"],"userAgent":"weir/0.1.0",
-        "objectRef":{"resource":"pods","namespace":"a","name":"b","subresource":"status"},
+        "objectRef":{"resource":"pods","apiGroup":"apps","namespace":"a","name":"b","subresource":"status"},
         "responseStatus":{"metadata":{},"code":200},
         "requestReceivedTimestamp":"2026-11-21T21:00:00.123456Z",
         "stageTimestamp":"2026-11-21T21:00:00.125Z"}"#;
@@ -217,6 +223,10 @@ mod tests {
         assert_eq!(
             (request.target.as_str(), request.code),
             ("pods/status", 200)
+        );
+        assert_eq!(
+            (request.group.as_str(), request.namespace.as_str()),
+            ("apps", "a")
         );
         assert!(request.is_write() && request.user_agent == "weir/0.1.0");
         assert_eq!(request.user, "u");
