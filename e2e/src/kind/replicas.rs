@@ -1,6 +1,7 @@
 //! Weir's replicas: who leads, what they occupy, and their end, sudden or for a while.
 
 use anyhow::{Context, Result};
+use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -129,14 +130,13 @@ impl Cluster {
     /// Kills all replicas, and sees to it that none comes back.
     ///
     /// # Errors
-    /// Some are left.
+    /// One of them cannot be killed, or some are left.
     pub async fn stop_weir(&self) -> Result<()> {
+        // Before they are told to end: whoever is told hands the lease back. What their kubelets start
+        // again meanwhile waits for a lease that is held.
         let replicas = self.replicas().await?;
+        try_join_all(replicas.iter().map(|replica| self.kill(replica))).await?;
         self.scale(0).await?;
-        for replica in &replicas {
-            // Some may have ended by themselves by now.
-            drop(self.kill(replica).await);
-        }
         let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
         let ours = ListParams::default().labels(SELECTOR);
         eventually("no replica of Weir is left", async || {
