@@ -45,6 +45,23 @@ impl Replica {
     }
 }
 
+/// Seconds from the start of a pod's container until the pod was ready.
+fn start_up(pod: &Pod) -> Option<i64> {
+    let status = pod.status.as_ref()?;
+    let container = status.container_statuses.as_ref()?.first()?;
+    let started = container
+        .state
+        .as_ref()?
+        .running
+        .as_ref()?
+        .started_at
+        .as_ref()?;
+    let mut conditions = status.conditions.as_ref()?.iter();
+    let ready = conditions.find(|one| one.type_ == "Ready" && one.status == "True")?;
+    let ready = ready.last_transition_time.as_ref()?;
+    Some(started.0.duration_until(ready.0).as_secs())
+}
+
 impl Cluster {
     /// All replicas that are not on their way out, by name.
     ///
@@ -59,6 +76,23 @@ impl Cluster {
         let mut replicas: Vec<_> = alive.filter_map(Replica::of).collect();
         replicas.sort_by(|one, other| one.pod.cmp(&other.pod));
         Ok(replicas)
+    }
+
+    /// How long each replica took from its container's start until it was ready, by its pod's name: in whole
+    /// seconds, since the API has no others.
+    ///
+    /// # Errors
+    /// The API server does not answer, or one of them is not ready.
+    pub async fn start_ups(&self) -> Result<Vec<(String, i64)>> {
+        let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
+        let pods = pods.list(&ListParams::default().labels(SELECTOR)).await?;
+        let taken = pods.into_iter().map(|pod| {
+            let taken = start_up(&pod);
+            let name = pod.metadata.name.unwrap_or_default();
+            let taken = taken.with_context(|| format!("{name} is not ready"))?;
+            Ok((name, taken))
+        });
+        taken.collect()
     }
 
     /// Waits until as many replicas are ready as there should be, and no others are left.
@@ -209,5 +243,31 @@ impl Cluster {
         })
         .await?;
         found.context("another leads")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_up_lasts_from_the_container_s_start_until_the_pod_is_ready() -> Result<()> {
+        let pod = |status: &str| {
+            let running = json!({ "startedAt": "2026-11-21T21:00:00Z" });
+            serde_json::from_value::<Pod>(json!({ "status": {
+                "containerStatuses": [{
+                    "name": "weir", "image": "weir", "imageID": "", "ready": true, "restartCount": 0,
+                    "state": { "running": running },
+                }],
+                "conditions": [
+                    { "type": "Initialized", "status": "True", "lastTransitionTime": "2026-11-21T20:59:59Z" },
+                    { "type": "Ready", "status": status, "lastTransitionTime": "2026-11-21T21:00:02Z" },
+                ],
+            } }))
+        };
+        assert_eq!(start_up(&pod("True")?), Some(2));
+        assert_eq!(start_up(&pod("False")?), None);
+        assert_eq!(start_up(&Pod::default()), None);
+        Ok(())
     }
 }

@@ -9,6 +9,9 @@ use weir_e2e::kind::Cluster;
 /// beside this is not Weir's doing.
 const WANTED: Duration = Duration::from_mins(1);
 
+/// What of that Weir's own start is to take: told as well.
+const START: Duration = Duration::from_secs(2);
+
 pub(crate) async fn it_is_ready(cluster: &Cluster) -> Result<()> {
     ensure!(
         !cluster.is_installed().await?,
@@ -23,6 +26,13 @@ pub(crate) async fn it_is_ready(cluster: &Cluster) -> Result<()> {
         ready.as_secs_f64(),
         WANTED.as_secs()
     ));
+    for (pod, seconds) in cluster.start_ups().await? {
+        cluster.tell(format!(
+            "{pod}: {seconds} s from its container's start to Ready, of {} s that Weir's own start may take; \
+             the API tells whole seconds",
+            START.as_secs()
+        ));
+    }
     cluster.guards().await?;
     cluster.tell(format!(
         "helm install to a gate that is known to be in force: {:.1} s",
