@@ -39,6 +39,7 @@ mod theirs;
 mod tidy;
 
 pub use agents::{NODE_PODS, container};
+pub use helm::CONSENT;
 pub use leftovers::Leftovers;
 pub use replicas::Replica;
 

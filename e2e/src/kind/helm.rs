@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
+use serde_json::Value;
 
 use super::theirs::RELEASE;
 use super::{Cluster, NAMESPACE, WEIR, repository, run};
@@ -21,6 +22,24 @@ fn values() -> String {
          image: {{ repository: ghcr.io/weir-dev/weir, tag: {}, pullPolicy: IfNotPresent }}\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+/// The ConfigMap in which a person consents.
+pub const CONSENT: &str = "weir-uninstall";
+
+/// The key for consent that a refusal names.
+fn printed_key(refusal: &str) -> Option<&str> {
+    let (_, rest) = refusal.split_once("--from-literal=")?;
+    let (key, _) = rest.split_once('=')?;
+    let revision = key.strip_prefix("revision-")?;
+    revision.parse::<u64>().ok().map(|_| key)
+}
+
+/// The newest revision in what `helm history` prints.
+fn newest(history: &str) -> Option<u64> {
+    let history: Value = serde_json::from_str(history).ok()?;
+    let revisions = history.as_array()?.iter();
+    revisions.filter_map(|one| one["revision"].as_u64()).max()
 }
 
 impl Cluster {
@@ -114,6 +133,43 @@ impl Cluster {
         }
     }
 
+    /// Says, as a person who was refused does, that what is held may be let through: in the words that the
+    /// refusal has printed, or else those that the chart's README has for this revision.
+    ///
+    /// # Errors
+    /// There is no such release, or the API server refuses it.
+    pub async fn consent(&self, refusal: &str) -> Result<String> {
+        let key = match printed_key(refusal) {
+            Some(key) => key.to_owned(),
+            None => format!("revision-{}", self.revision().await?),
+        };
+        let literal = format!("--from-literal={key}=true");
+        let words = [
+            "create",
+            "configmap",
+            CONSENT,
+            "-n",
+            NAMESPACE,
+            literal.as_str(),
+        ];
+        self.kubectl(&words).await?;
+        Ok(key)
+    }
+
+    /// The newest revision of the release.
+    async fn revision(&self) -> Result<u64> {
+        let words = [
+            "history",
+            WEIR,
+            "--namespace",
+            NAMESPACE,
+            "--output",
+            "json",
+        ];
+        let history = self.helm(&words).await?;
+        newest(&history).with_context(|| format!("no revision in: {history}"))
+    }
+
     /// Makes sure that Weir is installed and guards, by the policy `quick` for everything.
     ///
     /// # Errors
@@ -156,5 +212,38 @@ impl Cluster {
         let words = ["logs", "--namespace", NAMESPACE, job];
         let said = self.kubectl(&words).await;
         said.unwrap_or_else(|error| format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_for_consent_is_read_from_a_refusal_in_either_helm_s_words() {
+        let line =
+            "kubectl create configmap weir-uninstall -n weir-system --from-literal=revision-7=true";
+        for refusal in [
+            format!("say so:\n  {line}\nand repeat it"),
+            format!(
+                "level=INFO msg=\"held: harmful/logs. Say so, `{line}`, and uninstall again.\\n\""
+            ),
+        ] {
+            assert_eq!(printed_key(&refusal), Some("revision-7"));
+        }
+        for refusal in [
+            "held at the valve: harmful/logs",
+            "--from-literal=revision-REVISION=true",
+        ] {
+            assert_eq!(printed_key(refusal), None);
+        }
+    }
+
+    #[test]
+    fn the_newest_revision_is_the_highest_in_the_history() {
+        let history =
+            r#"[{"revision":2,"status":"superseded"},{"revision":11,"status":"uninstalling"}]"#;
+        assert_eq!(newest(history), Some(11));
+        assert_eq!(newest("[]"), None);
     }
 }

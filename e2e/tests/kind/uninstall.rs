@@ -1,12 +1,12 @@
-//! `helm uninstall`: refused while something harmful is held; after that nothing of Weir is left, and
-//! whatever it held runs.
+//! `helm uninstall`: refused while something harmful is held, until a person consents; after that nothing
+//! of Weir is left, and whatever it held runs.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use weir::api::{GuardedRolloutStatus, State};
-use weir_e2e::kind::{Cluster, Leftovers, NODE_PODS};
-use weir_e2e::stage::{Logs, PATIENCE, Stage, all_the_while, eventually, policy_for};
+use weir_e2e::kind::{CONSENT, Cluster, Leftovers, NAMESPACE, NODE_PODS};
+use weir_e2e::stage::{Logs, PATIENCE, all_the_while, eventually, policy_for};
 
 /// What helm keeps on purpose, so that no policy is lost with an installation: `crds.keep`.
 const KINDS: [&str; 3] = ["controlplanes", "guardedrollouts", "rolloutpolicies"];
@@ -24,7 +24,12 @@ pub(crate) async fn it_leaves_nothing(cluster: &Cluster) -> Result<()> {
     let hash = waiting.revision().await?;
     let soaks = |status: &GuardedRolloutStatus| status.state == Some(State::Soaking);
     waiting.until(&hash, "the first wave soaks", soaks).await?;
-    refused_while_held(cluster, &stage).await?;
+    let harmful = stage.broken_agents("harmful").await?;
+    let broken = harmful.revision().await?;
+    harmful.until_state(&broken, State::Held).await?;
+    let refusal = refused_while_held(cluster, &harmful, &broken).await?;
+    let key = cluster.consent(&refusal).await?;
+    cluster.tell(format!("helm uninstall was refused; consent: {key}"));
 
     let began = Instant::now();
     cluster.uninstall().await?;
@@ -32,8 +37,14 @@ pub(crate) async fn it_leaves_nothing(cluster: &Cluster) -> Result<()> {
         "helm uninstall: {:.0} s",
         began.elapsed().as_secs_f64()
     ));
-    // Whatever waited goes free, and nothing waits any more.
+    // Whatever waited goes free, what was held too, and nothing waits any more.
     waiting.until_runs(&hash, nodes).await?;
+    eventually("what was held is let through", async || {
+        let count = harmful.count(&broken).await?;
+        Ok(count.gated == 0 && count.free == nodes)
+    })
+    .await?;
+    harmful.delete().await?;
     flows(cluster, &calm, &first, nodes).await?;
     let left = looked_through(cluster).await?;
     ensure!(
@@ -59,11 +70,8 @@ pub(crate) async fn it_leaves_nothing(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Agents that end as soon as they start are held, and Weir with them, until their rollout is undone.
-async fn refused_while_held(cluster: &Cluster, stage: &Stage<'_, Cluster>) -> Result<()> {
-    let harmful = stage.broken_agents("harmful").await?;
-    let hash = harmful.revision().await?;
-    harmful.until_state(&hash, State::Held).await?;
+/// Agents that end as soon as they start are held, and Weir with them; returns what the refusal says.
+async fn refused_while_held(cluster: &Cluster, harmful: &Logs, hash: &str) -> Result<String> {
     let replicas = cluster.replicas().await?;
     let refused = cluster.uninstall().await;
     let error = refused.err().context("it was not refused")?;
@@ -80,19 +88,15 @@ async fn refused_while_held(cluster: &Cluster, stage: &Stage<'_, Cluster>) -> Re
         );
     }
     all_the_while("all is as it was", async || {
-        let count = harmful.count(&hash).await?;
+        let count = harmful.count(hash).await?;
         Ok(count.gated > 0 && cluster.replicas().await? == replicas)
     })
     .await?;
     ensure!(
-        harmful.status(&hash).await?.state == Some(State::Held),
+        harmful.status(hash).await?.state == Some(State::Held),
         "it is no longer held"
     );
-    harmful.delete().await?;
-    eventually("its records are gone", async || {
-        Ok(harmful.records().await?.is_empty())
-    })
-    .await
+    Ok(error)
 }
 
 /// Without Weir a rollout is what it was before there was one.
@@ -124,9 +128,12 @@ async fn looked_through(cluster: &Cluster) -> Result<Leftovers> {
     Ok(left)
 }
 
-/// The kinds, what the API server makes of them, and the namespace that helm was told to create.
+/// The kinds, what the API server makes of them, the namespace that helm was told to create, and in it a
+/// person's consent.
 fn is_kept(found: &str) -> bool {
     let kind = ["CustomResourceDefinition /", "APIService /"];
-    let namespace = "Namespace /weir-system:";
-    found.starts_with(namespace) || kind.iter().any(|kind| found.starts_with(kind))
+    let consent = format!("ConfigMap {NAMESPACE}/{CONSENT}:");
+    found.starts_with(&format!("Namespace /{NAMESPACE}:"))
+        || found.starts_with(&consent)
+        || kind.iter().any(|kind| found.starts_with(kind))
 }
