@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::theirs::RELEASE;
 use super::{Cluster, NAMESPACE, WEIR, repository, run};
-use crate::stage::{eventually, quick};
+use crate::stage::{LABEL, eventually, quick};
 use crate::tools::{Tool, program};
 
 /// What helm may take until it gives up, on a machine that others use too.
@@ -153,6 +153,10 @@ impl Cluster {
             literal.as_str(),
         ];
         self.kubectl(&words).await?;
+        // It would be one for whatever refuses next, if this case fails.
+        let ours = format!("{LABEL}={WEIR}");
+        let label = ["label", "configmap", CONSENT, "-n", NAMESPACE, &ours];
+        self.kubectl(&label).await?;
         Ok(key)
     }
 

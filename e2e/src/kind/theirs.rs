@@ -90,24 +90,20 @@ fn is_local(server: &Uri) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::marker::PhantomData;
 
-    use kube::core::ObjectMeta;
+    use kube::core::{ObjectMeta, PartialObjectMetaExt};
 
     use super::*;
 
     fn found<K>(namespace: Option<&str>, name: &str, label: Option<&str>) -> PartialObjectMeta<K> {
         let labels = label.map(|label| BTreeMap::from([(label.to_owned(), "x".to_owned())]));
-        PartialObjectMeta {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                namespace: namespace.map(str::to_owned),
-                labels,
-                ..ObjectMeta::default()
-            },
-            types: None,
-            _phantom: PhantomData,
-        }
+        let metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: namespace.map(str::to_owned),
+            labels,
+            ..ObjectMeta::default()
+        };
+        metadata.into_response_partial()
     }
 
     #[test]

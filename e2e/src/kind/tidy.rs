@@ -1,19 +1,19 @@
 //! Undoes what a case has done, whether it passed or not, so that the next finds the cluster as it was.
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use serde::de::DeserializeOwned;
 use weir::api::RolloutPolicy;
 
-use super::Cluster;
+use super::{Cluster, NAMESPACE};
 use crate::stage::{LABEL, QUICK, eventually};
 
 impl Cluster {
-    /// Removes the namespaces, rights, policies and nodes of the cases before, starts what they stopped,
-    /// and waits until all is as it was. The policy `quick` stays, and Weir.
+    /// Removes the namespaces, rights, policies, nodes and consent of the cases before, starts what they
+    /// stopped, and waits until all is as it was. The policy `quick` stays, and Weir.
     ///
     /// # Errors
     /// Something does not go, or does not come back.
@@ -23,6 +23,8 @@ impl Cluster {
         self.remove_rights().await?;
         self.remove_policies().await?;
         self.remove_fake_nodes().await?;
+        let consent: Api<ConfigMap> = Api::namespaced(self.client(), NAMESPACE);
+        remove(&consent, |_| true).await?;
         if self.is_installed().await? {
             self.start_weir().await?;
         }
