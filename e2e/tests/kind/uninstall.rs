@@ -96,7 +96,7 @@ async fn refused_while_held(cluster: &Cluster, harmful: &Logs, hash: &str) -> Re
         harmful.status(hash).await?.state == Some(State::Held),
         "it is no longer held"
     );
-    Ok(error)
+    Ok(format!("{error:#}"))
 }
 
 /// Without Weir a rollout is what it was before there was one.
