@@ -37,6 +37,8 @@ pub struct Counted {
     pub pods: Option<f64>,
     /// Seats that each priority level has a right to, by its name.
     pub seats: BTreeMap<String, f64>,
+    /// Seats of each priority level that requests took when the page was made, whoever asked.
+    pub executing_seats: BTreeMap<String, f64>,
 }
 
 /// What Priority and Fairness has counted of one FlowSchema's requests, whichever levels they were at.

@@ -117,7 +117,10 @@ impl Cell {
             Quantity::Own | Quantity::Unexplained => self.metered.and(self.recalled_metered),
             Quantity::Attempts | Quantity::Seats => self.metered,
             Quantity::Watches => self.seen.and(self.recalled_metered),
-            Quantity::Memory | Quantity::EtcdRequests | Quantity::ResponseBytes => self.seen,
+            Quantity::Memory
+            | Quantity::LargestMemory
+            | Quantity::EtcdRequests
+            | Quantity::ResponseBytes => self.seen,
         }
     }
 

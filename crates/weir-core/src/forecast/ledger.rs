@@ -16,6 +16,7 @@ use super::{
     costs::{base, kappa_of_requests},
     exceeded::Exceeded,
     kappa::Kappa,
+    levels::Levels,
     outlook::Outlook,
     quantity::{Quantity, Values},
     starts::{Rest, Starts},
@@ -51,6 +52,7 @@ pub struct Ledger {
     pub(super) own_by_server: BTreeMap<ServerId, f64>,
     /// Execution seconds per second of each FlowSchema before the first pod.
     pub(super) quiet: Quiet,
+    pub(super) levels: Levels,
     /// What was no calm window, by why.
     dropped: BTreeMap<String, u32>,
     pub(super) present: Present,
@@ -331,6 +333,7 @@ impl Ledger {
             uneven,
         });
         self.cells = self.watched.counted(look.negligible());
+        self.levels.add(look.width, window.seconds, &window.levels);
         if is_metered && uneven.is_none() {
             self.kappa.add(own, cpu, window.seconds);
         }

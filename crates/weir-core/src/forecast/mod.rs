@@ -21,6 +21,7 @@ mod estimate;
 mod exceeded;
 mod kappa;
 mod ledger;
+mod levels;
 mod line;
 mod outlook;
 mod quantity;

@@ -40,7 +40,7 @@ const MEMORY_REACHES: u32 = 4;
 pub(crate) struct Outlook {
     pub(super) full: u32,
     /// The width at present.
-    width: u32,
+    pub(super) width: u32,
     /// What there is, and how much of it may be used.
     pub(super) has: Capacity,
     budget: f64,
@@ -54,6 +54,8 @@ pub(crate) struct Outlook {
     pub(super) metered: bool,
     /// What is used without the rollout, of all API servers.
     pub(super) base_cores: f64,
+    /// Seats of the account's level that are in use without the rollout.
+    pub(super) base_seats: f64,
     pub(super) cost: Costs,
     pub(super) seen: SeenWidths,
 }
@@ -89,6 +91,21 @@ pub(crate) struct Given<'a> {
     pub(crate) width: u32,
 }
 
+impl Given<'_> {
+    /// The last page of each API server.
+    fn pages(&self) -> impl Iterator<Item = &Counted> {
+        let servers = self.servers.iter();
+        servers.filter_map(|(_, known)| known.counted.last().map(AsRef::as_ref))
+    }
+
+    /// The priority level of the account's requests, once it has asked for something.
+    fn level(&self) -> Option<&str> {
+        let schema = self.meter.schema()?;
+        let mut schemas = self.pages().filter_map(|page| page.schemas.get(schema));
+        schemas.next().map(|schema| schema.level.as_str())
+    }
+}
+
 impl Outlook {
     /// What a ledger says; `None` before it has seen anything.
     pub(crate) fn of(ledger: &Ledger, given: &Given<'_>) -> Option<Self> {
@@ -119,6 +136,9 @@ impl Outlook {
             kappa_of_requests,
             metered,
             base_cores,
+            base_seats: given
+                .level()
+                .map_or(0.0, |level| ledger.levels.in_use(level)),
         })
     }
 
@@ -285,15 +305,11 @@ impl Outlook {
 
 impl Capacity {
     fn of(given: &Given<'_>, metered: bool) -> Self {
-        let servers = given.servers.iter();
-        let pages: Vec<&Counted> = servers
-            .filter_map(|(_, known)| known.counted.last().map(AsRef::as_ref))
-            .collect();
         let least = |of: &dyn Fn(&Counted) -> Option<f64>| {
-            let all = pages.iter().filter_map(|page| of(page));
+            let all = given.pages().filter_map(of);
             all.reduce(f64::min)
         };
-        let measured = pages.iter().map(|page| page.cpu_limit_cores);
+        let measured = given.pages().map(|page| page.cpu_limit_cores);
         let stated = given.limits;
         let schema = given.meter.schema().filter(|_| metered);
         Self {

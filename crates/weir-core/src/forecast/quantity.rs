@@ -17,8 +17,10 @@ pub(crate) enum Quantity {
     Attempts,
     /// Seats that the account's requests took, on average.
     Seats,
-    /// Resident memory of an API server on average, in bytes.
+    /// Resident memory, in bytes.
     Memory,
+    /// Resident memory of the API server that has most, in bytes.
+    LargestMemory,
     /// Requests to etcd per second.
     EtcdRequests,
     /// Bytes of responses per second.
@@ -28,7 +30,7 @@ pub(crate) enum Quantity {
 }
 
 /// How many there are.
-const QUANTITIES: usize = 9;
+const QUANTITIES: usize = 10;
 
 /// CPU seconds for a second that requests run, as far as it is known before it is seen. Measured on a
 /// calm server: 0.9 at two clients, 0.65 at four, and less the more run at once (reference,

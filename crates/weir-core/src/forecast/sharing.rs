@@ -20,8 +20,7 @@ pub(super) struct Sharing {
 impl Sharing {
     pub(super) fn of(ledger: &Ledger, servers: &[(&ServerId, &ServerEvidence)]) -> Self {
         let number = servers.len().max(1);
-        // With one missing the others share what it bore.
-        let left = number.saturating_sub(1).max(1) as f64;
+        let left = left(number);
         let even = 1.0 / left;
         let uneven = (busiest(ledger, number) * number as f64 / left).clamp(even, 1.0);
         let rest = ledger.present.latest.as_ref().map_or(1.0, |latest| {
@@ -42,6 +41,11 @@ impl Sharing {
             rest: rest.clamp(even, 1.0),
         }
     }
+}
+
+/// API servers that are left with one missing: the others share what it bore.
+pub(super) fn left(servers: usize) -> f64 {
+    servers.saturating_sub(1).max(1) as f64
 }
 
 /// The busiest API server's share of the rollout's cost so far; an even share as long as chance alone

@@ -80,8 +80,8 @@ fn cpu(outlook: &Outlook) -> ResourceForecast {
 }
 
 /// A figure that is no single client's, or has no capacity of its own that is known; none as long as
-/// nothing tells what of it is the rollout's (after a restart: what was used before the first pod is not
-/// on record).
+/// nothing tells what of it is the rollout's. (After a restart what was used before the first pod is not
+/// on record. Then what does not grow with the width is taken for others', once that was told apart.)
 fn other(
     outlook: &Outlook,
     ledger: &Ledger,
@@ -90,30 +90,48 @@ fn other(
     capacity: Option<f64>,
 ) -> Option<ResourceForecast> {
     let quiet = ledger.cells.quiet_mean(quantity);
-    let base = quiet.unwrap_or(0.0);
-    let cost = Cost::fit(&ledger.cells, quantity, base);
+    let cost = Cost::fit(&ledger.cells, quantity, quiet.unwrap_or(0.0));
     if quiet.is_none() && !cost.is_fitted() {
         return None;
     }
-    // Seats are those of one API server; whatever else has a capacity is a mean over them already.
-    let share = |cost: Estimate| match resource {
-        Resource::Seats => cost.floored().times(outlook.sharing.own),
-        Resource::Cpu
-        | Resource::Memory
-        | Resource::EtcdRequests
-        | Resource::ResponseBytes
-        | Resource::Watches => cost.floored(),
+    let others = quiet.map_or_else(|| cost.fixed().mid, |_| 0.0);
+    let base = base(outlook, ledger, resource, quiet.unwrap_or(others));
+    let share = |cost: Estimate| cost.floored().times(outlook.sharing.own);
+    // What it uses at present is in what is used now: the floor is about the difference to that.
+    let now = cost.at(f64::from(outlook.width)).mid;
+    let at = |width: u32| {
+        let more = cost.at(f64::from(width)).map(|then| then - now).floored();
+        let all = more.map(|more| (now - others + more).max(0.0));
+        all.times(outlook.sharing.own).map(|added| base + added)
     };
-    let at = |width: u32| share(cost.at(f64::from(width))).map(|cost| base + cost);
     Some(ResourceForecast {
         resource,
         base,
-        fixed: share(cost.fixed()),
+        fixed: share(cost.fixed().map(|all| (all - others).max(0.0))),
         per_pod: share(cost.per_pod(f64::from(outlook.full))),
         at_full: at(outlook.full),
         capacity,
         knee: capacity.and_then(|capacity| knee(at, capacity)),
     })
+}
+
+/// What the API server that would be busiest with one missing uses without the rollout, of what all of
+/// them use.
+fn base(outlook: &Outlook, ledger: &Ledger, resource: Resource, all: f64) -> f64 {
+    match resource {
+        // Most of it is a copy of everything there is, which each of them holds: none is spared by the others.
+        Resource::Memory => {
+            let largest = Quantity::LargestMemory;
+            let by_widths = || Cost::fit(&ledger.cells, largest, 0.0).fixed().mid;
+            ledger.cells.quiet_mean(largest).unwrap_or_else(by_widths)
+        }
+        // Others are at the account's level too. What is in use is looked at now and then, so that it may
+        // be seen less than the account itself was counted to use.
+        Resource::Seats => outlook.base_seats.max(all * outlook.sharing.own.mid),
+        Resource::Cpu | Resource::EtcdRequests | Resource::ResponseBytes | Resource::Watches => {
+            all * outlook.sharing.rest
+        }
+    }
 }
 
 /// Widths beyond this are not looked at.

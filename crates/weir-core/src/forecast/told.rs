@@ -23,7 +23,9 @@ pub enum Resource {
     Watches,
 }
 
-/// One resource's use at full width, of the API server that would be busiest with one missing.
+/// One resource's use at full width, of the API server that would be busiest with one missing: all that is
+/// counted of the rollout is taken to be shared as its requests are, and what others use as CPU is, but for
+/// memory, of which the largest counts, and seats, which are looked at on each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResourceForecast {
     /// Which.

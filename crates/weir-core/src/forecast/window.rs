@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{Quantity, Values};
+use super::{
+    quantity::{Quantity, Values},
+    sharing,
+};
 use crate::{
     evidence::{ServerEvidence, ServerId},
     time::{Moment, Span},
@@ -67,6 +70,9 @@ pub(super) struct Window {
     pub(super) own_by_server: BTreeMap<ServerId, f64>,
     /// Execution seconds per second of each FlowSchema.
     pub(super) schemas: BTreeMap<String, f64>,
+    /// Seats of each priority level that requests take of the API server that would be busiest with one
+    /// missing.
+    pub(super) levels: BTreeMap<String, f64>,
     /// Requests of the account that were refused, per second.
     pub(super) own_refused: f64,
     /// Whether Priority and Fairness counts at all.
@@ -141,6 +147,21 @@ impl Between<'_> {
     }
 }
 
+/// Seats of each level in use, as the later pages tell them: as many as on the busiest API server, with a
+/// part of those of one that is missing, but no more than there are on all.
+fn seats_in_use(pages: &Pages) -> BTreeMap<String, f64> {
+    let mut levels: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (level, seats) in pages.all().flat_map(|page| &page.executing_seats) {
+        let (sum, most) = levels.entry(level.clone()).or_default();
+        *sum += seats;
+        *most = most.max(*seats);
+    }
+    let servers = pages.0.len();
+    let more = servers as f64 / sharing::left(servers);
+    let busiest = |(level, (sum, most)): (String, (f64, f64))| (level, (most * more).min(sum));
+    levels.into_iter().map(busiest).collect()
+}
+
 fn grown(old: f64, new: f64) -> f64 {
     if new >= old { new - old } else { new }
 }
@@ -156,6 +177,7 @@ impl Window {
             busiest_share: 0.0,
             own_by_server: BTreeMap::new(),
             schemas: BTreeMap::new(),
+            levels: seats_in_use(later),
             own_refused: 0.0,
             has_schemas: false,
         }
@@ -175,6 +197,9 @@ impl Window {
             let rate = pages.schema_rate(name, |schema| schema.execution_seconds);
             *self.schemas.entry(name.clone()).or_default() += rate;
         }
+        let largest = self.values.of(Quantity::LargestMemory);
+        let largest = largest.max(new.resident_bytes);
+        self.values.set(Quantity::LargestMemory, largest);
         let mut more = |quantity, value| {
             let before = self.values.of(quantity);
             self.values.set(quantity, before + value);
@@ -210,13 +235,63 @@ impl Window {
 
     /// Makes means of what is no sum.
     fn average(&mut self, servers: usize) {
-        let servers = servers as f64;
-        self.seconds /= servers;
-        let memory = self.values.of(Quantity::Memory);
-        self.values.set(Quantity::Memory, memory / servers);
+        self.seconds /= servers as f64;
         let all: f64 = self.schemas.values().sum();
         // Requests never cost more than the time that they run: what is left is surely of no request.
         let unexplained = self.values.of(Quantity::Cpu) - all;
         self.values.set(Quantity::Unexplained, unexplained);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "weir-meter-shop.logs";
+
+    /// Pages of API servers with so much memory each, and so many seats of one level in use.
+    fn pages(at: u64, servers: &[(f64, f64)]) -> Pages {
+        let page = |(index, (memory, seats)): (usize, &(f64, f64))| {
+            let id = ServerId {
+                address: format!("api-{index}"),
+                started: Some(1),
+            };
+            let counted = Counted {
+                at: Moment::from_millis(at),
+                resident_bytes: *memory,
+                executing_seats: BTreeMap::from([("low".to_owned(), *seats)]),
+                ..Counted::default()
+            };
+            (id, Arc::new(counted))
+        };
+        Pages(servers.iter().enumerate().map(page).collect())
+    }
+
+    fn window(servers: &[(f64, f64)]) -> Window {
+        let before = pages(1_000_000, servers);
+        let window = before.until(&pages(1_005_000, servers), Some(SCHEMA));
+        window.expect("all are new").expect("they are whole")
+    }
+
+    #[test]
+    fn the_largest_memory_is_told_beside_that_of_all() {
+        let values = window(&[(3e9, 0.0), (5e9, 0.0), (4e9, 0.0)]).values;
+        assert!((values.of(Quantity::Memory) - 12e9).abs() < 1.0);
+        assert!((values.of(Quantity::LargestMemory) - 5e9).abs() < 1.0);
+    }
+
+    #[test]
+    fn seats_are_those_of_the_busiest_with_one_missing() {
+        for (seats, expected) in [
+            (&[6.0][..], 6.0),
+            (&[6.0, 3.0], 9.0),
+            (&[6.0, 3.0, 0.0], 9.0),
+            (&[6.0, 5.0, 4.0], 9.0),
+            (&[6.0, 0.0, 0.0], 6.0),
+        ] {
+            let servers: Vec<_> = seats.iter().map(|seats| (0.0, *seats)).collect();
+            let low = window(&servers).levels["low"];
+            assert!((low - expected).abs() < 1e-9, "{seats:?}: {low}");
+        }
     }
 }

@@ -74,6 +74,7 @@ impl Timed {
             version: totals.version.clone(),
             pods: totals.pods,
             seats: totals.seats.clone(),
+            executing_seats: totals.executing_seats.clone(),
         };
         Self {
             at,

@@ -11,6 +11,9 @@ use weir_core::{
 /// The rollout's FlowSchema.
 pub(crate) const METER: &str = "weir-meter-shop.logs";
 
+/// The level of all requests.
+const LEVEL: &str = "workload-low";
+
 /// Another account's.
 pub(crate) const OTHER: &str = "weir-meter-shop.other";
 
@@ -54,6 +57,15 @@ pub(crate) struct Costs {
     pub(crate) noise: f64,
     /// What each API server has.
     pub(crate) cores: f64,
+    /// Memory of each API server without the rollout, what each pod adds to all of them together, and what
+    /// each may use, if anything bounds it; in bytes.
+    pub(crate) memory: f64,
+    pub(crate) memory_each: f64,
+    pub(crate) memory_limit: Option<f64>,
+    /// Seats of each request of the account, what others take at its level, and what each API server has there.
+    pub(crate) wide: f64,
+    pub(crate) others_seats: f64,
+    pub(crate) seats: Option<f64>,
     /// Pages tell no `FlowSchema`s.
     pub(crate) unmetered: bool,
     /// The books.
@@ -73,6 +85,7 @@ impl Costs {
         Self {
             base: 0.1,
             asks: 10.0,
+            wide: 1.0,
             cores,
             ..Self::default()
         }
@@ -109,6 +122,10 @@ impl Costs {
         let others = self.base + self.other + self.watches * pods + self.drift * pods.min(16.0);
         let opens = self.open + if self.watches > 0.0 { 1.0 } else { 0.0 };
         self.books.counted.watches = opens * pods;
+        self.books.counted.resident_bytes = self.memory_each * pods;
+        let taken = self.others_seats + self.wide * own;
+        let taken = BTreeMap::from([(LEVEL.to_owned(), taken)]);
+        self.books.counted.executing_seats = taken;
         self.books.counted.cpu_seconds += (others + own + strayed).max(0.0);
         if !self.unmetered {
             self.count(METER, own);
@@ -137,12 +154,12 @@ impl Costs {
             .schemas
             .entry(schema.to_owned())
             .or_insert_with(|| SchemaCount {
-                level: "workload-low".to_owned(),
+                level: LEVEL.to_owned(),
                 ..SchemaCount::default()
             });
         count.execution_seconds += cores;
         count.dispatched += self.asks * cores;
-        count.estimated_seats += self.asks * cores;
+        count.estimated_seats += self.wide * self.asks * cores;
     }
 
     fn refuse(&mut self) {
@@ -158,6 +175,16 @@ impl Costs {
         let part = 1.0 / servers.len() as f64;
         let mut counted = self.books.counted.clone();
         counted.cpu_seconds *= part;
+        counted.resident_bytes = self.memory + counted.resident_bytes * part;
+        counted.memory_limit_bytes = self.memory_limit;
+        counted.seats = self
+            .seats
+            .map(|seats| (LEVEL.to_owned(), seats))
+            .into_iter()
+            .collect();
+        for taken in counted.executing_seats.values_mut() {
+            *taken *= part;
+        }
         for schema in counted.schemas.values_mut() {
             schema.execution_seconds *= part;
             schema.dispatched *= part;

@@ -2,6 +2,7 @@
 
 use weir_core::{
     evidence::Reading,
+    forecast::{Resource, ResourceForecast},
     plan::{Report, Rule, State},
     policy::Policy,
     time::Span,
@@ -26,6 +27,15 @@ pub(crate) fn fast(nodes: u32, costs: Costs) -> Play {
 
 pub(crate) fn has(report: &Report, rule: Rule) -> bool {
     report.findings.iter().any(|finding| finding.rule == rule)
+}
+
+/// What is foreseen of a resource.
+#[track_caller]
+fn told(play: &Play, resource: Resource) -> ResourceForecast {
+    let forecast = play.report().forecast.as_ref().expect("it was forecast");
+    let mut resources = forecast.resources.iter();
+    let told = resources.find(|told| told.resource == resource);
+    told.expect("it is told").clone()
 }
 
 /// Runs until it is held for `rule`, and stays so.
@@ -423,6 +433,88 @@ fn one_api_server_less_must_still_bear_it() {
         "{:?}",
         two.report().findings
     );
+}
+
+/// The rest share the pods' connections of one that is missing, and none of them gets smaller by that.
+#[test]
+fn memory_that_one_api_server_less_would_not_have_holds_it() {
+    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+    let costs = |added: f64| Costs {
+        memory: 4.0 * GIB,
+        memory_each: added * GIB / 100.0,
+        memory_limit: Some(8.0 * GIB),
+        ..Costs::of(4.0)
+    };
+    let three = |added: f64| {
+        let mut play = fast(100, costs(3.0 * added));
+        for address in ["api-b", "api-c"] {
+            let calm = crate::play::calm();
+            play.evidence.servers.insert(server(address), calm);
+        }
+        play.evidence.expected_servers = Reading::Fresh(3);
+        play
+    };
+    // Each would have 7.5 of 8 GiB with all of them there, and 9.25 with one missing.
+    let mut play = three(3.5);
+    held_for(&mut play, Rule::ForecastExceedsCapacity);
+    let memory = told(&play, Resource::Memory);
+    assert!((memory.base - 4.0 * GIB).abs() < 0.01 * GIB, "{memory:?}");
+    let full = memory.at_full.mid;
+    assert!((full - 9.25 * GIB).abs() < 0.1 * GIB, "{memory:?}");
+    let mut less = three(1.5);
+    less.until_complete();
+    assert!(!less.story().contains("Held"), "{}", less.story());
+    // One alone has nobody to bear for.
+    let mut one = fast(100, costs(3.5));
+    one.until_complete();
+    assert!(!one.story().contains("Held"), "{}", one.story());
+}
+
+/// After a restart it is not on record what was used before the first pod.
+#[test]
+fn memory_of_others_is_not_the_rollout_s_after_a_restart_of_weir() {
+    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+    let costs = Costs {
+        memory: 4.0 * GIB,
+        memory_each: 2.0 * GIB / 200.0,
+        memory_limit: Some(8.0 * GIB),
+        ..Costs::of(4.0)
+    };
+    let mut play = fast(200, costs);
+    for address in ["api-b", "api-c"] {
+        let calm = crate::play::calm();
+        play.evidence.servers.insert(server(address), calm);
+    }
+    play.evidence.expected_servers = Reading::Fresh(3);
+    play.until("some way", |report| report.width >= 4);
+    play.restart_weir(Span::from_secs(30));
+    play.until_complete();
+    assert!(!play.story().contains("Held"), "{}", play.story());
+    let memory = told(&play, Resource::Memory);
+    assert!((memory.base - 4.0 * GIB).abs() < 0.1 * GIB, "{memory:?}");
+    let full = memory.at_full.mid;
+    assert!((full - 5.0 * GIB).abs() < 0.1 * GIB, "{memory:?}");
+}
+
+/// Ten seats of twenty are enough, but not beside fifteen that others take at the same level.
+#[test]
+fn seats_that_others_take_at_its_level_hold_it() {
+    let costs = |others_seats| Costs {
+        each: 0.005,
+        wide: 20.0,
+        others_seats,
+        seats: Some(20.0),
+        ..Costs::of(4.0)
+    };
+    let mut play = fast(100, costs(15.0));
+    let width = held_for(&mut play, Rule::ForecastExceedsCapacity);
+    assert!(width <= 8, "held at {width}");
+    let seats = told(&play, Resource::Seats);
+    assert!((seats.base - 15.0).abs() < 0.1, "{seats:?}");
+    assert!((seats.at_full.mid - 25.0).abs() < 0.5, "{seats:?}");
+    let mut alone = fast(100, costs(1.0));
+    alone.until_complete();
+    assert!(!alone.story().contains("Held"), "{}", alone.story());
 }
 
 #[test]

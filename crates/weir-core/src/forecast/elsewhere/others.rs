@@ -73,7 +73,7 @@ pub(super) fn reckon(
             |(growth, factor)| {
                 let [fixed, per_pod] =
                     [gauge.fixed, gauge.per_pod].map(|cost| times(cost, share * factor));
-                let in_use = in_use.unwrap_or_else(|| base(gauge, factor));
+                let in_use = in_use.unwrap_or_else(|| base(gauge, share, factor));
                 let steady = |fixed: f64, each: f64| in_use + fixed + target.nodes * each;
                 Other {
                     resource: gauge.resource,
@@ -114,8 +114,8 @@ pub(super) fn verdict(others: &[Other], budget: f64) -> Verdict {
     }
 }
 
-/// How much more of a resource one API server takes. Memory is a mean over all of them, of which much
-/// is the same however many there are: fewer take more, but more of them need not take less.
+/// How much more of a resource one API server takes. Much of its memory is the same however many there
+/// are: fewer take more, but more of them need not take less.
 fn borne(resource: Resource, share: f64) -> f64 {
     match resource {
         Resource::Memory => share.max(1.0),
@@ -127,14 +127,15 @@ fn borne(resource: Resource, share: f64) -> f64 {
     }
 }
 
-/// What is in use without the rollout: API servers keep every object in memory.
-fn base(gauge: &Gauge, factor: f64) -> f64 {
+/// What is in use without the rollout. API servers keep every object in memory, each of them; whatever
+/// else there is they share.
+fn base(gauge: &Gauge, share: f64, factor: f64) -> f64 {
     match gauge.resource {
         Resource::Memory => gauge.base * factor,
         Resource::Cpu
         | Resource::Seats
         | Resource::EtcdRequests
         | Resource::ResponseBytes
-        | Resource::Watches => gauge.base,
+        | Resource::Watches => gauge.base * share,
     }
 }

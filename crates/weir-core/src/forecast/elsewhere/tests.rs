@@ -175,6 +175,40 @@ fn what_else_runs_out_is_reckoned_by_both_extremes() {
     );
 }
 
+/// What others take of a level is shared as the cost is.
+#[test]
+fn seats_in_use_are_borne_by_as_many() {
+    let seats = |from: u32, to: u32| {
+        let gauge = Gauge {
+            resource: Resource::Seats,
+            base: 12.0,
+            per_pod: around(0.01),
+            ..memory(Some(50.0))
+        };
+        let one = Measured {
+            servers: from,
+            widest: 100,
+            others: vec![gauge],
+            ..measured(0.001)
+        };
+        let to = Target {
+            servers: Some(to),
+            ..target(200.0)
+        };
+        elsewhere(&[one], &to).unwrap().others[0].clone()
+    };
+    for (from, to, in_use, steady) in [
+        (3, 3, 12.0, 14.0),
+        (3, 2, 24.0, 28.0),
+        (2, 5, 3.0, 3.5),
+        (1, 2, 12.0, 14.0),
+    ] {
+        let told = seats(from, to);
+        assert!(close(told.in_use, in_use), "{from} to {to}: {told:?}");
+        assert!(close(told.steady.mid, steady), "{from} to {to}: {told:?}");
+    }
+}
+
 #[test]
 fn all_but_one_api_server_must_bear_it() {
     let per_pod = |from: u32, to: u32| {

@@ -13,6 +13,7 @@ const EXECUTION_SUM: &str = "apiserver_flowcontrol_request_execution_seconds_sum
 const SEATS_SUM: &str = "apiserver_flowcontrol_work_estimated_seats_sum";
 const CURRENT_SEATS: &str = "apiserver_flowcontrol_current_limit_seats";
 const NOMINAL_SEATS: &str = "apiserver_flowcontrol_nominal_limit_seats";
+const EXECUTING_SEATS: &str = "apiserver_flowcontrol_current_executing_seats";
 const ETCD_REQUESTS: &str = "etcd_requests_total";
 const RESPONSE_BYTES: &str = "apiserver_response_sizes_sum";
 const LONG_RUNNING: &str = "apiserver_longrunning_requests";
@@ -23,12 +24,13 @@ const OBJECTS: &str = "apiserver_resource_objects";
 const STORED_OBJECTS: &str = "apiserver_storage_objects";
 
 /// The metrics that [`Totals`] are made of, besides [`REJECTED`], [`WAIT_SUM`] and [`WAIT_COUNT`].
-pub(super) const WANTED: [&str; 12] = [
+pub(super) const WANTED: [&str; 13] = [
     DISPATCHED,
     EXECUTION_SUM,
     SEATS_SUM,
     CURRENT_SEATS,
     NOMINAL_SEATS,
+    EXECUTING_SEATS,
     ETCD_REQUESTS,
     RESPONSE_BYTES,
     LONG_RUNNING,
@@ -71,6 +73,8 @@ pub struct Totals {
     /// Nominal seats of each priority level, or what it has now in a server that does not tell them. (What
     /// a level has now falls while it is idle, and comes back when it is asked for.)
     pub seats: BTreeMap<String, f64>,
+    /// Seats of each priority level that requests take now, whoever asks.
+    pub executing_seats: BTreeMap<String, f64>,
 }
 
 /// One FlowSchema, all its levels added up.
@@ -146,6 +150,7 @@ impl Draft {
             LONG_RUNNING | OBJECTS | STORED_OBJECTS => {}
             CURRENT_SEATS => add_seats(&mut totals.seats, sample)?,
             NOMINAL_SEATS => add_seats(&mut self.nominal_seats, sample)?,
+            EXECUTING_SEATS => add_seats(&mut totals.executing_seats, sample)?,
             _ => self.take_schema(sample)?,
         }
         Ok(())

@@ -111,6 +111,18 @@ fn what_a_level_has_at_present_stands_for_nominal_seats_that_are_not_told() {
 }
 
 #[test]
+fn seats_that_requests_take_are_added_up_by_level() {
+    let taken = |schema: &str, level: &str, seats: u32| {
+        format!(
+            "{EXECUTING_SEATS}{{flow_schema=\"{schema}\",priority_level=\"{level}\"}} {seats}\n"
+        )
+    };
+    let lines = taken("a", "low", 3) + &taken("b", "low", 10) + &taken("c", "high", 1);
+    let seats = totals(&lines).executing_seats;
+    assert_eq!((seats["low"], seats["high"]), (13.0, 1.0));
+}
+
+#[test]
 fn pods_that_the_store_does_not_tell_are_unknown_and_garble_nothing() {
     let lines = |count: &str| {
         format!(
