@@ -26,7 +26,7 @@ pub use self::plan::{Client, MAX_METERS, Plan, plan};
 use crate::fnv;
 
 /// What the names of all meters begin with.
-pub const PREFIX: &str = "weir-meter-";
+pub const PREFIX: &str = weir_core::usage::METERS;
 
 /// The label that says who made an object, and its value on Weir's.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "weir");

@@ -10,6 +10,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Moment;
 
+/// What the names of FlowSchemas begin with that Weir makes to meter accounts.
+pub const METERS: &str = "weir-meter-";
+
+/// FlowSchemas told apart besides meters: Kubernetes has 13 of its own. Whatever more there are is added
+/// up as one, so that a page cannot fill Weir's memory.
+pub(crate) const MAX_OTHERS: usize = 256;
+
+/// Meters told apart. Weir has at most 100 at a time, but an API server goes on to tell of those that were
+/// removed for as long as it runs.
+pub(crate) const MAX_METERS: usize = 256;
+
+/// FlowSchemas told apart in all, with the two that the rest is added up as.
+pub(crate) const MAX_SCHEMAS: usize = MAX_OTHERS + MAX_METERS + 2;
+
+/// The name that the rest of FlowSchemas that are no meters is added up under; none can be called so.
+pub(crate) const OTHER_SCHEMAS: &str = "(other schemas)";
+
+/// The name that the rest of meters is added up under: of an account that is not told apart nothing is
+/// known where it is there.
+pub(crate) const OTHER_METERS: &str = "(other meters)";
+
+/// Priority levels told apart; Kubernetes has 8 of its own. Whatever more there are is added up as one, so
+/// that a page cannot fill Weir's memory.
+pub(crate) const MAX_LEVELS: usize = 100;
+
 /// What one process had counted when its page was made. Counters count from the start of the process.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counted {

@@ -24,7 +24,7 @@ use super::{
     watched::{Calmly, Watched},
     window::{Pages, Window},
 };
-use crate::{evidence::ServerId, time::Moment};
+use crate::{evidence::ServerId, time::Moment, usage::MAX_SCHEMAS};
 
 /// A capacity that changes by more than this share is another one.
 const SAME_CAPACITY: f64 = 0.05;

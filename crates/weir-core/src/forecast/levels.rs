@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Levels that are remembered; a page tells no more apart.
-const MAX_LEVELS: usize = 128;
+use crate::usage::MAX_LEVELS;
 
 /// What was in use of each level while nothing started.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     evidence::{ServerEvidence, ServerId},
     time::{Moment, Span},
-    usage::{Counted, SchemaCount},
+    usage::{Counted, OTHER_METERS, SchemaCount},
 };
 
 /// What lies further apart is no picture of one width: pages are read every minute at the latest, and
@@ -75,7 +75,8 @@ pub(super) struct Window {
     pub(super) levels: BTreeMap<String, f64>,
     /// Requests of the account that were refused, per second.
     pub(super) own_refused: f64,
-    /// Whether Priority and Fairness counts at all.
+    /// Whether Priority and Fairness counts at all, and what counts the account's requests is told apart
+    /// from other meters wherever it is told.
     pub(super) has_schemas: bool,
 }
 
@@ -107,6 +108,11 @@ impl Pages {
             window.add(id, &Between { old, new }, schema);
         }
         window.average(self.0.len());
+        let is_hidden = |page: &Counted| {
+            let told = |schema: &str| page.schemas.contains_key(schema);
+            schema.is_some_and(|schema| !told(schema)) && told(OTHER_METERS)
+        };
+        window.has_schemas &= !later.all().any(is_hidden);
         Some(Ok(window))
     }
 
@@ -278,6 +284,26 @@ mod tests {
         let values = window(&[(3e9, 0.0), (5e9, 0.0), (4e9, 0.0)]).values;
         assert!((values.of(Quantity::Memory) - 12e9).abs() < 1.0);
         assert!((values.of(Quantity::LargestMemory) - 5e9).abs() < 1.0);
+    }
+
+    /// An API server that has run for long tells of all meters that there ever were.
+    #[test]
+    fn an_account_that_is_added_up_with_others_is_not_metered() {
+        let has_schemas = |told: &[&str]| {
+            let at = |at| {
+                let mut pages = pages(at, &[(1e9, 0.0), (1e9, 0.0)]);
+                let last = pages.0.values_mut().next_back().expect("there are two");
+                let schema = |name: &&str| ((*name).to_owned(), SchemaCount::default());
+                Arc::make_mut(last).schemas = told.iter().map(schema).collect();
+                pages
+            };
+            let window = at(1_000_000).until(&at(1_005_000), Some(SCHEMA));
+            window.expect("all are new").expect("whole").has_schemas
+        };
+        assert!(!has_schemas(&[]));
+        assert!(has_schemas(&["global-default"]), "it has not asked yet");
+        assert!(has_schemas(&[SCHEMA, OTHER_METERS]));
+        assert!(!has_schemas(&["global-default", OTHER_METERS]));
     }
 
     #[test]

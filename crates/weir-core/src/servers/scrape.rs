@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, time::Duration};
 use thiserror::Error;
 
 pub use self::totals::{Schema, Totals};
-use crate::exposition::{End, Page, Parser, Sample};
+use crate::{
+    exposition::{End, Page, Parser, Sample},
+    usage::MAX_LEVELS,
+};
 
 mod totals;
 
@@ -46,10 +49,6 @@ const WANTED: [&str; WANTED_HERE.len() + totals::WANTED.len()] = {
     there.copy_from_slice(&totals::WANTED);
     wanted
 };
-
-/// Priority levels told apart; Kubernetes has 8 of its own. Whatever more there are is added up as
-/// one, so that a page cannot fill Weir's memory.
-const MAX_LEVELS: usize = 100;
 
 /// The name of the level that the rest is added up as; no level can be called so.
 const OTHER_LEVELS: &str = "(other levels)";

@@ -4,6 +4,7 @@ use super::Scene;
 use crate::{
     history::{History, Standing},
     plan::{Finding, Rule, Severity},
+    usage::METERS,
 };
 
 /// Harm that this rollout is cleared of. The rollout is held all the same: nothing is gained by going
@@ -69,7 +70,7 @@ const fn is_of_load(rule: Rule) -> bool {
 /// A FlowSchema's clients, for people: a meter's name holds its account's.
 pub(super) fn named(schema: &str) -> String {
     match schema
-        .strip_prefix("weir-meter-")
+        .strip_prefix(METERS)
         .and_then(|account| account.split_once('.'))
     {
         Some((namespace, name)) => format!("the account {namespace}/{name}"),

@@ -1,5 +1,7 @@
 //! Whether the operator is at work, and sees what it must.
 
+use weir_core::usage::METERS;
+
 use super::{Check, Ended, Entry, bad, few, known, skip, there, warn};
 use crate::{
     api::{ControlPlaneStatus, ServerState, leases, marks::conditions, times::moment},
@@ -7,9 +9,8 @@ use crate::{
     view::check::Level,
 };
 
-/// The label that says who made a FlowSchema, and what meters' names begin with.
+/// The label that says who made a FlowSchema.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const METER: &str = "weir-meter-";
 
 /// All of them.
 pub(super) fn checks() -> Vec<Check> {
@@ -236,7 +237,7 @@ fn meter_names(facts: &Facts) -> Result<Vec<String>, (Level, String)> {
             .is_some_and(|by| by == "weir")
     });
     let names = meters.filter_map(|schema| schema.metadata.name.clone());
-    Ok(names.filter(|name| name.starts_with(METER)).collect())
+    Ok(names.filter(|name| name.starts_with(METERS)).collect())
 }
 
 fn is_dangling(facts: &Facts, name: &str) -> bool {

@@ -5,8 +5,11 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{MAX_LEVELS, OTHER_LEVELS, REJECTED, WAIT_COUNT, WAIT_SUM};
-use crate::{exposition::Sample, usage::SchemaCount};
+use super::{OTHER_LEVELS, REJECTED, WAIT_COUNT, WAIT_SUM};
+use crate::{
+    exposition::Sample,
+    usage::{MAX_LEVELS, MAX_METERS, MAX_OTHERS, METERS, OTHER_METERS, OTHER_SCHEMAS, SchemaCount},
+};
 
 const DISPATCHED: &str = "apiserver_flowcontrol_dispatched_requests_total";
 const EXECUTION_SUM: &str = "apiserver_flowcontrol_request_execution_seconds_sum";
@@ -39,13 +42,6 @@ pub(super) const WANTED: [&str; 13] = [
     OBJECTS,
     STORED_OBJECTS,
 ];
-
-/// FlowSchemas told apart: Kubernetes has 13 of its own, and Weir at most 100 meters. Whatever more
-/// there are is added up as one, so that a page cannot fill Weir's memory.
-pub(super) const MAX_SCHEMAS: usize = 256;
-
-/// The name that the rest is added up under; no FlowSchema can be called so.
-pub(super) const OTHER_SCHEMAS: &str = "(other schemas)";
 
 /// Levels remembered for one FlowSchema. It has another only after it was moved.
 const MAX_MOVES: usize = 8;
@@ -127,6 +123,9 @@ pub(super) struct Draft {
     totals: Totals,
     nominal_seats: BTreeMap<String, f64>,
     stored_pods: Option<f64>,
+    /// FlowSchemas that are told apart: meters, and others.
+    meters: usize,
+    others: usize,
 }
 
 impl Draft {
@@ -162,16 +161,10 @@ impl Draft {
     }
 
     fn take_schema(&mut self, sample: Sample<'_>) -> Result<(), String> {
-        let schemas = &mut self.totals.schemas;
         let name = label(sample, "flow_schema")?;
-        let is_known = schemas.contains_key(name.as_ref());
-        let name = if is_known || schemas.len() < MAX_SCHEMAS {
-            &name
-        } else {
-            OTHER_SCHEMAS
-        };
         let level = label(sample, "priority_level")?;
-        let schema = schemas.entry(name.to_owned()).or_default();
+        let name = self.told_as(&name).to_owned();
+        let schema = self.totals.schemas.entry(name).or_default();
         let count = &mut schema.count;
         match sample.name {
             DISPATCHED => {
@@ -195,6 +188,24 @@ impl Draft {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The name that a FlowSchema is told under. Meters have room of their own: they are what a forecast
+    /// is made from, and others' FlowSchemas, however many, must not take it.
+    fn told_as<'a>(&mut self, name: &'a str) -> &'a str {
+        if self.totals.schemas.contains_key(name) {
+            return name;
+        }
+        let (told, most, rest) = if name.starts_with(METERS) {
+            (&mut self.meters, MAX_METERS, OTHER_METERS)
+        } else {
+            (&mut self.others, MAX_OTHERS, OTHER_SCHEMAS)
+        };
+        if *told >= most {
+            return rest;
+        }
+        *told += 1;
+        name
     }
 
     pub(super) fn finish(self) -> Totals {

@@ -84,11 +84,28 @@ fn a_schema_that_is_only_refused_has_the_level_that_refused_it() {
 
 #[test]
 fn countless_schemas_become_one() {
-    let lines: String = (0..MAX_SCHEMAS + 50)
+    let lines: String = (0..MAX_OTHERS + 50)
         .map(|schema| dispatched(&format!("schema-{schema}"), "low", 2))
         .collect();
     let schemas = totals(&lines).schemas;
-    assert_eq!(schemas.len(), MAX_SCHEMAS + 1);
+    assert_eq!(schemas.len(), MAX_OTHERS + 1);
+    assert_eq!(schemas[OTHER_SCHEMAS].count.dispatched, 100.0);
+}
+
+/// Their names come last: others' FlowSchemas must not push them out.
+#[test]
+fn meters_are_told_apart_however_many_others_there_are() {
+    let many = |name: &str, number: usize| -> String {
+        let line = |index| dispatched(&format!("{name}{index}"), "low", 2);
+        (0..number).map(line).collect()
+    };
+    let lines = many("schema-", MAX_OTHERS + 50) + &dispatched("weir-meter-shop.logs", "low", 7);
+    let schemas = totals(&lines).schemas;
+    assert_eq!(schemas["weir-meter-shop.logs"].count.dispatched, 7.0);
+    let lines = many(METERS, MAX_METERS + 50) + &many("schema-", MAX_OTHERS + 50);
+    let schemas = totals(&lines).schemas;
+    assert_eq!(schemas.len(), crate::usage::MAX_SCHEMAS);
+    assert_eq!(schemas[OTHER_METERS].count.dispatched, 100.0);
     assert_eq!(schemas[OTHER_SCHEMAS].count.dispatched, 100.0);
 }
 
