@@ -32,9 +32,6 @@ const SAME_CAPACITY: f64 = 0.05;
 /// Windows remembered at one width, to see whether cost grows with age.
 const AGEING: usize = 32;
 
-/// `FlowSchema`s that are remembered from before the first pod.
-const MAX_SCHEMAS: usize = 300;
-
 /// How much the newest window counts in what is used at present: the mean is over
 /// some three windows, as long as a wave's soak at the fastest.
 const NEWEST: f64 = 0.3;
@@ -120,6 +117,8 @@ pub(super) struct Latest {
     pub(super) refused: f64,
     /// Execution seconds per second of each FlowSchema.
     pub(super) schemas: BTreeMap<String, f64>,
+    /// The one of them that counts the account's requests.
+    pub(super) meter: Option<String>,
     /// Whether Priority and Fairness counts at all, and the account's requests in the whole of it.
     pub(super) has_schemas: bool,
     pub(super) is_metered: bool,
@@ -289,6 +288,7 @@ impl Ledger {
             busiest: window.busiest_cores,
             refused: window.own_refused,
             schemas: window.schemas.clone(),
+            meter: look.meter.schema().map(str::to_owned),
             has_schemas: window.has_schemas,
             is_metered,
             is_calm,

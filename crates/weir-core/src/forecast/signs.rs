@@ -125,11 +125,12 @@ impl Ledger {
         let own = more(Quantity::Own) * outlook.kappa.high;
         let more = more(Quantity::Cpu);
         // What no request explains may be the events of watches, which no meter counts; and kubelets
-        // may ask for what the rollout's pods need.
-        let others = self
+        // may ask for what the rollout's pods need. Requests explain no more than the time that they run.
+        let explained: f64 = self
             .risen()
-            .filter(|(schema, _)| !OF_NODES.contains(&schema.as_str()));
-        let explained = others.map(|(_, risen)| risen.max(0.0)).sum::<f64>() - own;
+            .filter(|(schema, _)| !OF_NODES.contains(schema))
+            .map(|(_, risen)| risen.max(0.0))
+            .sum();
         let is_told = !outlook.is_negligible(more) && explained >= EXPLAINED * more;
         (is_told && own <= CLEARED * more).then(|| Cleared {
             own,
@@ -138,26 +139,24 @@ impl Ledger {
         })
     }
 
-    /// By how much each FlowSchema's requests run for longer than before the first pod.
-    fn risen(&self) -> impl Iterator<Item = (&String, f64)> {
-        let schemas = self
-            .present
-            .latest
-            .iter()
-            .flat_map(|latest| &latest.schemas);
-        schemas.map(|(schema, rate)| {
-            let before = self.quiet.rate(schema);
-            (schema, rate - before)
-        })
+    /// By how much the requests of each FlowSchema but the rollout's own meter run for longer than before
+    /// the first pod.
+    fn risen(&self) -> impl Iterator<Item = (&str, f64)> {
+        let latest = self.present.latest.as_ref();
+        let own = latest.and_then(|latest| latest.meter.as_ref());
+        let schemas = latest.into_iter().flat_map(|latest| &latest.schemas);
+        schemas
+            .filter(move |(schema, _)| Some(*schema) != own)
+            .map(|(schema, rate)| (schema.as_str(), rate - self.quiet.rate(schema)))
     }
 
-    /// The FlowSchema whose requests run for longest more than before the first pod, if that explains
-    /// much of what is used `more`.
+    /// The FlowSchema, but for the rollout's own, whose requests run for longest more than before the first
+    /// pod, if that explains much of what is used `more`.
     fn riser(&self, more: f64) -> Option<(String, f64)> {
         let (schema, risen) = self
             .risen()
             .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-        (risen >= NAMED * more && risen > 0.0).then(|| (schema.clone(), risen.min(more)))
+        (risen >= NAMED * more && risen > 0.0).then(|| (schema.to_owned(), risen.min(more)))
     }
 }
 
@@ -167,4 +166,26 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let mean = values.iter().sum::<f64>() / number;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (squares / (number - 1.0) / number).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads that wait for etcd run for much longer than they cost: an account whose requests run for
+    /// longest may still use next to nothing.
+    #[test]
+    fn the_rollout_s_own_account_neither_explains_nor_is_named() {
+        let schemas = [("own", 4.0), ("other", 0.9), ("third", 0.5)];
+        let schemas = schemas.map(|(name, rate)| (name.to_owned(), rate));
+        let mut ledger = Ledger::default();
+        ledger.present.latest = Some(Latest {
+            schemas: schemas.into(),
+            meter: Some("own".to_owned()),
+            ..Latest::default()
+        });
+        assert!((ledger.risen().map(|(_, risen)| risen).sum::<f64>() - 1.4).abs() < 1e-9);
+        assert_eq!(ledger.riser(2.0), Some(("other".to_owned(), 0.9)));
+        assert_eq!(ledger.riser(4.0), None);
+    }
 }
