@@ -46,7 +46,7 @@ pub(super) struct PreflightArgs {
     #[arg(long, value_name = "CORES", value_parser = positive)]
     cpu: Option<f64>,
     /// Cores of the busiest API server that are in use without it; else as where it was measured
-    #[arg(long, value_name = "CORES", value_parser = positive)]
+    #[arg(long, value_name = "CORES", value_parser = amount)]
     in_use: Option<f64>,
     /// Memory of each API server, such as 16Gi; else as where it was measured
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
@@ -171,6 +171,14 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(number)
     } else {
         Err("it must be more than 0".to_owned())
+    }
+}
+
+/// A number, or nothing: a new cluster may have nothing in use.
+fn amount(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(0.0) => Ok(0.0),
+        _ => positive(text).map_err(|why| why.replace("more than 0", "0 or more")),
     }
 }
 

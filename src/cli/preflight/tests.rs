@@ -163,6 +163,16 @@ fn memory_that_runs_out_is_as_much_trouble_as_cpu() {
 }
 
 #[test]
+fn nothing_may_be_in_use_but_not_less() {
+    assert_eq!(amount("0"), Ok(0.0));
+    assert_eq!(amount("0.25"), Ok(0.25));
+    for wrong in ["-1", "NaN", "inf"] {
+        assert_eq!(amount(wrong), Err("it must be 0 or more".to_owned()));
+    }
+    assert_eq!(amount("some"), Err("it is no number".to_owned()));
+}
+
+#[test]
 fn what_an_api_server_makes_of_a_file_comes_by_standard_input() {
     let files = Files::new("input");
     let path = files.write("cost.yaml", &json(&cost()));
