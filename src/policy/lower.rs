@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use weir_core::{
-    policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers},
+    policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock},
     time::Span,
 };
 
@@ -222,11 +222,15 @@ impl Reader {
         };
         let mut cores = 0.0;
         self.read("capacity.cpu", cpu.as_ref(), 0.1..=1024.0, &mut cores);
-        limits.cores = (cores > 0.0).then_some(cores);
+        if cores > 0.0 {
+            limits.cores = Stock::Stated(cores);
+        }
         let mut bytes = 0.0;
         let allowed = LEAST_MEMORY..=MOST_BYTES * 16.0;
         self.read("capacity.memory", memory.as_ref(), allowed, &mut bytes);
-        limits.memory_bytes = (bytes > 0.0).then_some(bytes);
+        if bytes > 0.0 {
+            limits.memory_bytes = Stock::Stated(bytes);
+        }
     }
 
     fn pods(&mut self, pods: Option<&Pods>, limits: &mut PodLimits) {

@@ -1,6 +1,6 @@
 //! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
 
-use weir_core::policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers};
+use weir_core::policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock};
 
 /// The stricter of both in every field. Where no order exists (what waves are spread over), the
 /// first one's value is kept; the caller says so.
@@ -74,10 +74,6 @@ fn stricter_foresight(first: &Foresight, second: &Foresight) -> Foresight {
         paces,
         patience,
     } = second;
-    let less = |one: Option<f64>, other: Option<f64>| match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (stated, None) | (None, stated) => stated,
-    };
     Foresight {
         holds: first.holds || *holds,
         budget: first.budget.min(*budget),
@@ -86,6 +82,23 @@ fn stricter_foresight(first: &Foresight, second: &Foresight) -> Foresight {
         unison: first.unison.min(*unison),
         paces: first.paces && *paces,
         patience: first.patience.max(*patience),
+    }
+}
+
+/// As with API servers below: what a person states counts for the policy that states it. Beside one that
+/// goes by what the process says it must not be more than that.
+fn less(first: Stock, second: Stock) -> Stock {
+    use Stock::{AsFound, Stated};
+    let least =
+        |one: Option<f64>, other: Option<f64>| one.into_iter().chain(other).reduce(f64::min);
+    match (first, second) {
+        (Stated(one), Stated(other)) => Stated(one.min(other)),
+        (AsFound { at_most: one }, AsFound { at_most: other }) => AsFound {
+            at_most: least(one, other),
+        },
+        (AsFound { at_most }, Stated(stated)) | (Stated(stated), AsFound { at_most }) => AsFound {
+            at_most: least(at_most, Some(stated)),
+        },
     }
 }
 

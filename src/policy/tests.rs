@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use weir_core::{
-    policy::{Policy, Servers},
+    policy::{Policy, Servers, Stock},
     time::Span,
 };
 
@@ -93,8 +93,8 @@ fn every_field_overrides_the_preset() {
         forecast: weir_core::policy::Foresight {
             holds: false,
             budget: 0.6,
-            cores: Some(3.5),
-            memory_bytes: Some(8.0 * 1024.0 * 1024.0 * 1024.0),
+            cores: Stock::Stated(3.5),
+            memory_bytes: Stock::Stated(8.0 * 1024.0 * 1024.0 * 1024.0),
             unison: Span::from_secs(20),
             paces: true,
             patience: Span::from_secs(180),
@@ -403,6 +403,29 @@ fn fewer_required_api_servers_are_only_enough_if_every_policy_says_so() {
         servers(json!({ "apiServers": 2 }), json!({ "apiServers": 1 })),
         Servers::Stated(2)
     );
+}
+
+#[test]
+fn a_stated_capacity_is_never_more_than_another_policy_goes_by() {
+    let cores = |one: Value, other: Value| {
+        let lowered = |capacity| lower(&spec(json!({ "capacity": capacity }))).unwrap();
+        stricter(&lowered(one), &lowered(other)).forecast.cores
+    };
+    let at_most = |cores| Stock::AsFound { at_most: cores };
+    assert_eq!(cores(json!({}), json!({})), at_most(None));
+    assert_eq!(cores(json!({ "cpu": 8 }), json!({})), at_most(Some(8.0)));
+    assert_eq!(cores(json!({}), json!({ "cpu": 8 })), at_most(Some(8.0)));
+    assert_eq!(
+        cores(json!({ "cpu": 8 }), json!({ "cpu": 4 })),
+        Stock::Stated(4.0)
+    );
+    let bounded = Stock::AsFound { at_most: Some(6.0) };
+    let mut one = Policy::fast();
+    one.forecast.cores = bounded;
+    let mut other = Policy::fast();
+    other.forecast.cores = Stock::Stated(8.0);
+    assert_eq!(stricter(&one, &other).forecast.cores, bounded);
+    assert_eq!(stricter(&other, &one).forecast.cores, bounded);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn foresee(glance: &Glance<'_>, history: &mut History) -> Option<Foreseen> {
         pods: census.members.len(),
         full: census.full,
         starting: census.in_case(Case::Settling) > 0,
-        stated_cores: limits.cores,
+        stated_cores: limits.cores.stated(forecast::measured_cores(servers)),
         now,
     });
     let given = Given {

@@ -87,16 +87,40 @@ pub struct Foresight {
     pub holds: bool,
     /// The share of each capacity that a rollout may bring its use to.
     pub budget: f64,
-    /// Cores of each API server, as a person states them; none means as the process says.
-    pub cores: Option<f64>,
-    /// Bytes of memory of each API server, as a person states them; none means as the process says.
-    pub memory_bytes: Option<f64>,
+    /// Cores of each API server.
+    pub cores: Stock,
+    /// Bytes of memory of each API server.
+    pub memory_bytes: Stock,
     /// How long the API servers may need to serve the start of all pods at once.
     pub unison: Span,
     /// Where they would need longer the rollout goes on and is never approved; else it is held.
     pub paces: bool,
     /// How long a rollout waits, after its soak, for evidence that does not suffice.
     pub patience: Span,
+}
+
+/// How much of something each API server has.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Stock {
+    /// As much as its process says, and no more than what a person states beside it.
+    AsFound {
+        /// At most this, whatever the process says; all that is known where it says nothing.
+        at_most: Option<f64>,
+    },
+    /// As much as a person states, whatever the process says.
+    Stated(f64),
+}
+
+impl Stock {
+    /// What counts in the place of what was measured; `None` where that itself does.
+    pub(crate) fn stated(self, measured: Option<f64>) -> Option<f64> {
+        match self {
+            Self::Stated(stated) => Some(stated),
+            Self::AsFound { at_most } => {
+                at_most.map(|most| measured.map_or(most, |found| found.min(most)))
+            }
+        }
+    }
 }
 
 /// When the rollout's own pods are said to suffer.
@@ -172,8 +196,8 @@ impl Policy {
             forecast: Foresight {
                 holds: true,
                 budget: 0.5,
-                cores: None,
-                memory_bytes: None,
+                cores: Stock::AsFound { at_most: None },
+                memory_bytes: Stock::AsFound { at_most: None },
                 // A request is cut off after 60 s (kube-apiserver --request-timeout): what takes
                 // longer never ends, since its client asks again. Half of it, as of any capacity.
                 unison: Span::from_secs(30),
@@ -190,5 +214,20 @@ impl Policy {
             },
             starving_per_ten_minutes: 0.01,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stated_beside_what_is_found_only_lowers_it() {
+        let found = |at_most, measured| Stock::AsFound { at_most }.stated(measured);
+        assert_eq!(found(None, Some(2.0)), None);
+        assert_eq!(found(Some(8.0), Some(2.0)), Some(2.0));
+        assert_eq!(found(Some(1.0), Some(2.0)), Some(1.0));
+        assert_eq!(found(Some(8.0), None), Some(8.0));
+        assert_eq!(Stock::Stated(8.0).stated(Some(2.0)), Some(8.0));
     }
 }

@@ -39,7 +39,7 @@ mod window;
 pub(crate) use self::{
     calm::Look,
     exceeded::Exceeded,
-    outlook::{Given, Outlook},
+    outlook::{Given, Outlook, measured_cores},
     signs::JUST_BEFORE,
     tell::forecast as tell,
 };

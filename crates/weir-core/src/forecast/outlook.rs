@@ -91,11 +91,21 @@ pub(crate) struct Given<'a> {
     pub(crate) width: u32,
 }
 
+/// The last page of each API server.
+fn pages<'a>(servers: &'a [(&ServerId, &'a ServerEvidence)]) -> impl Iterator<Item = &'a Counted> {
+    let page = |(_, known): &'a (&ServerId, &ServerEvidence)| known.counted.last();
+    servers.iter().filter_map(page).map(AsRef::as_ref)
+}
+
+/// Cores of the API server that has least, as far as all of their processes say so.
+pub(crate) fn measured_cores(servers: &[(&ServerId, &ServerEvidence)]) -> Option<f64> {
+    cores(None, pages(servers).map(|page| page.cpu_limit_cores))
+}
+
 impl Given<'_> {
     /// The last page of each API server.
     fn pages(&self) -> impl Iterator<Item = &Counted> {
-        let servers = self.servers.iter();
-        servers.filter_map(|(_, known)| known.counted.last().map(AsRef::as_ref))
+        pages(self.servers)
     }
 
     /// The priority level of the account's requests, once it has asked for something.
@@ -309,14 +319,13 @@ impl Capacity {
             let all = given.pages().filter_map(of);
             all.reduce(f64::min)
         };
-        let measured = given.pages().map(|page| page.cpu_limit_cores);
+        let measured = measured_cores(given.servers);
+        let memory = least(&|page| page.memory_limit_bytes);
         let stated = given.limits;
         let schema = given.meter.schema().filter(|_| metered);
         Self {
-            cores: cores(stated.cores, measured),
-            memory: stated
-                .memory_bytes
-                .or_else(|| least(&|page| page.memory_limit_bytes)),
+            cores: stated.cores.stated(measured).or(measured),
+            memory: stated.memory_bytes.stated(memory).or(memory),
             seats: schema.and_then(|schema| least(&|page| seats(page, schema))),
         }
     }
