@@ -16,9 +16,6 @@ use crate::api::{
 
 pub use text::render;
 
-/// The rule that says that there is too little to tell anything from.
-const INSUFFICIENT: &str = "EvidenceInsufficient";
-
 /// One rollout, explained; also the document of `-o json` and `-o yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,7 +73,7 @@ pub fn explain(object: GuardedRollout) -> Explanation {
     let status = object.status.unwrap_or_default();
     let no_forecast = match &status.forecast {
         Some(_) => None,
-        None => Some(no_forecast(&status.findings, status.state, status.mode)),
+        None => Some(no_forecast(status.state, status.mode).to_owned()),
     };
     Explanation {
         namespace: object.metadata.namespace.unwrap_or_default(),
@@ -100,17 +97,8 @@ pub fn explain(object: GuardedRollout) -> Explanation {
     }
 }
 
-fn no_forecast(findings: &[Finding], state: Option<State>, mode: Option<Mode>) -> String {
-    let insufficient = findings.iter().find(|one| one.reason == INSUFFICIENT);
-    if let Some(Finding {
-        evidence,
-        clears_when,
-        ..
-    }) = insufficient
-    {
-        return format!("{evidence}; it will be known when {clears_when}");
-    }
-    let why = match (state, mode) {
+fn no_forecast(state: Option<State>, mode: Option<Mode>) -> &'static str {
+    match (state, mode) {
         (None, _) => "Weir has not judged this rollout yet: is the operator running?",
         (Some(State::Refused), _) => "Weir does not guard this rollout; the summary says why",
         (_, Some(Mode::Observe)) => "in mode observe Weir only reads, and forecasts nothing",
@@ -132,6 +120,5 @@ fn no_forecast(findings: &[Finding], state: Option<State>, mode: Option<Mode>) -
             ),
             _,
         ) => "Weir has not seen the API servers' counters beside this rollout's pods yet",
-    };
-    why.to_owned()
+    }
 }

@@ -122,15 +122,7 @@ fn without_bound_without_capacity_and_without_points_all_is_still_told() {
 
 #[test]
 fn where_there_is_no_forecast_it_says_why() {
-    let finding = json!([{
-        "reason": "EvidenceInsufficient", "severity": "Notice", "subject": "CPU",
-        "evidence": "only 1 width was seen", "clearsWhen": "3 were, at 10:15 at the latest",
-    }]);
     let cases = [
-        (
-            json!({ "state": "Soaking", "findings": finding }),
-            "only 1 width was seen; it will be",
-        ),
         (json!(null), "has not judged this rollout yet"),
         (json!({ "state": "Refused" }), "does not guard"),
         (json!({ "state": "Pending" }), "nothing was let through yet"),
