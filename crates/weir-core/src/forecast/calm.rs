@@ -17,7 +17,7 @@ const STARTING: Span = Span::from_secs(3);
 
 /// The share of an API server's cores above which cost is no longer in proportion to the dose
 /// (measured: nearly linear up to there, design.md section 8).
-const PROPORTIONAL: f64 = 0.6;
+pub(crate) const PROPORTIONAL: f64 = 0.6;
 
 /// A rollout that adds less than this share of a capacity at full width is harmless, whatever others
 /// use: a page of metrics every five seconds, as any monitoring reads it, costs about as much.

@@ -6,16 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     line::Moments,
-    quantity::{Quantity, Values},
+    quantity::{Quantity, RECALLED_SPREAD, Values},
     student,
     told::{Counted, Point},
 };
 
 /// Widths kept apart. A rollout has some twenty; one that rolls at its own pace has as many as pods.
 const MAX_WIDTHS: usize = 64;
-
-/// By how much single windows are taken to have strayed where only their mean is on record.
-const RECALLED_SPREAD: f64 = 0.5;
 
 /// More windows say no more, and a record is what anybody may have written there.
 const MOST_RECALLED: u32 = 200;

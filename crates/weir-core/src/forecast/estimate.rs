@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// No interval that is told or judged by is narrower than this share of its figure, to each side
-/// (design.md, section 8).
+/// No interval of what a fit tells is narrower than this share of its figure, to each side (design.md,
+/// section 8). Of a width that is: of the difference to what is used now, which was seen.
 const FLOOR: f64 = 0.3;
 
-/// A figure and the interval that it lies in with 95 % confidence, widened to the fit's floor.
+/// A figure and the interval that it lies in with 95 % confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Estimate {
     /// The lower end.

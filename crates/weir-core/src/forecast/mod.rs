@@ -37,10 +37,10 @@ mod watched;
 mod window;
 
 pub(crate) use self::{
-    calm::Look,
+    calm::{Look, PROPORTIONAL},
     exceeded::Exceeded,
     outlook::{Given, Outlook, measured_cores},
-    signs::JUST_BEFORE,
+    signs::{AMPLIFIED, JUST_BEFORE},
     tell::forecast as tell,
 };
 pub use self::{

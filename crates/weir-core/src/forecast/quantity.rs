@@ -42,6 +42,10 @@ pub(super) const USUAL_KAPPA: f64 = 0.8;
 /// 0.15 later).
 pub(super) const OTHERS_STRAY: f64 = 0.5;
 
+/// By which share of their mean single windows, and single waves, are taken to have strayed where only that
+/// mean is on record.
+pub(super) const RECALLED_SPREAD: f64 = 0.5;
+
 /// One value of each.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Values([f64; QUANTITIES]);

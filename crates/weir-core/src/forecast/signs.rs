@@ -17,7 +17,7 @@ const WINDOWS_OF_AGE: usize = 8;
 const GROWN: f64 = 1.5;
 
 /// How many times as often as before clients must ask: a retry or two of each request is ordinary.
-const AMPLIFIED: f64 = 3.0;
+pub(crate) const AMPLIFIED: f64 = 3.0;
 
 /// Calm windows, whatever the width, from which it is known how often each pod asks.
 const WINDOWS_OF_HABIT: usize = 3;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cost::Cost,
     estimate::Estimate,
-    quantity::{OTHERS_STRAY, Quantity, USUAL_KAPPA, Values},
+    quantity::{OTHERS_STRAY, Quantity, RECALLED_SPREAD, USUAL_KAPPA, Values},
     student,
 };
 
@@ -20,9 +20,6 @@ const MAX_WAVES: usize = 32;
 
 /// Waves whose start may be an accident where others use the account too.
 const WAVES_IF_SHARED: usize = 3;
-
-/// By which share of what it cost each wave is taken to have strayed where only their mean is on record.
-const RECALLED_SPREAD: f64 = 0.5;
 
 /// CPU seconds that a pod costs the API servers from its placing to its being ready, whatever runs in
 /// it (measured elsewhere: 0.11 for a pod's whole life; reference, control-plane, section 7).

@@ -6,7 +6,7 @@
 use super::Scene;
 use crate::{
     course,
-    forecast::{Estimate, Outlook, Resource, ResourceForecast, Unison},
+    forecast::{AMPLIFIED, Estimate, Outlook, PROPORTIONAL, Resource, ResourceForecast, Unison},
     history::History,
     plan::{Finding, Rule, Severity},
 };
@@ -150,7 +150,8 @@ pub(super) fn evidence_insufficient(scene: &Scene<'_>, history: &History) -> Opt
     let clears = if stuck && outlook.is_unseen() {
         format!(
             "the API servers are less busy, or are read: nothing can be seen of what pods cost while \
-             requests queue, are refused, or use more than 60 % of the cores; {REGARDLESS}"
+             requests queue, are refused, or use more than {:.0} % of the cores; {REGARDLESS}",
+            100.0 * PROPORTIONAL
         )
     } else if stuck {
         format!(
@@ -198,7 +199,7 @@ pub(super) fn retry_amplification(scene: &Scene<'_>, history: &History) -> Optio
         amplified.now, amplified.before, amplified.refused
     );
     let clears = format!(
-        "it has asked less than three times as often as before for {}; clients that retry without \
+        "it has asked less than {AMPLIFIED:.0} times as often as before for {}; clients that retry without \
          waiting keep this up: undo the rollout",
         scene.clear_after
     );
