@@ -187,7 +187,8 @@ pub struct Waves {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Harm {
-    /// A median of Weir's own probes up to this never counts as regressed, whatever is usual.
+    /// A median of Weir's own probes up to this never counts as regressed, whatever is usual; and only
+    /// waits in API servers' queues of this or more, on average, count for `queued`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("duration(self) <= duration('1s')")
