@@ -70,7 +70,7 @@ pub struct RecordStatus {
     pub most_width: u32,
 }
 
-/// A figure with its interval (95 %, never narrower than the fit's floor).
+/// A figure with its interval (95 %).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EstimateStatus {
