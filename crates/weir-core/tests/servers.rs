@@ -122,7 +122,7 @@ fn two_real_pages_tell_what_each_metered_account_cost_between_them() {
 #[derive(Debug, Clone)]
 enum Event {
     /// Its page is read whole, of the process that began so many seconds after Weir (or before).
-    Read { started: i64, scrape: Scrape },
+    Read { started: i64, scrape: Box<Scrape> },
     /// It is not read, or not to be trusted.
     Unread(ScrapeError),
     /// A probe ends.
@@ -163,7 +163,7 @@ fn read() -> impl Strategy<Value = Event> {
     (started, counter(), counter(), counter(), levels).prop_map(
         |(started, cpu_seconds, resident_bytes, refused, levels)| Event::Read {
             started,
-            scrape: Scrape {
+            scrape: Box::new(Scrape {
                 started: BEGIN.saturating_add_signed(started) * 1000 + started.unsigned_abs() % 97,
                 cpu_seconds,
                 cpu_limit_cores: None,
@@ -172,7 +172,7 @@ fn read() -> impl Strategy<Value = Event> {
                 refused,
                 levels,
                 totals: Totals::default(),
-            },
+            }),
         },
     )
 }
@@ -234,7 +234,7 @@ fn play<'a>(timeline: impl IntoIterator<Item = &'a Entry>) -> Fleet {
     for (second, address, event) in timeline {
         let (address, at) = (ADDRESSES[*address], at(*second));
         match event.clone() {
-            Event::Read { scrape, .. } => drop(fleet.scraped(address, Ok(scrape), at)),
+            Event::Read { scrape, .. } => drop(fleet.scraped(address, Ok(*scrape), at)),
             Event::Unread(error) => drop(fleet.scraped(address, Err(error), at)),
             Event::Probed(kind, result) => fleet.probed(address, kind, result, at),
         }
