@@ -5,6 +5,8 @@
 //! known to be harmless, since tools keep copies of whole objects there. Of texts: what looks like a token, a
 //! key or a password, or follows a telling name.
 
+mod words;
+
 use serde_json::Value;
 
 /// What stands for what was taken out.
@@ -31,9 +33,10 @@ const OPAQUE: [&str; 9] = [
     "flags",
 ];
 /// What is part of the name of a value that is to be kept to oneself, whatever its case.
-const SECRETIVE: [&str; 17] = [
+const SECRETIVE: [&str; 18] = [
     "password",
     "passwd",
+    "pwd",
     "passphrase",
     "secret",
     "token",
@@ -58,12 +61,17 @@ const REFERENCES: [&str; 5] = [
     "secrets",
     "nodePublishSecretRef",
 ];
-/// How well-known tokens begin.
-const PREFIXES: [&str; 8] = [
-    "ghp_", "gho_", "ghs_", "glpat-", "xoxb-", "xoxp-", "AKIA", "H4sI",
+/// Words that end like a short name of a password, and are none.
+const ORDINARY: [&str; 6] = [
+    "bypass",
+    "compass",
+    "overpass",
+    "surpass",
+    "trespass",
+    "underpass",
 ];
-/// Ways of authorization that are told before the secret.
-const SCHEMES: [&str; 3] = ["bearer", "basic", "negotiate"];
+/// How names of Kubernetes' own end that speak of authorization, and hold no secret.
+const GROUPS: [&str; 2] = ["authorization.k8s.io", "authorization.kubernetes.io"];
 /// Lines of a key at most: one whose end was cut off must not swallow the rest of a log.
 const KEY_LINES: usize = 120;
 
@@ -116,8 +124,33 @@ fn gone(value: Value) -> Value {
 }
 
 fn is_secretive(name: &str) -> bool {
+    let name = telling(name);
+    SECRETIVE.iter().any(|part| name.contains(part)) || has_pass(&name)
+}
+
+/// Whether it is the name of a header whose value has parts, with signs and blanks of their own.
+fn is_header(name: &str) -> bool {
+    let name = telling(name);
+    ["authorization", "cookie"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// What of a name may tell something, in small letters.
+fn telling(name: &str) -> String {
     let name = name.to_ascii_lowercase();
-    SECRETIVE.iter().any(|part| name.contains(part))
+    GROUPS
+        .iter()
+        .fold(name, |name, group| name.replace(group, ""))
+}
+
+/// Whether a part of a name is `pass`, or ends with it as `PGPASS` does.
+fn has_pass(name: &str) -> bool {
+    let mut parts = name.split(|c: char| !c.is_ascii_alphanumeric());
+    parts.any(|part| {
+        let part = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        part.ends_with("pass") && !ORDINARY.iter().any(|word| part.ends_with(word))
+    })
 }
 
 /// Text without what looks like a token, a key or a password.
@@ -134,7 +167,7 @@ pub(super) fn log(text: &str) -> String {
             of_key = if ends { 0 } else { of_key - 1 };
             continue;
         }
-        lines.push(words(&without_login(line)));
+        lines.push(words::words(&without_login(line)));
     }
     lines.join("\n")
 }
@@ -158,95 +191,6 @@ fn without_login(line: &str) -> String {
     }
     kept.push_str(rest);
     kept
-}
-
-/// What of a line comes next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Plain,
-    Secret,
-    /// Of an authorization: its scheme, or what follows that.
-    Authorization,
-}
-
-/// One line's words, of which some are taken out. What separates them stays.
-fn words(line: &str) -> String {
-    let mut kept = String::with_capacity(line.len());
-    let mut next = Next::Plain;
-    for word in line.split_inclusive(is_separator) {
-        let bare = word.trim_end_matches(is_separator);
-        let rest = &word[bare.len()..];
-        if bare.is_empty() {
-            kept.push_str(rest);
-            continue;
-        }
-        let lower = bare.to_ascii_lowercase();
-        let goes_on = next == Next::Authorization && rest.starts_with([' ', '\t']);
-        if SCHEMES.contains(&lower.as_str()) {
-            kept.push_str(bare);
-            next = Next::Secret;
-        } else if next != Next::Plain || is_token(bare) {
-            kept.push_str(GONE);
-            next = if goes_on { Next::Secret } else { Next::Plain };
-        } else {
-            kept.push_str(bare);
-            next = after(&lower, rest);
-        }
-        kept.push_str(rest);
-    }
-    kept
-}
-
-/// What follows a word: a value stands behind its name and one of some signs, or behind a flag and a blank.
-fn after(word: &str, rest: &str) -> Next {
-    let is_flag = word.starts_with('-') && rest.starts_with([' ', '\t']);
-    if !is_secretive(word) || !(is_flag || rest.starts_with(['=', ':', '"', '\'', '\\'])) {
-        Next::Plain
-    } else if word.contains("authorization") {
-        Next::Authorization
-    } else {
-        Next::Secret
-    }
-}
-
-const fn is_separator(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\t'
-            | '\r'
-            | '"'
-            | '\''
-            | '\\'
-            | '='
-            | ':'
-            | ','
-            | ';'
-            | '('
-            | ')'
-            | '{'
-            | '}'
-            | '['
-            | ']'
-            | '<'
-            | '>'
-    )
-}
-
-/// A JSON Web Token, a bootstrap token, or one that begins as some do.
-fn is_token(word: &str) -> bool {
-    let is_web_token = word.starts_with("eyJ") && word.matches('.').count() == 2;
-    let is_known = word.len() >= 16 && PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-    let is_bootstrap = || {
-        let plain = |part: &str| {
-            part.chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        };
-        let halves = word.split_once('.');
-        halves.is_some_and(|(id, secret)| {
-            id.len() == 6 && secret.len() == 16 && plain(id) && plain(secret)
-        })
-    };
-    is_web_token || is_known || is_bootstrap()
 }
 
 #[cfg(test)]
