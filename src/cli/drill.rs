@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Weir at work? nothing held? ──▶ namespace, policy, DaemonSet ──▶ gated, paused, let through, approved
-//!        │ no                          │                                │ fails, too long, Ctrl-C
+//!        │ no                          │                                │ fails, too long, a signal
 //!        ▼                             ▼                                ▼
 //!   1, or refused (4)             all of it is removed, whatever happened; what is left is told
 //! ```
@@ -10,19 +10,21 @@
 //! It is small and slow on purpose: a few pods on a few nodes, one look a second.
 
 mod objects;
+mod remove;
+mod signals;
 mod stage;
 
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::{coordination::v1::Lease, core::v1::Namespace};
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams},
-};
-use tokio::signal::unix::{SignalKind, signal};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, api::ListParams};
 
-use self::stage::Stage;
+use self::{
+    remove::{remove, removed_or_left},
+    signals::{Signals, Stopped, given_up, stopped, tell_removing},
+    stage::Stage,
+};
 use super::{
     FINE, Outcome, TROUBLE,
     connect::{ClusterArgs, Connection, WeirArgs},
@@ -31,15 +33,13 @@ use super::{
     preflight::seconds,
 };
 use crate::{
-    api::{ControlPlane, GuardedRollout, Hold, Mode, RolloutPolicy, SINGLETON, State, leases},
-    client::{chain, is_missing, list_all},
+    api::{ControlPlane, GuardedRollout, Hold, Mode, SINGLETON, State, leases},
+    client::{is_missing, list_all},
     view::drill::{Drill, Step, render},
 };
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long everything may take to be gone again.
-const GONE_WITHIN: Duration = Duration::from_secs(90);
 
 /// What it takes to see whether anything is held.
 const NEEDS_ALL: &str = "ask for the right to list guardedrollouts.weir.dev in all namespaces: a drill begins only \
@@ -55,7 +55,7 @@ const NEEDS_LEASE: &str = "ask for the right to get leases.coordination.k8s.io i
 /// Makes a DaemonSet of a few small pods that is enrolled, and sees that they are born gated, that a pause
 /// holds them, that Weir lets them through in waves and approves the revision, and that a pod that is made
 /// again then starts at once; in shadow that Weir judges them and gates nothing. Whatever happens, also on
-/// Ctrl-C, all of it is removed again. Refused (4) while a rollout is held or paused: the API servers may
+/// Ctrl-C and when the terminal goes away, all of it is removed again; a second Ctrl-C leaves it. Refused (4) while a rollout is held or paused: the API servers may
 /// suffer. Exits with 1 if something was not proven, or is left.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DrillArgs {
@@ -114,37 +114,20 @@ pub(super) async fn drill(cluster: &ClusterArgs, args: &DrillArgs) -> Result<Out
 
 /// Plays all steps, until one fails, somebody interrupts it or time runs out; then removes everything.
 async fn play(stage: &Stage<'_>, args: &DrillArgs, drill: &mut Drill) {
+    let mut signals = Signals::listen();
     let patience = Duration::from_secs_f64(args.timeout);
     let run = Box::pin(stage.run(&mut drill.steps));
-    let stopped = stopped(run, interrupted(), patience).await;
+    let stopped = stopped(run, signals.any(), patience).await;
+    let is_told = stopped == Some(Stopped::Interrupted);
+    if is_told {
+        tell_removing(&stage.namespace);
+    }
     if let Some(why) = stopped {
-        drill.steps.push(stage.broken_off(why));
+        drill.steps.push(stage.broken_off(why.words()));
     }
-    drill.left = remove(stage.connection, &stage.namespace).await;
-}
-
-/// Why it ended before its end, if it did.
-async fn stopped(
-    run: impl Future<Output = ()>,
-    interrupted: impl Future<Output = ()>,
-    patience: Duration,
-) -> Option<&'static str> {
-    tokio::select! {
-        () = run => None,
-        () = interrupted => Some("it was interrupted"),
-        () = tokio::time::sleep(patience) => Some("it took too long"),
-    }
-}
-
-/// Until somebody wants this program to end.
-async fn interrupted() {
-    let Ok(mut ended) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = ended.recv() => {}
-    }
+    let removed = Box::pin(remove(stage.connection, &stage.namespace));
+    let given_up = given_up(&mut signals, &stage.namespace, is_told);
+    drill.left = removed_or_left(removed, given_up, &stage.namespace).await;
 }
 
 /// Refuses while something is held: a drill is a rollout too.
@@ -203,48 +186,6 @@ async fn at_work(
         }
         Some(mode) => Ok(mode),
     })
-}
-
-/// Removes all that a drill made; says what is left, and how to remove it.
-async fn remove(connection: &Connection, namespace: &str) -> Vec<String> {
-    let mut left = Vec::new();
-    let params = DeleteParams::default();
-    let policies: Api<RolloutPolicy> = Api::all(connection.client.clone());
-    if let Err(error) = gone(policies.delete(namespace, &params).await.map(drop)) {
-        left.push(format!(
-            "{}: kubectl delete rolloutpolicy {namespace}",
-            chain(&error)
-        ));
-    }
-    let namespaces: Api<Namespace> = Api::all(connection.client.clone());
-    let how = format!("kubectl delete namespace {namespace}");
-    if let Err(error) = gone(namespaces.delete(namespace, &params).await.map(drop)) {
-        left.push(format!("{}: {how}", chain(&error)));
-        return left;
-    }
-    let begun = connection.clock.elapsed();
-    loop {
-        // Whatever else is answered is asked again: it is on its way.
-        if let Ok(None) = namespaces.get_opt(namespace).await {
-            return left;
-        }
-        if connection.clock.elapsed().saturating_sub(begun) > GONE_WITHIN {
-            left.push(format!(
-                "namespace {namespace} was still being deleted after {} s: kubectl get namespace {namespace}",
-                GONE_WITHIN.as_secs()
-            ));
-            return left;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// That it is not there is as good.
-fn gone(deleted: Result<(), kube::Error>) -> Result<(), kube::Error> {
-    match deleted {
-        Err(error) if is_missing(&error) => Ok(()),
-        other => other,
-    }
 }
 
 impl Shown for Drill {

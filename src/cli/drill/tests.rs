@@ -225,30 +225,31 @@ async fn what_is_not_so_ends_it_with_that_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interruption_and_the_end_of_time_break_it_off() {
-    let forever = || std::future::pending::<()>();
-    let patience = Duration::from_mins(5);
-    let why = stopped(forever(), std::future::ready(()), patience).await;
-    assert_eq!(why, Some("it was interrupted"));
-    let why = stopped(forever(), forever(), patience).await;
-    assert_eq!(why, Some("it took too long"));
-    let why = stopped(std::future::ready(()), forever(), patience).await;
-    assert_eq!(why, None);
-}
-
-#[tokio::test(start_paused = true)]
 async fn all_that_was_made_is_removed_and_what_is_left_is_told_with_how() {
     let done = || whole(&json!({ "kind": "Status", "metadata": {}, "status": "Success" }));
     let namespace = || whole(&json!({ "metadata": { "name": "weir-drill-1" } }));
-    let server = Server::that([done(), done(), namespace(), refusal(404)]);
+    let missing = || refusal(404);
+    let server = Server::that([done(), done(), namespace(), missing(), missing(), missing()]);
     assert_eq!(remove(&connection(&server), "weir-drill-1").await, [""; 0]);
     let asked = server.asked();
     assert!(asked[0].contains("DELETE /apis/weir.dev/v1alpha1/rolloutpolicies/weir-drill-1"));
     assert!(asked[1].contains("DELETE /api/v1/namespaces/weir-drill-1"));
 
     // Nothing was made yet.
-    let server = Server::that([refusal(404), refusal(404), refusal(404)]);
+    let server = Server::that((0..5).map(|_| missing()));
     assert_eq!(remove(&connection(&server), "weir-drill-1").await, [""; 0]);
+
+    // What was being made when it was broken off comes to be after the first look.
+    for late in [[done(), missing()], [missing(), done()], [done(), done()]] {
+        let mut answers = vec![missing(), missing(), missing()];
+        answers.extend(late);
+        answers.extend([missing()]);
+        let server = Server::that(answers);
+        assert_eq!(remove(&connection(&server), "weir-drill-1").await, [""; 0]);
+        let asked = server.asked();
+        let deletes = asked.iter().filter(|one| one.starts_with("DELETE"));
+        assert_eq!(deletes.count(), 4, "{asked:?}");
+    }
 
     let server = Server::that([refusal(403), refusal(403)]);
     let left = remove(&connection(&server), "weir-drill-1").await;
@@ -260,6 +261,17 @@ async fn all_that_was_made_is_removed_and_what_is_left_is_told_with_how() {
         ]
     );
 
+    // Whoever cannot wait is told what may be left.
+    let (never, now) = (std::future::pending(), std::future::ready(()));
+    let left = removed_or_left(never, now, "weir-drill-1").await;
+    assert_eq!(
+        left,
+        [
+            "interrupted again, perhaps not gone: kubectl delete rolloutpolicy weir-drill-1",
+            "interrupted again, perhaps not gone: kubectl delete namespace weir-drill-1",
+        ]
+    );
+
     let mut answers = vec![done(), done()];
     answers.extend((0..100).map(|_| namespace()));
     let left = remove(&connection(&Server::that(answers)), "weir-drill-1").await;
@@ -268,7 +280,9 @@ async fn all_that_was_made_is_removed_and_what_is_left_is_told_with_how() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drill_that_fails_is_cleaned_up_after_and_says_what_weir_said_last() {
-    let server = Server::that([list(&[]), refusal(404), refusal(404), refusal(404)]);
+    let mut answers = vec![list(&[])];
+    answers.extend((0..5).map(|_| refusal(404)));
+    let server = Server::that(answers);
     let (connection, args) = (connection(&server), args());
     let stage = Stage::new(&connection, &args, "weir-drill-1".to_owned(), Mode::Enforce);
     let mut drill = Drill {
@@ -282,5 +296,5 @@ async fn a_drill_that_fails_is_cleaned_up_after_and_says_what_weir_said_last() {
     assert_eq!((drill.steps.len(), drill.left.len()), (1, 0));
     let asked = server.asked();
     let deleted = asked.iter().filter(|one| one.starts_with("DELETE")).count();
-    assert_eq!(deleted, 2, "{asked:?}");
+    assert_eq!(deleted, 4, "{asked:?}");
 }
