@@ -8,7 +8,7 @@ mod collect;
 mod redact;
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -58,32 +58,26 @@ pub(super) async fn sysdump(
         ..Budget::standard()
     };
     let connection = cluster.connect_within(budget).await?;
-    let version = connection.client.apiserver_version().await;
-    let version = version.map_err(|error| connection.unanswered(error, VERSION))?;
     let at = time(connection.clock.now()).0;
-    let mut dump = Dump::new(&connection, args);
-    let versions = serde_json::json!({
-        "kubectl-weir": env!("CARGO_PKG_VERSION"), "apiServer": version, "at": at.to_string(),
-    });
-    dump.add("versions.json", &versions);
-    dump.collect().await;
     let stamp = at.to_string().replace(':', "");
     let path = args.output_file.clone();
     let path = path.unwrap_or_else(|| format!("weir-sysdump-{stamp}.tar.gz").into());
+    let unwritten = |source| CliError::Unwritten {
+        path: path.clone(),
+        source,
+    };
+    may_write(&path).map_err(unwritten)?;
+    let mut dump = Dump::new(&connection, args);
+    dump.versions(&at.to_string()).await?;
+    dump.collect().await;
     let said = dump.said();
     let code = if dump.errors.is_empty() {
         FINE
     } else {
         TROUBLE
     };
-    let archive = dump.finish().map_err(|error| CliError::Unwritten {
-        path: path.clone(),
-        source: error,
-    })?;
-    write(&path, &archive).map_err(|source| CliError::Unwritten {
-        path: path.clone(),
-        source,
-    })?;
+    let archive = dump.finish().map_err(unwritten)?;
+    write(&path, &archive).map_err(unwritten)?;
     Ok(Outcome {
         text: format!(
             "{}: {said}\nLook through it before you send it.\n",
@@ -93,16 +87,24 @@ pub(super) async fn sysdump(
     })
 }
 
-/// Writes the archive where nothing is yet, for nobody else to read.
+/// Finds out whether the archive could be written, before minutes go into collecting it. No empty file is
+/// left for whoever interrupts that.
+fn may_write(path: &Path) -> io::Result<()> {
+    drop(create(path)?);
+    std::fs::remove_file(path)
+}
+
+/// Writes the archive where nothing is yet.
 fn write(path: &Path, archive: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = create(path)?;
     file.write_all(archive)?;
     file.sync_all()
+}
+
+/// A file that was not there, for nobody else to read.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use kube::{
     api::{ListParams, LogParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{SysdumpArgs, archive::Archive, redact};
 use crate::{
@@ -59,6 +59,25 @@ impl<'a> Dump<'a> {
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
         Api::all(self.connection.client.clone())
+    }
+
+    /// What asked whom, and when. An API server that answers anything but that it does not know who asks may
+    /// answer more: one that is in trouble is what an archive is for.
+    pub(super) async fn versions(&mut self, at: &str) -> Result<(), CliError> {
+        let server = match self.connection.client.apiserver_version().await {
+            Ok(version) => Some(version),
+            Err(kube::Error::Api(status)) if status.code != 401 => {
+                self.errors
+                    .push(format!("versions: {}", chain(&kube::Error::Api(status))));
+                None
+            }
+            Err(error) => return Err(self.connection.unreachable(error)),
+        };
+        let versions = json!({
+            "kubectl-weir": env!("CARGO_PKG_VERSION"), "apiServer": server, "at": at,
+        });
+        self.add("versions.json", &versions);
+        Ok(())
     }
 
     /// Asks for all of it.
@@ -316,8 +335,9 @@ impl<'a> Dump<'a> {
     /// The archive.
     pub(super) fn finish(mut self) -> std::io::Result<Vec<u8>> {
         if !self.errors.is_empty() {
-            self.archive
-                .add("errors.txt", &(self.errors.join("\n") + "\n"));
+            // What was answered is quoted in them.
+            let errors = redact::log(&(self.errors.join("\n") + "\n"));
+            self.archive.add("errors.txt", &errors);
         }
         self.archive.finish()
     }

@@ -97,6 +97,28 @@ async fn what_may_not_be_read_is_named_and_secrets_are_never_asked_for() {
 }
 
 #[tokio::test]
+async fn an_api_server_that_refuses_its_version_may_answer_more() {
+    for (code, goes_on) in [(401, false), (403, true), (429, true), (503, true)] {
+        let server = Server::that([refusal(code)]);
+        let (connection, args) = (connection(&server), args());
+        let mut dump = Dump::new(&connection, &args);
+        let asked = dump.versions("now").await;
+        assert_eq!(asked.is_ok(), goes_on, "{code}");
+        assert_eq!(dump.errors.len(), usize::from(goes_on), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn what_errors_quote_is_redacted_too() {
+    let server = Server::that([]);
+    let (connection, args) = (connection(&server), args());
+    let mut dump = Dump::new(&connection, &args);
+    dump.errors.push("kinds: password=hunter2 is wrong".into());
+    let files = files(&dump.finish().unwrap());
+    assert_eq!(files[0].1, "kinds: password=(redacted) is wrong\n");
+}
+
+#[tokio::test]
 async fn only_enrolled_workloads_are_in_it() {
     let namespaces = json!({ "metadata": {}, "items": [{ "metadata": { "name": "shop" } }] });
     let daemon_set = |namespace: &str, name: &str, labels: serde_json::Value| {
@@ -130,12 +152,17 @@ fn the_archive_is_the_caller_s_alone_and_replaces_nothing() {
 
     let name = format!("weir-sysdump-test-{}.tar.gz", std::process::id());
     let path = std::env::temp_dir().join(name);
+    may_write(&path).unwrap();
+    assert!(!path.exists(), "an interruption leaves nothing");
     write(&path, b"one").unwrap();
+    let known = may_write(&path).unwrap_err();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     let again = write(&path, b"two").unwrap_err();
     let kept = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    for refused in [known, again] {
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    }
     assert_eq!(kept, b"one");
 }
