@@ -137,6 +137,19 @@ impl ClusterArgs {
         self.all_namespaces
     }
 
+    /// Refuses a namespace, and all of them, for a command that neither could narrow or widen: whoever gives
+    /// one counts on it.
+    pub(super) const fn without_namespaces(
+        &self,
+        command: &'static str,
+        instead: &'static str,
+    ) -> Result<(), CliError> {
+        if self.namespace.is_some() || self.all_namespaces {
+            return Err(CliError::NoNamespaces { command, instead });
+        }
+        Ok(())
+    }
+
     /// Sets up a connection; nothing is sent yet.
     pub(super) async fn connect(&self) -> Result<Connection, CliError> {
         self.connect_within(Budget::standard()).await

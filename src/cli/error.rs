@@ -95,6 +95,14 @@ pub enum CliError {
     /// A command about one rollout was asked for all namespaces.
     #[error("one rollout is in one namespace: -A cannot be used here")]
     AllNamespaces,
+    /// A namespace was given for what none could narrow.
+    #[error("`{command}` is not about one namespace or another: -n and -A cannot be used here")]
+    NoNamespaces {
+        /// What was asked for.
+        command: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// Groups to act in were given, but nobody to act as.
     #[error("--as-group needs --as: only a user can be in groups")]
     GroupsAlone,
@@ -207,6 +215,7 @@ impl CliError {
             | Self::Client(_)
             | Self::NotInstalled
             | Self::AllNamespaces
+            | Self::NoNamespaces { .. }
             | Self::GroupsAlone
             | Self::NoName { .. }
             | Self::NoCheck { .. }
@@ -266,7 +275,7 @@ impl CliError {
             } if matches!(status.code, 404 | 409 | 429 | 500..) => after(status.code),
             Self::Unchanged { needs, .. } => needs,
             Self::OldKind { .. } => "apply the crds/ of this version, then try again",
-            Self::Unsafe { instead, .. } => instead,
+            Self::Unsafe { instead, .. } | Self::NoNamespaces { instead, .. } => instead,
             Self::Unnamed(_) => "`kubectl get guardedrollouts -A` lists what there is",
             Self::NoCost { .. } => {
                 "wait until the rollout has soaked at three widths; `kubectl weir explain` shows \

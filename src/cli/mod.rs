@@ -74,6 +74,38 @@ enum Command {
     Complete(completion::CompleteArgs),
 }
 
+impl Command {
+    /// Its name, and what to do instead of giving it namespaces, if these mean nothing to it.
+    const fn without_namespaces(&self) -> Option<(&'static str, &'static str)> {
+        const WHOLE: &str = "leave them out: it is about the whole cluster; where Weir itself is, says \
+                             --weir-namespace";
+        const CLUSTER: &str = "leave them out: it is about the whole cluster";
+        const NONE: &str = "leave them out: it asks no cluster";
+        match self {
+            Self::Check(_) => Some(("check", WHOLE)),
+            Self::Drill(_) => Some((
+                "drill",
+                "leave them out: it makes a namespace of its own; where Weir itself is, says \
+                 --weir-namespace",
+            )),
+            Self::Sysdump(_) => Some(("sysdump", WHOLE)),
+            Self::Version(_) => Some(("version", CLUSTER)),
+            Self::Preflight(_) => Some(("preflight", NONE)),
+            Self::Completion(_) => Some(("completion", NONE)),
+            Self::Status(_)
+            | Self::Get(_)
+            | Self::Explain(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Approve(_)
+            | Self::Release(_)
+            | Self::Cost(_)
+            | Self::Report(_)
+            | Self::Complete(_) => None,
+        }
+    }
+}
+
 /// What a subcommand leaves behind.
 struct Outcome {
     /// For standard output, with colours.
@@ -92,7 +124,27 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Kind::Usage.code()));
         }
     };
-    let outcome = match args.command {
+    let outcome = answer(args).await;
+    match outcome {
+        Ok(Outcome { text, code }) => {
+            // Colours go only to a terminal, and not against NO_COLOR. A reader that has gone away
+            // (`| head`) has seen what it wanted.
+            drop(anstream::stdout().write_all(text.as_bytes()));
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            drop(write!(anstream::stderr(), "{}", screen(&error.report())));
+            ExitCode::from(error.kind().code())
+        }
+    }
+}
+
+/// Does what was asked for.
+async fn answer(args: Args) -> Result<Outcome, CliError> {
+    if let Some((command, instead)) = args.command.without_namespaces() {
+        args.cluster.without_namespaces(command, instead)?;
+    }
+    match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
         Command::Drill(command) => Box::pin(drill::drill(&args.cluster, &command)).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
@@ -109,18 +161,6 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Release(command) => release::release(&args.cluster, &command).await,
         Command::Cost(command) => cost::cost(&args.cluster, &command).await,
         Command::Preflight(command) => preflight::preflight(&command, &mut std::io::stdin()),
-    };
-    match outcome {
-        Ok(Outcome { text, code }) => {
-            // Colours go only to a terminal, and not against NO_COLOR. A reader that has gone away
-            // (`| head`) has seen what it wanted.
-            drop(anstream::stdout().write_all(text.as_bytes()));
-            ExitCode::from(code)
-        }
-        Err(error) => {
-            drop(write!(anstream::stderr(), "{}", screen(&error.report())));
-            ExitCode::from(error.kind().code())
-        }
     }
 }
 
@@ -164,6 +204,38 @@ mod tests {
             let all = ["kubectl-weir"].iter().chain(&arguments);
             let args = Args::try_parse_from(all).unwrap();
             assert_eq!(args.cluster.namespace(), Some("shop"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_namespace_is_refused_where_it_would_be_ignored() {
+        for command in [
+            &["check"][..],
+            &["drill"],
+            &["sysdump"],
+            &["version"],
+            &["version", "--client"],
+            &["completion", "bash"],
+            &[
+                "preflight",
+                "-f",
+                "ds.yaml",
+                "--nodes",
+                "9",
+                "--cost",
+                "c.json",
+            ],
+        ] {
+            for namespaces in [&["-n", "shop"][..], &["-A"]] {
+                let all = ["kubectl-weir"].iter().chain(command).chain(namespaces);
+                let args = Args::try_parse_from(all).unwrap();
+                let error = answer(args).await.err().unwrap();
+                assert_eq!(error.kind(), Kind::Usage, "{error}");
+                let report = error.report();
+                let said = format!("error: `{}` is not about", command[0]);
+                assert!(report.starts_with(&said), "{report}");
+                assert!(report.contains("hint: leave them out"), "{report}");
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use clap::Args;
 use self::collect::Dump;
 use super::{
     FINE, Outcome, TROUBLE,
-    connect::{ClusterArgs, VERSION, WeirArgs},
+    connect::{ClusterArgs, WeirArgs},
     error::CliError,
 };
 use crate::{

@@ -27,7 +27,11 @@ use serde_json::{Value, json};
 use super::{SysdumpArgs, archive::Archive, redact};
 use crate::{
     api::{ControlPlane, GuardedRollout, RolloutPolicy, definitions, marks},
-    cli::{connect::Connection, error::CliError, output},
+    cli::{
+        connect::{Connection, VERSION},
+        error::CliError,
+        output,
+    },
     client::{chain, list_all},
     valve::{NAMESPACE, ROLE, gate},
 };
@@ -71,7 +75,7 @@ impl<'a> Dump<'a> {
                     .push(format!("versions: {}", chain(&kube::Error::Api(status))));
                 None
             }
-            Err(error) => return Err(self.connection.unreachable(error)),
+            Err(error) => return Err(self.connection.unanswered(error, VERSION)),
         };
         let versions = json!({
             "kubectl-weir": env!("CARGO_PKG_VERSION"), "apiServer": server, "at": at,
