@@ -55,8 +55,9 @@ const NEEDS_LEASE: &str = "ask for the right to get leases.coordination.k8s.io i
 /// Makes a DaemonSet of a few small pods that is enrolled, and sees that they are born gated, that a pause
 /// holds them, that Weir lets them through in waves and approves the revision, and that a pod that is made
 /// again then starts at once; in shadow that Weir judges them and gates nothing. Whatever happens, also on
-/// Ctrl-C and when the terminal goes away, all of it is removed again; a second Ctrl-C leaves it. Refused (4) while a rollout is held or paused: the API servers may
-/// suffer. Exits with 1 if something was not proven, or is left.
+/// Ctrl-C and when the terminal goes away, all of it is removed again; a second Ctrl-C leaves it. Refused (4)
+/// while a rollout is held or paused: the API servers may suffer. Exits with 1 if something was not proven, or
+/// is left.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DrillArgs {
     #[command(flatten)]

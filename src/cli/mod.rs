@@ -124,7 +124,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Kind::Usage.code()));
         }
     };
-    let outcome = answer(args).await;
+    let outcome = Box::pin(answer(args)).await;
     match outcome {
         Ok(Outcome { text, code }) => {
             // Colours go only to a terminal, and not against NO_COLOR. A reader that has gone away
@@ -146,7 +146,7 @@ async fn answer(args: Args) -> Result<Outcome, CliError> {
     }
     match args.command {
         Command::Check(command) => check::check(&args.cluster, &command).await,
-        Command::Drill(command) => Box::pin(drill::drill(&args.cluster, &command)).await,
+        Command::Drill(command) => drill::drill(&args.cluster, &command).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
         Command::Sysdump(command) => sysdump::sysdump(&args.cluster, &command).await,
         Command::Version(command) => version::version(&args.cluster, &command).await,
@@ -229,7 +229,7 @@ mod tests {
             for namespaces in [&["-n", "shop"][..], &["-A"]] {
                 let all = ["kubectl-weir"].iter().chain(command).chain(namespaces);
                 let args = Args::try_parse_from(all).unwrap();
-                let error = answer(args).await.err().unwrap();
+                let error = Box::pin(answer(args)).await.err().unwrap();
                 assert_eq!(error.kind(), Kind::Usage, "{error}");
                 let report = error.report();
                 let said = format!("error: `{}` is not about", command[0]);

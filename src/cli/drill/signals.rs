@@ -67,7 +67,7 @@ async fn next(signal: Option<&mut Signal>) {
         None => None,
     };
     if came.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

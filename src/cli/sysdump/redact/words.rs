@@ -136,7 +136,7 @@ fn closing(text: &str, mark: &str) -> usize {
     for (at, c) in text.char_indices() {
         if mark.ends_with(c) && c != '\\' {
             let with = escapes + 1;
-            if with >= level && (with - level) % (2 * level) == 0 {
+            if with >= level && (with - level).is_multiple_of(2 * level) {
                 return at + 1 - level;
             }
         }
