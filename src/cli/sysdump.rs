@@ -39,7 +39,7 @@ pub(super) struct SysdumpArgs {
     /// The archive to write; weir-sysdump-TIME.tar.gz if not given
     #[arg(short = 'f', long, value_name = "FILE")]
     output_file: Option<PathBuf>,
-    /// The labels of the operator's pods
+    /// The labels of the operator's Deployment and pods
     #[arg(long, default_value = "app.kubernetes.io/name=weir")]
     selector: String,
 }

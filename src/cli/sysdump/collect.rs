@@ -201,10 +201,10 @@ impl<'a> Dump<'a> {
         let client = self.connection.client.clone();
         let namespace = &self.args.weir.weir_namespace;
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-        self.list("operator/deployments", deployments, ListParams::default())
+        let ours = ListParams::default().labels(&self.args.selector);
+        self.list("operator/deployments", deployments, ours.clone())
             .await;
         let pods: Api<Pod> = Api::namespaced(client, namespace);
-        let ours = ListParams::default().labels(&self.args.selector);
         let found = self.list("operator/pods", pods.clone(), ours).await;
         for pod in &found {
             let name = pod.metadata.name.as_deref().unwrap_or_default();

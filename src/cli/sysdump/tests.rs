@@ -53,6 +53,9 @@ async fn an_operator_s_logs_and_pods_are_in_it_without_their_secrets() {
     let (connection, args) = (connection(&server), args());
     let mut dump = Dump::new(&connection, &args);
     dump.of_operator().await;
+    for asked in &server.asked()[..2] {
+        assert!(asked.contains("labelSelector=app.kubernetes.io"), "{asked}");
+    }
     assert_eq!(dump.said(), "3 files");
     let files = files(&dump.finish().unwrap());
     let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
