@@ -49,6 +49,14 @@ fn a_value_goes_as_far_as_how_it_is_written_says() {
             "map[Authorization:[Bearer abc] Accept:[a b]]",
             "map[Authorization:(redacted) Accept:[a b]]",
         ),
+    ] {
+        assert_eq!(words(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn short_names_and_what_programs_print_of_their_own_are_known() {
+    for (line, expected) in [
         ("pwd=hunter2", "pwd=(redacted)"),
         ("PGPASS=hunter2", "PGPASS=(redacted)"),
         ("MYSQL_PWD: hunter2", "MYSQL_PWD: (redacted)"),
