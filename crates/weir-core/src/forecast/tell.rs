@@ -187,7 +187,7 @@ fn basis(outlook: &Outlook, ledger: &Ledger, meter: &Meter) -> Basis {
 fn meter_said(outlook: &Outlook, meter: &Meter) -> String {
     match meter {
         Meter::Own { .. } | Meter::Shared { .. } if !outlook.metered => {
-            "Priority and Fairness counts nothing of the account (is it switched off, or are there \
+            "Priority and Fairness counts nothing of the account (is it switched off? or are there \
              hundreds of meters?): judged by the CPU of all requests, over the widths seen"
                 .to_owned()
         }
