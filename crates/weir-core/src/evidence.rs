@@ -172,11 +172,9 @@ pub struct Flow {
 
 impl Flow {
     /// Requests at a time, on average, that wait for as long as would be harm: those of FlowSchemas whose
-    /// requests wait for so many milliseconds on average, but for the one that is `spared`, and those that
-    /// surely stayed in a queue.
-    #[must_use]
-    pub fn late(&self, spared: Option<&str>, floor_ms: f64) -> f64 {
-        let late = self.late_schemas(spared, floor_ms);
+    /// requests wait for so many milliseconds on average, and those that surely stayed in a queue.
+    pub(crate) fn late(&self, floor_ms: f64) -> f64 {
+        let late = self.late_schemas(None, floor_ms);
         late.map(|(_, wait)| wait.queued)
             .sum::<f64>()
             .max(self.standing)

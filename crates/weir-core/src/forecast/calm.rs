@@ -130,7 +130,7 @@ pub(super) fn out_of_proportion(look: &Look<'_>, window: &Window) -> Option<&'st
     let share = stated.map_or(window.busiest_share, |cores| window.busiest_cores / cores);
     if flows().any(|flow| flow.rejected_per_second >= limits.rejected_per_second) {
         Some("requests refused")
-    } else if flows().any(|flow| flow.late(None, limits.latency_floor_ms) >= limits.queued) {
+    } else if flows().any(|flow| flow.late(limits.latency_floor_ms) >= limits.queued) {
         Some("requests queued")
     } else if share > PROPORTIONAL {
         Some("CPU above 60 %")

@@ -317,7 +317,7 @@ impl Cells {
     /// What was seen at all widths but one.
     pub(super) fn without(&self, width: u32) -> Self {
         let mut others = self.clone();
-        others.0.remove(&width);
+        others.remove(width);
         others
     }
 

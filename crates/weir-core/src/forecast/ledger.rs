@@ -17,6 +17,7 @@ use super::{
     exceeded::Exceeded,
     kappa::Kappa,
     levels::Levels,
+    means::Means,
     outlook::Outlook,
     quantity::{Quantity, Values},
     starts::{Rest, Starts},
@@ -48,7 +49,7 @@ pub struct Ledger {
     /// Execution seconds of the account on each API server.
     pub(super) own_by_server: BTreeMap<ServerId, f64>,
     /// Execution seconds per second of each FlowSchema before the first pod.
-    pub(super) quiet: Quiet,
+    pub(super) quiet: Means,
     pub(super) levels: Levels,
     /// What was no calm window, by why.
     dropped: BTreeMap<String, u32>,
@@ -92,14 +93,6 @@ pub(super) struct About {
     pub(super) version: Option<String>,
     /// The pods that they store.
     pub(super) pods: Option<f64>,
-}
-
-/// What each FlowSchema's requests ran for before the first pod.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct Quiet {
-    seconds: f64,
-    /// Seconds that its requests ran.
-    sums: BTreeMap<String, f64>,
 }
 
 /// The last window.
@@ -338,7 +331,7 @@ impl Ledger {
             self.kappa.add(own, cpu, window.seconds);
         }
         if look.width == 0 {
-            self.quiet.add(window.seconds, &window.schemas);
+            self.quiet.add(window.seconds, &window.schemas, MAX_SCHEMAS);
         } else if is_metered && uneven.is_none() {
             let ageing = &mut self.present.ageing;
             if ageing.len() >= AGEING {
@@ -366,30 +359,5 @@ impl Ledger {
 
     fn drop(&mut self, why: &str) {
         *self.dropped.entry(why.to_owned()).or_default() += 1;
-    }
-}
-
-impl Quiet {
-    fn add(&mut self, seconds: f64, schemas: &BTreeMap<String, f64>) {
-        self.seconds += seconds;
-        for (schema, rate) in schemas {
-            if self.sums.contains_key(schema) || self.sums.len() < MAX_SCHEMAS {
-                *self.sums.entry(schema.clone()).or_default() += rate * seconds;
-            }
-        }
-    }
-
-    /// Whether anything was seen before the first pod.
-    pub(super) const fn is_known(&self) -> bool {
-        self.seconds > 0.0
-    }
-
-    /// Execution seconds per second of a FlowSchema.
-    pub(super) fn rate(&self, schema: &str) -> f64 {
-        if self.is_known() {
-            self.sums.get(schema).copied().unwrap_or(0.0) / self.seconds
-        } else {
-            0.0
-        }
     }
 }

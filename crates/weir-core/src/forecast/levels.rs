@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::means::Means;
 use crate::usage::MAX_LEVELS;
 
 /// What was in use of each level while nothing started.
@@ -15,13 +16,6 @@ pub(super) struct Levels {
     out: Means,
 }
 
-/// The mean over windows, each weighted by its length.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct Means {
-    seconds: f64,
-    sums: BTreeMap<String, f64>,
-}
-
 impl Levels {
     /// Takes in a window at a width.
     pub(super) fn add(&mut self, width: u32, seconds: f64, levels: &BTreeMap<String, f64>) {
@@ -30,25 +24,18 @@ impl Levels {
         } else {
             &mut self.out
         };
-        means.seconds += seconds;
-        for (level, seats) in levels {
-            let sums = &mut means.sums;
-            if sums.contains_key(level) || sums.len() < MAX_LEVELS {
-                *sums.entry(level.clone()).or_default() += seats * seconds;
-            }
-        }
+        means.add(seconds, levels, MAX_LEVELS);
     }
 
     /// Seats of a level that are in use without the rollout. Where no time before it was seen, as after a
     /// restart, what its pods take is among them: that errs on the careful side.
     pub(super) fn in_use(&self, level: &str) -> f64 {
-        let means = if self.quiet.seconds > 0.0 {
+        let means = if self.quiet.is_known() {
             &self.quiet
         } else {
             &self.out
         };
-        let sum = means.sums.get(level).copied().unwrap_or(0.0);
-        if sum > 0.0 { sum / means.seconds } else { 0.0 }
+        means.of(level)
     }
 }
 
@@ -77,6 +64,6 @@ mod tests {
         let mut levels = Levels::default();
         let many = (0..500).map(|level| (format!("level-{level}"), 1.0));
         levels.add(0, 5.0, &many.collect());
-        assert_eq!(levels.quiet.sums.len(), MAX_LEVELS);
+        assert_eq!(levels.quiet.len(), MAX_LEVELS);
     }
 }

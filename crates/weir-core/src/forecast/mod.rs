@@ -23,6 +23,7 @@ mod kappa;
 mod ledger;
 mod levels;
 mod line;
+mod means;
 mod outlook;
 mod quantity;
 mod sharing;

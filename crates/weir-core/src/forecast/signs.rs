@@ -147,7 +147,7 @@ impl Ledger {
         let schemas = latest.into_iter().flat_map(|latest| &latest.schemas);
         schemas
             .filter(move |(schema, _)| Some(*schema) != own)
-            .map(|(schema, rate)| (schema.as_str(), rate - self.quiet.rate(schema)))
+            .map(|(schema, rate)| (schema.as_str(), rate - self.quiet.of(schema)))
     }
 
     /// The FlowSchema, but for the rollout's own, whose requests run for longest more than before the first

@@ -58,6 +58,16 @@ fn watch<'a>(connection: &'a Connection, args: &'a StatusArgs) -> Watch<'a> {
     }
 }
 
+/// What writes to a page as to a file or a pipe.
+fn off_a_terminal(page: &Page) -> Paper {
+    Paper {
+        out: Box::new(page.clone()),
+        rows: None,
+        plain: false,
+        last: None,
+    }
+}
+
 /// The three answers of one look.
 fn answers(state: &str) -> [Answer; 3] {
     let rollout = json!({
@@ -115,12 +125,7 @@ async fn without_a_terminal_a_line_is_added_for_whatever_changes() {
         lines: 2,
         ..Page::default()
     };
-    let mut paper = Paper {
-        out: Box::new(page.clone()),
-        rows: None,
-        plain: false,
-        last: None,
-    };
+    let mut paper = off_a_terminal(&page);
     drop(watch.watch(&mut paper).await.unwrap());
     let text = page.text.lock().unwrap().clone();
     let lines: Vec<_> = text.lines().collect();
@@ -165,12 +170,7 @@ async fn written(output: Output, states: &[&str]) -> String {
         lines: 1000,
         ..Page::default()
     };
-    let mut paper = Paper {
-        out: Box::new(page.clone()),
-        rows: None,
-        plain: false,
-        last: None,
-    };
+    let mut paper = off_a_terminal(&page);
     for _ in states {
         let looked = watch.look().await;
         watch.shown(&mut paper, &looked).unwrap();
@@ -202,12 +202,7 @@ async fn watched_to_the_end(output: Output, states: &[&str]) -> String {
         lines: 1000,
         ..Page::default()
     };
-    let mut paper = Paper {
-        out: Box::new(page.clone()),
-        rows: None,
-        plain: false,
-        last: None,
-    };
+    let mut paper = off_a_terminal(&page);
     let ended = watch.wait(Some(&mut paper)).await.unwrap();
     let rest = outcome(&ended, &args).unwrap();
     assert_eq!((rest.text.as_str(), rest.code), ("", 1));
