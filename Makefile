@@ -46,10 +46,13 @@ help: ## Lists these targets
 build: ## Builds the operator and the plugin, optimised
 	$(CARGO) build $(LOCKED) --release -p weir
 
-.PHONY: image
-image: ## Builds target/image/weir.tar, which docker, containerd and kind load; IMAGE=registry/name:tag
+.PHONY: static
+static: ## Builds both programs so that they run on any Linux of this architecture
 	rustup target list --installed | grep -qx $(STATIC) || rustup target add $(STATIC)
 	$(STATIC_ENV) $(CARGO) build $(LOCKED) --release -p weir --target $(STATIC)
+
+.PHONY: image
+image: static ## Builds target/image/weir.tar, which docker, containerd and kind load; IMAGE=registry/name:tag
 	$(CARGO) run $(LOCKED) --release -p weir-image -- weir $(if $(IMAGE),--name $(IMAGE)) \
 		--programs $(TARGETS)/$(STATIC)/release --out $(IMAGE_DIR)
 
@@ -65,8 +68,8 @@ test-image: image ## Looks at the built image, and runs it where nothing else is
 	WEIR_IMAGE=$(IMAGE_DIR)/weir.tar $(CARGO) test $(LOCKED) --release -p weir-image --test built -- --ignored
 
 .PHONY: krew
-krew: build ## Packs the plugin for krew, with its manifest, into target/krew (Linux, amd64)
-	krew/pack $(dir $(WEIR))kubectl-weir $(abspath $(dir $(WEIR))/..)/krew
+krew: static ## Packs the plugin for krew, with its manifest, into target/krew (Linux, amd64)
+	krew/pack $(TARGETS)/$(STATIC)/release/kubectl-weir $(TARGETS)/krew
 
 .PHONY: fmt
 fmt: ## Formats all Rust code
