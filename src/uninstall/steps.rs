@@ -115,8 +115,8 @@ impl Steps<'_> {
             .into_iter()
             .filter_map(|schema| schema.metadata.name)
         {
-            // Somebody else's may bear the label by mistake.
-            if name.starts_with("weir-") {
+            // Somebody else's may bear the label by mistake, and Weir's account may delete no other.
+            if name.starts_with(meter::PREFIX) {
                 self.delete(&api, &name, "FlowSchema", removal).await;
             }
         }

@@ -440,12 +440,16 @@ fn the_environment_that_a_hook_s_job_sets_is_understood() {
     let known: Vec<&str> = arguments
         .filter_map(|one| one.get_env()?.to_str())
         .collect();
-    for name in [
-        "WEIR_NAMESPACE",
-        "WEIR_DEPLOYMENT",
-        "WEIR_RELEASE_HELD",
-        "WEIR_TIMEOUT",
-    ] {
-        assert!(known.contains(&name), "{name}: {known:?}");
+    let job = include_str!("../../charts/weir/templates/uninstall.yaml");
+    let set: Vec<&str> = job
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- name: WEIR_"))
+        // All of Weir's commands take it.
+        .filter(|name| *name != "LOG")
+        .collect();
+    assert!(set.contains(&"RELEASE_HELD"), "{set:?}");
+    for name in set {
+        let name = format!("WEIR_{name}");
+        assert!(known.contains(&name.as_str()), "{name}: {known:?}");
     }
 }
