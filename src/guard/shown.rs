@@ -69,6 +69,11 @@ impl Shown {
         }
     }
 
+    /// Whether everything that is watched had been read once.
+    pub(super) const fn ready(&self) -> bool {
+        self.ready
+    }
+
     /// Says what is waited for, when it changes.
     fn wait_for(&mut self, world: &World, mind: &Mind) {
         let unread = world.unread();

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  tick ──▶ world ──▶ mind ──▶ orders ──▶ hands (one set of orders at a time, beside the ticks)
-//!   ▲ 1 s in flight            books ───▶ recorder          │
-//!   │ 5 s idle                 notices ─▶ messenger         ▼
+//!   ▲ ½ s until all is read    books ───▶ recorder          │
+//!   │ 1 s in flight, 5 s idle  notices ─▶ messenger         ▼
 //!   └──────────────────────────────────────────────── outcomes
 //! ```
 //!
@@ -44,6 +44,8 @@ use crate::{
     valve::remote::{self, Effect},
 };
 
+/// Between ticks until everything that is watched has been read: a pod is ready one tick later.
+const STARTING: Duration = Duration::from_millis(500);
 /// Between ticks with a rollout in flight.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 /// Between ticks otherwise.
@@ -119,8 +121,9 @@ impl Guard {
                     let world = self.look(clock.now());
                     let thought = mind.think(&world, enacting.is_some());
                     self.ask_for_lease(thought.lease_wanted);
-                    next.set(sleep(self.pace(&mind, &thought, world.now)));
                     self.publish(&mut shown, &world, &mind, &thought);
+                    let pause = self.pace(&mind, &thought, world.now);
+                    next.set(sleep(if shown.ready() { pause } else { STARTING }));
                     if let Some(orders) = self.pass_on(&world, thought) {
                         enacting = Some(Box::pin(carry_out(self.hands.clone(), orders)));
                     }
