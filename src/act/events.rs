@@ -17,7 +17,10 @@ use tokio::{
 use tracing::debug;
 
 use super::{permit::Permit, tally::Tally};
-use crate::{api::bounds::clip, tasks::TaskError};
+use crate::{
+    api::{bounds::clip, marks},
+    tasks::TaskError,
+};
 
 /// Events that may wait to be sent.
 const QUEUE: usize = 32;
@@ -79,7 +82,7 @@ impl Messenger {
     ) -> (Self, Teller) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let reporter = Reporter {
-            controller: "weir.dev/weir".to_owned(),
+            controller: marks::OPERATOR.to_owned(),
             instance: Some(clip(instance, 128)),
         };
         let teller = Teller {

@@ -18,6 +18,15 @@ pub const NODE_CRITICAL: &str = "weir.dev/node-critical";
 /// Annotation of a GuardedRollout whose revision a person released: when, and why.
 pub const RELEASED: &str = "weir.dev/released";
 
+/// The label that everything of an installation bears, as a selector.
+pub const INSTALLED: &str = "app.kubernetes.io/name=weir";
+
+/// Who leaves Events: the operator.
+pub const OPERATOR: &str = "weir.dev/weir";
+
+/// Who leaves Events: people, by the plugin.
+pub const PLUGIN: &str = "weir.dev/kubectl-weir";
+
 /// Types of the conditions that Weir sets on its own objects.
 pub mod conditions {
     /// Everything is as the spec wants it, and judged.

@@ -18,7 +18,7 @@ use super::{
     output::{Output, Shown, rollout_name, show},
 };
 use crate::{
-    api::{GuardedRollout, bounds::REASON},
+    api::{GuardedRollout, bounds::REASON, marks},
     client::chain,
     view::change::{Changed, Done, render},
 };
@@ -134,7 +134,7 @@ impl ChangeArgs {
             return;
         }
         let reporter = Reporter {
-            controller: "weir.dev/kubectl-weir".to_owned(),
+            controller: marks::PLUGIN.to_owned(),
             instance: Some("kubectl-weir".to_owned()),
         };
         let event = Event {

@@ -14,12 +14,10 @@ use super::{
     preflight::seconds,
 };
 use crate::{
+    api::marks,
     client::{chain, list_all},
     view::report::{Report, render, report as reported},
 };
-
-/// Who leaves Weir's Events: the operator, and people by this program.
-const REPORTERS: [&str; 2] = ["weir.dev/weir", "weir.dev/kubectl-weir"];
 
 /// Tells each hold, or in shadow each would-be hold, with its delay, and forecasts beside what was seen
 ///
@@ -60,7 +58,7 @@ async fn summed_up(
     let rollouts = get::all(connection, namespace.is_none()).await?;
     let mut unknown = Vec::new();
     let mut events = Vec::new();
-    for reporter in REPORTERS {
+    for reporter in [marks::OPERATOR, marks::PLUGIN] {
         match told(connection, namespace, reporter).await {
             Ok(told) => events.extend(told),
             Err(error) => unknown.push(format!("Events of {reporter}: {}", chain(&error))),

@@ -23,7 +23,7 @@ use super::{
     error::CliError,
 };
 use crate::{
-    api::times::time,
+    api::{marks, times::time},
     client::{Allowance, Budget},
 };
 
@@ -40,7 +40,7 @@ pub(super) struct SysdumpArgs {
     #[arg(short = 'f', long, value_name = "FILE")]
     output_file: Option<PathBuf>,
     /// The labels of the operator's Deployment and pods
-    #[arg(long, default_value = "app.kubernetes.io/name=weir")]
+    #[arg(long, default_value = marks::INSTALLED)]
     selector: String,
 }
 

@@ -19,14 +19,12 @@ use super::{
     steps::{Steps, by_us},
 };
 use crate::{
-    api::leases,
+    api::{leases, marks},
     client::{chain, is_missing, list_all},
 };
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// The labels of the operator's pods where no Deployment says them.
-const LABELS: &str = "app.kubernetes.io/name=weir";
 
 /// A Deployment that was scaled to zero.
 pub(super) struct Scaled {
@@ -109,7 +107,9 @@ impl Steps<'_> {
             let scale = scale(api, name).await?.unwrap_or_default();
             let status = scale.status.unwrap_or_default();
             let selector = status.selector.filter(|labels| !labels.is_empty());
-            let pods = self.pods(selector.as_deref().unwrap_or(LABELS)).await?;
+            let pods = self
+                .pods(selector.as_deref().unwrap_or(marks::INSTALLED))
+                .await?;
             let leader = self.leader().await?;
             let is_gone = status.replicas == 0 && pods == 0 && leader.is_none();
             gone = if is_gone { gone + 1 } else { 0 };
@@ -133,7 +133,7 @@ impl Steps<'_> {
             let who = format!("{holder} holds its lease");
             return Err(UninstallError::AtWork { who });
         }
-        match self.pods(LABELS).await? {
+        match self.pods(marks::INSTALLED).await? {
             0 => Ok(()),
             pods => {
                 let namespace = &self.args.namespace;

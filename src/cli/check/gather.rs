@@ -106,7 +106,7 @@ async fn of_shipped(client: &Client, weir: &WeirArgs) -> Shipped {
     });
     let bindings = [gate::NAMESPACES_BINDING, gate::TEMPLATES_BINDING];
     let bindings = bindings.map(|name| one(Api::all(client.clone()), name));
-    let shipped = || labelled("app.kubernetes.io/name=weir");
+    let shipped = || labelled(marks::INSTALLED);
     let in_weir = &weir.weir_namespace;
     let (kinds, gate_bindings, namespace, check_namespace, account) = futures::join!(
         join_all(kinds),

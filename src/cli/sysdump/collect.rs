@@ -114,7 +114,7 @@ impl<'a> Dump<'a> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let all = self.all::<CustomResourceDefinition>();
         self.named("kinds/definitions", &all, &names).await;
-        for reporter in ["weir.dev/weir", "weir.dev/kubectl-weir"] {
+        for reporter in [marks::OPERATOR, marks::PLUGIN] {
             let of = any().fields(&format!("reportingComponent={reporter}"));
             let name = format!("events/{}", reporter.replace('/', "-"));
             self.list(&name, self.all::<Event>(), of).await;
@@ -349,7 +349,7 @@ impl<'a> Dump<'a> {
 
 /// What ships with Weir bears its name.
 fn ours() -> ListParams {
-    ListParams::default().labels("app.kubernetes.io/name=weir")
+    ListParams::default().labels(marks::INSTALLED)
 }
 
 /// Whether a DaemonSet is enrolled, by its namespace or by its template.

@@ -17,7 +17,7 @@ fn args() -> SysdumpArgs {
             lease_name: "weir".to_owned(),
         },
         output_file: None,
-        selector: "app.kubernetes.io/name=weir".to_owned(),
+        selector: crate::api::marks::INSTALLED.to_owned(),
     }
 }
 
