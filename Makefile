@@ -30,7 +30,8 @@ STATIC_ENV = env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='$(strip $(STATIC_FLAGS))'
 IMAGE_DIR := $(TARGETS)/image
 
-# Without default features it needs no TLS: it is never asked to fetch anything.
+# Without default features it needs no TLS: it is never asked to fetch anything. Not optimised it is built in half
+# the time, and runs for seconds all the same.
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 
@@ -86,7 +87,7 @@ deny: $(DENY) ## Licences, sources and duplicates of all dependencies
 	$(DENY) --workspace check --hide-inclusion-graph licenses bans sources
 
 $(DENY):
-	$(CARGO) install --locked cargo-deny@$(DENY_VERSION) --no-default-features --root target/tools
+	$(CARGO) install --locked cargo-deny@$(DENY_VERSION) --no-default-features --debug --root target/tools
 
 $(CHECKOV):
 	python3 -m venv target/tools/checkov
@@ -155,6 +156,11 @@ demo: ## One agent that harms, without Weir and with it, then one that does not 
 
 # Long proofs: each writes what it found to docs/proof, with commit, date, command and machine. They
 # measure latency: nothing else may run beside them.
+.PHONY: pictures
+pictures: ## Draws docs/pictures: what the plugin shows of a rollout that is held (2 minutes)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) pictures
+
 .PHONY: proof-demo
 proof-demo: ## The demo, its summary kept (8 minutes)
 	$(LAB) demo --proof docs/proof/demo.md
