@@ -48,7 +48,7 @@ use crate::{
     bystander::{self, Bystander, stats::Latency},
     report::{Report, demo::millis, machine},
     wire::Servers,
-    world::World,
+    world::{Plugin, World},
 };
 
 /// Calm is a few seconds in which no call took longer than this …
@@ -85,6 +85,11 @@ impl Bench {
             commit: machine::commit(Path::new(env!("CARGO_MANIFEST_DIR"))),
             runs: 0,
         })
+    }
+
+    /// The plugin in the administrator's hands.
+    pub fn plugin(&self) -> Result<Plugin> {
+        self.world.plugin(self.world.kubeconfig())
     }
 
     /// Runs one experiment and clears away what it made, but for what its profile needed.

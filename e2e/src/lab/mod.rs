@@ -5,6 +5,7 @@ mod cells;
 mod demo;
 mod join;
 mod live;
+mod pictures;
 mod plugin;
 mod proof;
 mod repeat;
@@ -50,6 +51,8 @@ enum Command {
     Demo(demo::DemoRun),
     /// How long the plugin and Weir's start take, beside a rollout that is in flight
     Plugin(plugin::PluginRun),
+    /// Pictures of what the plugin shows of a rollout that is held
+    Pictures(pictures::Pictures),
     /// A control plane with nodes and pods to try things in, until it is told to end
     World(live::Live),
     /// Builds Kubernetes and whatever else the tests need from source, unless it is there
@@ -161,6 +164,7 @@ impl Command {
             Self::Join(join) => join.run(),
             Self::Demo(demo) => demo.run(),
             Self::Plugin(plugin) => plugin.run(),
+            Self::Pictures(pictures) => pictures.run(),
             Self::World(live) => live.run(),
         }
     }

@@ -9,6 +9,7 @@ pub mod html;
 pub mod machine;
 mod plot;
 pub mod saturated;
+pub mod terminal;
 pub mod truth;
 
 use std::{collections::BTreeMap, fs, io::Write, path::Path};

@@ -1,6 +1,6 @@
 //! `kubectl weir` in a world, as the administrator runs it, or anybody else.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -44,6 +44,36 @@ impl Plugin {
             out: text(&output.stdout),
             err: text(&output.stderr),
         })
+    }
+
+    /// Runs it on a terminal of this size, and ends it after so long if it goes on; what it wrote there.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn on_terminal(
+        &self,
+        arguments: &[&str],
+        rows: NonZeroU16,
+        columns: NonZeroU16,
+        longest: Duration,
+    ) -> Result<Vec<u8>> {
+        let mut line = OsString::from(format!(
+            "stty rows {rows} cols {columns}; exec timeout {} ",
+            longest.as_secs_f64()
+        ));
+        line.push(&self.program);
+        line.push(format!(" {}", arguments.join(" ")));
+        let output = tokio::process::Command::new("script")
+            .args(["--quiet", "--return", "--command"])
+            .args([line, "/dev/null".into()])
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .output()
+            .await
+            .context("starting script (Debian's bsdutils)")?;
+        Ok(output.stdout)
     }
 }
 
