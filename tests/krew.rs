@@ -47,6 +47,20 @@ fn hex(byte: u8) -> String {
 }
 
 #[test]
+fn what_needs_this_machine_s_libraries_is_not_packed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let this_test = std::env::current_exe().expect("this test's program");
+    let run = Command::new(root.join("krew/pack"))
+        .arg(this_test)
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("krew-refused"))
+        .output()
+        .expect("the script can be run");
+    assert_eq!(run.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(said.contains("make static"), "{said}");
+}
+
+#[test]
 fn the_manifest_names_the_archive_that_was_packed_with_it() {
     let (bytes, archive, manifest) = packed("krew");
     let digits = Sha256::digest(&bytes)
