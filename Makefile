@@ -107,7 +107,7 @@ lint-chart: ## The Helm chart lints, installs what deploy/ holds, and refuses wr
 	$(CARGO) test $(LOCKED) --release -p weir-e2e --test chart it_installs
 
 .PHONY: test
-test: test-unit test-chart test-e2e ## All tests; builds Kubernetes on first use (about 10 minutes on 2 cores)
+test: test-unit test-chart test-e2e ## All tests but test-image and e2e; builds Kubernetes on first use (about 10 minutes on 2 cores)
 
 .PHONY: test-unit
 test-unit: ## Unit, documentation and architecture tests; no cluster
@@ -154,13 +154,13 @@ demo: ## One agent that harms, without Weir and with it, then one that does not 
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
 	$(LAB) demo
 
-# Long proofs: each writes what it found to docs/proof, with commit, date, command and machine. They
-# measure latency: nothing else may run beside them.
 .PHONY: pictures
-pictures: ## Draws docs/pictures: what the plugin shows of a rollout that is held (2 minutes)
+pictures: ## Draws docs/pictures: what the plugin shows of a rollout that is held (2 minutes; needs script, of bsdutils)
 	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
 	$(LAB) pictures
 
+# Long proofs: each writes what it found to docs/proof, with commit, date, command and machine. They
+# measure latency: nothing else may run beside them.
 .PHONY: proof-demo
 proof-demo: ## The demo, its summary kept (8 minutes)
 	$(LAB) demo --proof docs/proof/demo.md

@@ -51,6 +51,9 @@ pub const NAMESPACE: &str = "weir-system";
 /// The name of Weir's Deployment, account, lease and release.
 pub const WEIR: &str = "weir";
 
+/// What an agent costs is seen at three widths, of pods that run somewhere.
+const FEWEST_NODES: u32 = 3;
+
 /// What an answer may take: far more than any does.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -100,6 +103,12 @@ impl Cluster {
         ensure!(
             !cluster.control_planes.is_empty(),
             "no node of the cluster says that it is a control plane"
+        );
+        let nodes = cluster.real_nodes().await?;
+        ensure!(
+            nodes >= FEWEST_NODES,
+            "the cluster has {nodes} nodes; what an agent costs is seen at three widths, so that it wants \
+             {FEWEST_NODES} (CONTRIBUTING.md)"
         );
         cluster.origin.load(&images).await?;
         Ok(cluster)

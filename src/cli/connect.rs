@@ -301,6 +301,25 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_kubeconfig_without_such_a_context_is_told_with_what_to_give() {
+        let path = std::env::temp_dir().join(format!("weir-no-context-{}", std::process::id()));
+        for current in ["", "current-context: gone"] {
+            let text = format!("apiVersion: v1\nkind: Config\ncontexts: []\n{current}\n");
+            std::fs::write(&path, text).unwrap();
+            let args = ClusterArgs {
+                kubeconfig: Some(path.clone()),
+                ..ClusterArgs::default()
+            };
+            let error = args.connect().await.map(drop).unwrap_err();
+            assert_eq!(error.kind().code(), 2, "{error}");
+            let report = error.report();
+            assert!(report.contains("current context"), "{report}");
+            assert!(report.contains("--context NAME"), "{report}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
     /// What is said of a request that an API server never answers.
     async fn unanswered(limit: &str) -> CliError {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -69,9 +69,9 @@ impl Shown {
         }
     }
 
-    /// Whether everything that is watched had been read once.
-    pub(super) const fn ready(&self) -> bool {
-        self.ready
+    /// Whether something that is watched was never read, and no more than so many looks were made.
+    pub(super) const fn starting(&self, looks: u64) -> bool {
+        !self.ready && self.ticks < looks
     }
 
     /// Says what is waited for, when it changes.

@@ -46,6 +46,8 @@ use crate::{
 
 /// Between ticks until everything that is watched has been read: a pod is ready one tick later.
 const STARTING: Duration = Duration::from_millis(500);
+/// After so many of them somebody has to grant or mend something, and it is waited for at leisure.
+const STARTS: u64 = 60;
 /// Between ticks with a rollout in flight.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 /// Between ticks otherwise.
@@ -123,7 +125,7 @@ impl Guard {
                     self.ask_for_lease(thought.lease_wanted);
                     self.publish(&mut shown, &world, &mind, &thought);
                     let pause = self.pace(&mind, &thought, world.now);
-                    next.set(sleep(if shown.ready() { pause } else { STARTING }));
+                    next.set(sleep(if shown.starting(STARTS) { STARTING } else { pause }));
                     if let Some(orders) = self.pass_on(&world, thought) {
                         enacting = Some(Box::pin(carry_out(self.hands.clone(), orders)));
                     }

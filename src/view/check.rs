@@ -97,8 +97,21 @@ pub fn render(checks: &Checks, columns: usize, wide: bool) -> String {
         }
         lines.push(String::new());
     }
+    let mut hints = checks.categories.iter().flat_map(|one| &one.checks);
+    if hints.any(names_a_manifest) {
+        let note =
+            "Where Helm installed Weir, `helm upgrade` does what a hint says to apply of deploy/.";
+        lines.extend(wrapped(note, used(columns), "", ""));
+    }
     lines.push(conclusion(checks));
     lines.join("\n") + "\n"
+}
+
+/// Whether its hint is shown, and says to apply what Helm renders itself.
+fn names_a_manifest(one: &Checked) -> bool {
+    let hint = one.hint.as_ref();
+    !matches!(one.result, Level::Fine | Level::Skipped)
+        && hint.is_some_and(|hint| hint.contains("deploy/"))
 }
 
 fn check(one: &Checked, columns: usize, wide: bool) -> Vec<String> {
@@ -180,8 +193,8 @@ mod tests {
         assert_eq!(
             plain(checks, false),
             "Gate\n  √ a is there\n  × b is there\n      it is not\n      hint: apply deploy/\n      \
-             see https://example.org/checks.md#b\n\nNot fine: 1 fine, 1 wrong, 1 that do not apply \
-             here.\n"
+             see https://example.org/checks.md#b\n\nWhere Helm installed Weir, `helm upgrade` does what a hint \
+             says to apply of\ndeploy/.\nNot fine: 1 fine, 1 wrong, 1 that do not apply here.\n"
         );
     }
 

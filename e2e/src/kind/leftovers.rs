@@ -1,5 +1,7 @@
 //! What of Weir is left in a cluster: every kind that can be listed is looked through.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use weir::api::marks;
@@ -39,9 +41,10 @@ impl Cluster {
         let words = ["get", all.as_str(), "--all-namespaces", "--output=json"];
         let list: Value = serde_json::from_str(&self.kubectl(&words).await?)?;
         let items = list["items"].as_array().context("kubectl prints a list")?;
+        let nodes = node_names(items);
         let found = items.iter().filter_map(|item| {
-            let why = why(item)?;
             let name = item["metadata"]["name"].as_str().unwrap_or_default();
+            let why = why(item).filter(|_| !nodes.contains(name))?;
             let namespace = item["metadata"]["namespace"].as_str().unwrap_or_default();
             let kind = item["kind"].as_str().unwrap_or_default();
             Some(format!("{kind} {namespace}/{name}: {why}"))
@@ -55,6 +58,14 @@ impl Cluster {
             found,
         })
     }
+}
+
+/// Nodes may be called after the cluster, and that after Weir; so are their Leases and what else is theirs.
+fn node_names(items: &[Value]) -> BTreeSet<&str> {
+    let nodes = items.iter().filter(|item| item["kind"] == "Node");
+    nodes
+        .filter_map(|node| node["metadata"]["name"].as_str())
+        .collect()
 }
 
 /// Why an object is taken for Weir's, or for stranded by it.
@@ -89,13 +100,11 @@ fn why(item: &Value) -> Option<String> {
     None
 }
 
-/// The cluster itself may be called `weir-e2e`, and its nodes and what is theirs after it.
 fn is_named(name: &str) -> bool {
-    let ours = name == WEIR
+    name == WEIR
         || name.starts_with("weir-")
         || name.starts_with("sh.helm.release.v1.weir.")
-        || name.ends_with(".weir.dev");
-    ours && !name.starts_with("weir-e2e")
+        || name.ends_with(".weir.dev")
 }
 
 #[cfg(test)]
@@ -116,7 +125,6 @@ mod tests {
             (json!({ "metadata": { "name": "weir" } }), true),
             (json!({ "metadata": { "name": "weir-meter-a.b" } }), true),
             (json!({ "metadata": { "name": "v1alpha1.weir.dev" } }), true),
-            (json!({ "metadata": { "name": "weir-e2e-worker" } }), false),
             (
                 json!({ "metadata": { "name": "logs", "labels": { "app": "logs" } } }),
                 false,
@@ -135,5 +143,13 @@ mod tests {
         ] {
             assert_eq!(why(&item).is_some(), found, "{item}: {:?}", why(&item));
         }
+    }
+
+    #[test]
+    fn a_cluster_that_is_called_after_weir_has_nodes_of_its_own() {
+        let named = |kind: &str| json!({ "kind": kind, "metadata": { "name": "weir-worker" } });
+        assert_eq!(node_names(&[named("Lease")]), BTreeSet::new());
+        let nodes = [named("Lease"), named("Node")];
+        assert_eq!(node_names(&nodes), BTreeSet::from(["weir-worker"]));
     }
 }

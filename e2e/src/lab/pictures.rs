@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tokio::time::sleep;
 use weir::api::Pace;
@@ -59,9 +59,10 @@ impl Pictures {
             let plugin = bench.plugin()?;
             let guard = Some(policy(Pace::Fast, &harmful));
             let plan = Plan::new(harmful, guard, PATIENCE);
-            let (report, drawn) = tokio::join!(bench.run(&plan), draw(&plugin, &self.out));
-            report?;
-            drawn.map(|()| ExitCode::SUCCESS)
+            let drawn = draw(&plugin, &self.out);
+            // An experiment that fails ends the wait for its hold.
+            tokio::try_join!(bench.run(&plan), drawn)?;
+            Ok(ExitCode::SUCCESS)
         })
     }
 }
@@ -81,6 +82,11 @@ async fn draw(plugin: &Plugin, out: &Path) -> Result<()> {
         let output = plugin
             .on_terminal(arguments, ROWS, COLUMNS, WATCHED)
             .await?;
+        let shown = String::from_utf8_lossy(&output);
+        ensure!(
+            shown.contains(name) && shown.contains("Held"),
+            "{arguments:?} does not show that {name} is held: {shown}"
+        );
         let svg = picture(
             &format!("kubectl weir {}", arguments.join(" ")),
             &output,

@@ -8,6 +8,8 @@ use weir::api::{GuardedRolloutStatus, State};
 use weir_e2e::kind::{CONSENT, Cluster, Leftovers, NAMESPACE, NODE_PODS};
 use weir_e2e::stage::{Logs, PATIENCE, all_the_while, eventually, policy_for};
 
+use crate::footprint;
+
 /// What helm keeps on purpose, so that no policy is lost with an installation: `crds.keep`.
 const KINDS: [&str; 3] = ["controlplanes", "guardedrollouts", "rolloutpolicies"];
 
@@ -37,6 +39,8 @@ pub(crate) async fn it_leaves_nothing(cluster: &Cluster) -> Result<()> {
         "helm uninstall: {:.0} s",
         began.elapsed().as_secs_f64()
     ));
+    // The Job asks under Weir's account too.
+    footprint::whole(cluster).await?;
     // Whatever waited goes free, what was held too, and nothing waits any more.
     waiting.until_runs(&hash, nodes).await?;
     eventually("what was held is let through", async || {

@@ -19,6 +19,7 @@ use k8s_openapi::{
 };
 use weir_core::time::Moment;
 
+use super::manifest::ACCOUNT;
 use crate::{
     api::{ControlPlane, GuardedRollout, RolloutPolicy},
     valve::{gates::Gated, remote},
@@ -51,6 +52,8 @@ pub(super) enum Part {
 /// Everything that checks look at. What was not asked for is not known.
 pub(super) struct Facts {
     pub(super) now: Moment,
+    /// The ServiceAccount that Weir runs as.
+    pub(super) account: String,
     pub(super) cluster: Cluster,
     pub(super) shipped: Shipped,
     pub(super) running: Running,
@@ -127,6 +130,7 @@ impl Facts {
     pub(super) fn none(now: Moment) -> Self {
         Self {
             now,
+            account: ACCOUNT.to_owned(),
             cluster: Cluster::none(),
             shipped: Shipped::none(),
             running: Running::none(),

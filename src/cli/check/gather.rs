@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use k8s_openapi::api::{
     admissionregistration::v1::MutatingAdmissionPolicy,
+    apps::v1::Deployment,
     authorization::v1::{
         NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview,
         SelfSubjectAccessReviewSpec, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 use super::{
     facts::{Cluster, Enrolled, Fact, Facts, NameServer, Part, Running, Shipped},
     list::MAY_INSTALL,
-    manifest::Right,
+    manifest::{ACCOUNT, Right},
 };
 use crate::{
     api::{GROUP, SINGLETON, definitions, marks},
@@ -37,24 +38,40 @@ use crate::{
 /// Servers of the cluster's DNS that are asked whether they are ready.
 const NAME_SERVERS: usize = 3;
 
+/// Where Weir is, as far as it was said.
+pub(super) struct Place<'a> {
+    pub(super) weir: &'a WeirArgs,
+    /// The account that it runs as.
+    pub(super) account: Option<&'a str>,
+}
+
 /// Asks for these parts, and for nothing else.
 pub(super) async fn gather(
     connection: &Connection,
-    weir: &WeirArgs,
+    at: &Place<'_>,
     rights: &[Right],
     parts: &BTreeSet<Part>,
 ) -> Facts {
     let client = &connection.client;
+    let weir = at.weir;
     let wanted = |part: Part| parts.contains(&part);
     let mut facts = Facts::none(connection.clock.now());
+    if wanted(Part::Shipped) || wanted(Part::Rights) {
+        facts.account = match at.account {
+            Some(given) => given.to_owned(),
+            None => account(client, weir).await,
+        };
+    }
     if wanted(Part::Cluster) {
         facts.cluster = of_cluster(client).await;
     }
     if wanted(Part::Shipped) {
-        facts.shipped = of_shipped(client, weir).await;
+        facts.shipped = of_shipped(client, weir, &facts.account).await;
     }
     if wanted(Part::Rights) {
-        let asked = rights.iter().map(|right| lacks(client, weir, right));
+        let asked = rights
+            .iter()
+            .map(|right| lacks(client, weir, &facts.account, right));
         facts.lacks = join_all(asked).await;
     }
     if wanted(Part::State) {
@@ -98,7 +115,20 @@ async fn of_cluster(client: &Client) -> Cluster {
     }
 }
 
-async fn of_shipped(client: &Client, weir: &WeirArgs) -> Shipped {
+/// The account of the Deployment that bears Weir's label, or else that of `deploy/`.
+async fn account(client: &Client, weir: &WeirArgs) -> String {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), &weir.weir_namespace);
+    let found = all(api, labelled(marks::INSTALLED))
+        .await
+        .unwrap_or_default();
+    let mut accounts = found.into_iter().filter_map(|deployment| {
+        let pod = deployment.spec?.template.spec?;
+        pod.service_account_name.filter(|name| !name.is_empty())
+    });
+    accounts.next().unwrap_or_else(|| ACCOUNT.to_owned())
+}
+
+async fn of_shipped(client: &Client, weir: &WeirArgs, account: &str) -> Shipped {
     let kinds = definitions().map(|definition| definition.metadata.name.unwrap_or_default());
     let kinds = kinds.into_iter().map(|name| async move {
         let found = one(Api::all(client.clone()), &name).await;
@@ -113,7 +143,7 @@ async fn of_shipped(client: &Client, weir: &WeirArgs) -> Shipped {
         join_all(bindings),
         one(Api::all(client.clone()), in_weir),
         one(Api::all(client.clone()), CHECK_NAMESPACE),
-        one(Api::namespaced(client.clone(), in_weir), "weir")
+        one(Api::namespaced(client.clone(), in_weir), account)
     );
     let (confining, confining_bindings, gate_policy, role_binding) = futures::join!(
         all(Api::all(client.clone()), shipped()),
@@ -242,7 +272,12 @@ async fn approves_all(client: &Client) -> Fact<bool> {
 }
 
 /// What Weir's account lacks of one right.
-async fn lacks(client: &Client, weir: &WeirArgs, right: &Right) -> Fact<Vec<String>> {
+async fn lacks(
+    client: &Client,
+    weir: &WeirArgs,
+    account: &str,
+    right: &Right,
+) -> Fact<Vec<String>> {
     let asked = right.verbs.iter().map(|(verb, name)| async move {
         let asks = if right.is_path() {
             SubjectAccessReviewSpec {
@@ -250,7 +285,7 @@ async fn lacks(client: &Client, weir: &WeirArgs, right: &Right) -> Fact<Vec<Stri
                     path: Some(right.resource.clone()),
                     verb: Some(verb.clone()),
                 }),
-                ..as_account(&weir.weir_namespace, "weir")
+                ..as_account(&weir.weir_namespace, account)
             }
         } else {
             let namespace = right.namespace.as_deref();
@@ -263,7 +298,7 @@ async fn lacks(client: &Client, weir: &WeirArgs, right: &Right) -> Fact<Vec<Stri
                     verb,
                     name.as_deref(),
                 )),
-                ..as_account(&weir.weir_namespace, "weir")
+                ..as_account(&weir.weir_namespace, account)
             }
         };
         let allowed = is_allowed(client, asks).await?;

@@ -13,6 +13,9 @@ const CHECK: &str = include_str!("../../../deploy/check.yaml");
 const CONFINE: &str = include_str!("../../../deploy/confine.yaml");
 const ORDERS: &str = include_str!("../../../deploy/orders.yaml");
 
+/// Weir's account in `deploy/`, whose namespace Weir always has.
+pub(super) const ACCOUNT: &str = "weir";
+
 /// What Weir's account must be able to do with one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Right {
@@ -101,9 +104,12 @@ fn flat(rule: &PolicyRule, namespace: Option<&String>) -> Vec<Right> {
     paths.chain(resources).collect()
 }
 
-/// The policies that confine Weir's account and people's orders, by name.
-pub(super) fn confining() -> BTreeMap<String, ValidatingAdmissionPolicySpec> {
-    let policies = [CONFINE, CHECK, ORDERS].into_iter().flat_map(documents);
+/// The policies that confine Weir's account, of this name, and people's orders, by name.
+pub(super) fn confining(account: &str) -> BTreeMap<String, ValidatingAdmissionPolicySpec> {
+    let confines = |account: &str| format!("'system:serviceaccount:weir-system:{account}'");
+    let named =
+        [CONFINE, CHECK, ORDERS].map(|text| text.replace(&confines(ACCOUNT), &confines(account)));
+    let policies = named.iter().flat_map(|text| documents(text));
     let policies = policies.filter(|one| one["kind"].as_str() == Some("ValidatingAdmissionPolicy"));
     policies
         .filter_map(|policy| {
@@ -141,7 +147,7 @@ mod tests {
                 .any(|right| right.is_path() && right.resource == "/metrics")
         );
         assert!(rights.len() > 15, "{}", rights.len());
-        let names: Vec<_> = confining().into_keys().collect();
+        let names: Vec<_> = confining(ACCOUNT).into_keys().collect();
         assert_eq!(
             names,
             [
@@ -152,7 +158,7 @@ mod tests {
                 "weir-orders-need-approval",
             ]
         );
-        for (name, spec) in confining() {
+        for (name, spec) in confining(ACCOUNT) {
             let validations = spec.validations.unwrap_or_default();
             assert!(!validations.is_empty(), "{name}");
         }

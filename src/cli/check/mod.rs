@@ -16,7 +16,7 @@ use weir_core::time::Span;
 
 use self::{
     facts::Facts,
-    gather::gather,
+    gather::{Place, gather},
     list::{Check, checks},
 };
 use super::{
@@ -47,6 +47,9 @@ pub(super) struct CheckArgs {
     only: Vec<String>,
     #[command(flatten)]
     weir: WeirArgs,
+    /// The ServiceAccount that Weir runs as [default: that of its Deployment, or else weir]
+    #[arg(long, value_name = "NAME")]
+    weir_account: Option<String>,
     /// How to show it
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
@@ -80,7 +83,11 @@ pub(super) async fn check(cluster: &ClusterArgs, args: &CheckArgs) -> Result<Out
     let chosen = chosen(&all, args)?;
     let rights = list::rights();
     let parts = chosen.iter().flat_map(|check| check.needs()).copied();
-    let facts = gather(&connection, &args.weir, &rights, &parts.collect()).await;
+    let at = Place {
+        weir: &args.weir,
+        account: args.weir_account.as_deref(),
+    };
+    let facts = gather(&connection, &at, &rights, &parts.collect()).await;
     let checks = examined(&chosen, &facts);
     Ok(Outcome {
         code: if checks.success { FINE } else { TROUBLE },

@@ -43,6 +43,7 @@ fn well() -> Facts {
     };
     Facts {
         now: NOW,
+        account: "weir".to_owned(),
         cluster: cluster(),
         shipped: Shipped {
             kinds: kinds.into_iter().collect(),
@@ -528,6 +529,7 @@ fn asked(parts: &[Part]) -> Facts {
     let (known, unknown) = (well.running, none.running);
     Facts {
         now: NOW,
+        account: "weir".to_owned(),
         cluster: if of(Part::Cluster) {
             well.cluster
         } else {
@@ -606,6 +608,23 @@ fn a_pod_that_was_gated_just_now_or_while_weir_is_down_is_not_stranded_yet() {
     assert!(said.contains("Weir is not at work"), "{said}");
 }
 
+/// The chart takes another name (serviceAccount.name), and confines that one.
+#[test]
+fn an_account_of_another_name_is_confined_as_well() {
+    let mut facts = well();
+    facts.account = "guard".to_owned();
+    facts.shipped.account = Ok(Some(parsed(json!({ "metadata": { "name": "guard" } }))));
+    let found = wrong(&facts);
+    assert!(
+        !found.is_empty() && found.iter().all(|(id, ..)| id.starts_with("confined-")),
+        "{found:?}"
+    );
+    let shipped = serde_json::to_string(&facts.shipped.confining.unwrap()).unwrap();
+    let other = shipped.replace("weir-system:weir'", "weir-system:guard'");
+    facts.shipped.confining = Ok(serde_json::from_str(&other).unwrap());
+    assert_eq!(wrong(&facts), []);
+}
+
 #[test]
 fn what_accounts_may_list_is_told_with_its_group() {
     let rule = |group: &str, resource: &str| json!({ "apiGroups": [group], "resources": [resource], "verbs": ["list"] });
@@ -648,6 +667,7 @@ fn checks_can_be_chosen_by_category_and_id() {
             weir_namespace: "weir-system".to_owned(),
             lease_name: "weir".to_owned(),
         },
+        weir_account: None,
         output: Output::Text,
     };
     let all = checks();

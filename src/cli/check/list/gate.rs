@@ -83,7 +83,9 @@ fn confines(facts: &Facts, name: &str) -> Ended {
         ));
     }
     let found = policy.spec.clone().unwrap_or_default();
-    let shipped = manifest::confining().remove(name).unwrap_or_default();
+    let shipped = manifest::confining(&facts.account)
+        .remove(name)
+        .unwrap_or_default();
     match same::validating(&found, &shipped) {
         Some(what) => bad(format!(
             "{name} is not as this version ships it: its {what} differ"

@@ -236,9 +236,13 @@ fn account() -> impl Iterator<Item = Entry> {
         Entry {
             id: "account",
             title: "Weir's account is there",
-            about: "The operator runs as the ServiceAccount `weir`, which its rights are bound to.",
+            about: "The operator runs as a ServiceAccount, `weir` unless `--weir-account` or its Deployment says another, which \
+                    its rights are bound to.",
             hint: "apply deploy/namespace.yaml and deploy/rbac.yaml",
-            ask: |facts| there(&facts.shipped.account, "ServiceAccount `weir`").map(|_| String::new()),
+            ask: |facts| {
+                let what = format!("ServiceAccount `{}`", facts.account);
+                there(&facts.shipped.account, &what).map(|_| String::new())
+            },
         },
         Entry {
             id: "check-namespace",
