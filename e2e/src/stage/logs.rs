@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::{Value, json};
 use weir::api::{GuardedRollout, GuardedRolloutStatus, State};
 
@@ -109,6 +109,16 @@ impl Logs {
             Ok(gone && self.counts().await?.is_empty())
         })
         .await
+    }
+
+    /// Deletes it and nothing that it owns: its pods run on.
+    pub async fn abandon(&self) -> Result<()> {
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Orphan),
+            ..DeleteParams::default()
+        };
+        self.daemon_sets.delete(NAME, &parameters).await?;
+        Ok(())
     }
 
     /// The hash of its newest revision.

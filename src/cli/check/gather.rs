@@ -1,5 +1,7 @@
 //! The questions behind the facts, of each part all at once.
 
+mod dns;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
@@ -20,7 +22,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    facts::{Cluster, Enrolled, Fact, Facts, NameServer, Part, Running, Shipped},
+    facts::{Cluster, Enrolled, Fact, Facts, Part, Running, Shipped},
     list::MAY_INSTALL,
     manifest::{ACCOUNT, Right},
 };
@@ -34,9 +36,6 @@ use crate::{
         remote,
     },
 };
-
-/// Servers of the cluster's DNS that are asked whether they are ready.
-const NAME_SERVERS: usize = 3;
 
 /// Where Weir is, as far as it was said.
 pub(super) struct Place<'a> {
@@ -87,7 +86,7 @@ pub(super) async fn gather(
         facts.enrolled = of_enrolled(client).await;
     }
     if wanted(Part::Dns) {
-        facts.dns = of_dns(client).await;
+        facts.dns = dns::of_dns(client).await;
     }
     facts
 }
@@ -370,51 +369,4 @@ async fn identities(client: &Client) -> Fact<usize> {
     let leases = labelled("apiserver.kubernetes.io/identity=kube-apiserver");
     let leases: Vec<Lease> = all(api, leases).await?;
     Ok(leases.len())
-}
-
-/// The servers of the cluster's DNS, of which some are asked through the API server whether they are ready.
-/// None is known where the cluster's DNS has another name.
-async fn of_dns(client: &Client) -> Fact<Vec<NameServer>> {
-    let api = Api::namespaced(client.clone(), "kube-system");
-    let service = labelled("kubernetes.io/service-name=kube-dns");
-    let slices: Vec<EndpointSlice> = all(api, service).await?;
-    let endpoints = slices
-        .into_iter()
-        .flat_map(|slice| slice.endpoints.unwrap_or_default());
-    let mut servers: BTreeMap<String, NameServer> = BTreeMap::new();
-    let mut pods = BTreeSet::new();
-    for endpoint in endpoints {
-        let conditions = endpoint.conditions.unwrap_or_default();
-        let pod = endpoint.target_ref.and_then(|target| target.name);
-        pods.extend(pod.clone());
-        let Some(name) = pod.or_else(|| endpoint.addresses.first().cloned()) else {
-            continue;
-        };
-        let server = NameServer {
-            name: name.clone(),
-            ready: conditions.ready.unwrap_or(true),
-            answer: None,
-        };
-        servers.insert(name, server);
-    }
-    let asked = pods.iter().take(NAME_SERVERS);
-    let answers = asked.map(|pod| async move { (pod, is_ready(client, pod).await) });
-    for (pod, answer) in join_all(answers).await {
-        if let Some(server) = servers.get_mut(pod) {
-            server.answer = answer;
-        }
-    }
-    Ok(servers.into_values().collect())
-}
-
-/// What `CoreDNS` says of itself (its plugin `ready`); none where the caller may not ask through the API server,
-/// or where it does not run that plugin.
-async fn is_ready(client: &Client, pod: &str) -> Option<Fact<()>> {
-    let path = format!("/api/v1/namespaces/kube-system/pods/http:{pod}:8181/proxy/ready");
-    let request = http::Request::get(path).body(Vec::new()).ok()?;
-    match client.request_text(request).await {
-        Ok(_) => Some(Ok(())),
-        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404 | 405) => None,
-        Err(error) => Some(Err(chain(&error))),
-    }
 }

@@ -236,8 +236,8 @@ fn account() -> impl Iterator<Item = Entry> {
         Entry {
             id: "account",
             title: "Weir's account is there",
-            about: "The operator runs as a ServiceAccount, `weir` unless `--weir-account` or its Deployment says another, which \
-                    its rights are bound to.",
+            about: "The operator runs as a ServiceAccount which its rights are bound to: that of its Deployment, or \
+                    else `weir`, unless --weir-account says another.",
             hint: "apply deploy/namespace.yaml and deploy/rbac.yaml",
             ask: |facts| {
                 let what = format!("ServiceAccount `{}`", facts.account);
