@@ -2,6 +2,8 @@
 
 mod watch;
 
+use std::io::IsTerminal;
+
 use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -14,13 +16,16 @@ use super::{
     FINE, Outcome, TROUBLE,
     connect::{ALL_ROLLOUTS, ClusterArgs, Connection, ROLLOUTS, WeirArgs},
     error::CliError,
-    output::{Output, Shown, rollout_name, show},
+    output::{Output, Shown, columns, rollout_name, show},
     preflight::seconds,
 };
 use crate::{
     api::{ControlPlane, GuardedRollout, SINGLETON},
     client::{PAGE, chain, is_missing, list_all},
-    view::status::{Answer, Answers, Detail, Page, Status, render},
+    view::{
+        status::{Answer, Answers, Detail, Page, Status, render},
+        wrap::broken,
+    },
 };
 
 /// Shows the API servers, the rollouts in flight, what is held and why, and Weir itself
@@ -96,7 +101,13 @@ fn outcome(status: &Status, args: &StatusArgs) -> Result<Outcome, CliError> {
 
 impl Shown for Status {
     fn text(&self, wide: bool) -> String {
-        render(self, if wide { Detail::Wide } else { Detail::Screen })
+        let text = render(self, if wide { Detail::Wide } else { Detail::Screen });
+        // Elsewhere a finding stays the line that somebody looks for.
+        if std::io::stdout().is_terminal() {
+            broken(&text, columns())
+        } else {
+            text
+        }
     }
 
     fn names(&self) -> Vec<String> {

@@ -18,4 +18,4 @@ mod style;
 mod table;
 pub mod version;
 mod words;
-mod wrap;
+pub mod wrap;

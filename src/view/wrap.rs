@@ -35,6 +35,25 @@ pub(super) fn wrapped(text: &str, columns: usize, first: &str, rest: &str) -> Ve
     lines
 }
 
+/// A text of which sentences are broken within so many columns, each where it was indented and two deeper. Rows
+/// of tables (two blanks in a row) and headings (colours) stay whole.
+#[must_use]
+pub fn broken(text: &str, columns: usize) -> String {
+    let columns = used(columns);
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let sentence = line.trim_start();
+        let is_prose = !sentence.contains("  ") && !sentence.contains('\x1b');
+        if is_prose && line.chars().count() > columns {
+            let indent = &line[..line.len() - sentence.len()];
+            lines.extend(wrapped(sentence, columns, indent, &format!("{indent}  ")));
+        } else {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +66,19 @@ mod tests {
         );
         assert_eq!(wrapped("a\n\x1b[2Jb", 9, "", ""), ["a ^[[2Jb"]);
         assert_eq!(wrapped(" ", 9, "- ", "  "), [""; 0]);
+    }
+
+    #[test]
+    fn sentences_of_a_screen_are_broken_and_its_tables_are_not() {
+        let long = "word ".repeat(20);
+        let row = format!("  a  {long}");
+        let head = format!("\x1b[1mHEAD\x1b[0m {long}");
+        let screen = format!("{head}\n{row}\n    {}\n", long.trim_end());
+        let shown = broken(&screen, 64);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[..2], [head, row]);
+        assert_eq!(lines[2], format!("    {}", "word ".repeat(12).trim_end()));
+        assert_eq!(lines[3], format!("      {}", "word ".repeat(8).trim_end()));
+        assert!(shown.ends_with("word\n"), "{shown}");
     }
 }

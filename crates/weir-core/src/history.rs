@@ -41,6 +41,8 @@ pub struct Record {
     pub begun: Moment,
     /// How far the waves had come; `None` where they begin anew.
     pub progress: Option<Progress>,
+    /// The width as last seen.
+    pub width: u32,
     /// What was found at last.
     pub findings: Vec<Finding>,
     /// What pods were seen to cost; `None` where nothing was foreseen.
@@ -167,6 +169,7 @@ impl History {
         let Record {
             begun,
             progress,
+            width,
             findings,
             costs,
             paced,
@@ -194,6 +197,8 @@ impl History {
         });
         Self {
             progress,
+            // Until pods are seen again it is told as it was, not as none.
+            width,
             standing,
             holds: u32::from(hold.is_some()),
             hold,

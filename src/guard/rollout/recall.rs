@@ -23,6 +23,7 @@ fn read(record: &GuardedRollout, now: Moment) -> Record {
     Record {
         begun: begun(record, now),
         progress: progress(record),
+        width: status.map_or(0, |status| status.width),
         findings: findings(record),
         costs: costs(record),
         paced: status.is_some_and(|status| status.state == Some(api::State::Paced)),

@@ -262,6 +262,7 @@ fn record(progress: Progress) -> Record {
     Record {
         begun: BEGIN,
         progress: Some(progress),
+        width: progress.target,
         findings: Vec::new(),
         costs: None,
         paced: false,

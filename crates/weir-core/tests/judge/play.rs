@@ -314,6 +314,7 @@ impl Play {
         Record {
             begun: self.history.begun,
             progress: Some(self.history.progress),
+            width: report.map_or(0, |report| report.width),
             findings: report.map_or_else(Vec::new, |report| report.findings.clone()),
             costs: report
                 .and_then(|report| report.forecast.as_ref())

@@ -2,6 +2,7 @@
 //! left, and while nothing counts what the account asks.
 
 use weir_core::{
+    evidence::Reading,
     plan::{Rule, State},
     policy::Policy,
     time::Span,
@@ -11,6 +12,7 @@ use weir_core::{
 use crate::{
     costs::{Costs, METER},
     foreseen::{fast, has, held_for, play},
+    play::Play,
 };
 
 /// Each start takes half a CPU second.
@@ -162,4 +164,23 @@ fn a_meter_that_comes_back_is_no_cost_that_grows() {
     }
     play.until_complete();
     assert!(!play.story().contains("Held"), "{}", play.story());
+}
+
+/// Until it has seen them again, Weir does not say that no pods are out.
+#[test]
+fn a_restart_of_weir_does_not_forget_how_wide_it_was() {
+    let mut play = Play::first_rollout(Policy::careful(), 100);
+    play.until("some are out", |report| report.width > 1);
+    let width = play.report().width;
+    play.restart_weir(Span::from_secs(5));
+    let pods = std::mem::replace(
+        &mut play.evidence.rollout.pods,
+        Reading::Absent {
+            why: "not read yet".to_owned(),
+        },
+    );
+    play.history = play.look().history;
+    assert_eq!(play.look().report.width, width);
+    play.evidence.rollout.pods = pods;
+    assert_eq!(play.look().report.width, width);
 }
