@@ -7,17 +7,16 @@ use weir_e2e::tools::{Tool, program};
 
 use crate::{CHART, VERSIONS, rendered, repository, run, scratch};
 
+/// Why two things are so that both linters would have otherwise.
+const NO_CPU_LIMIT: &str =
+    "no limit of CPU: a throttled Weir sees slow API servers where there are none";
+const NOT_PULLED_ANEW: &str = "a tag of a release is never written again: to pull it anew for each start would need the \
+     registry just when things are bad";
+
 /// What kube-score would have otherwise, and is so on purpose: its flag, and why.
 const EXCUSED_SCORES: [(&str, &str); 2] = [
-    (
-        "--ignore-container-cpu-limit",
-        "no limit of CPU: a throttled Weir sees slow API servers where there are none",
-    ),
-    (
-        "--ignore-test=container-image-pull-policy",
-        "a tag of a release is never written again: to pull it anew for each start would need the \
-         registry just when things are bad",
-    ),
+    ("--ignore-container-cpu-limit", NO_CPU_LIMIT),
+    ("--ignore-test=container-image-pull-policy", NOT_PULLED_ANEW),
 ];
 
 /// The same of checkov: the check's name, and why.
@@ -26,15 +25,8 @@ const EXCUSED: [(&str, &str); 5] = [
         "CKV_K8S_21",
         "API servers publish their addresses in `default`: the Role that reads them has to be there",
     ),
-    (
-        "CKV_K8S_11",
-        "no limit of CPU: a throttled Weir sees slow API servers where there are none",
-    ),
-    (
-        "CKV_K8S_15",
-        "a tag of a release is never written again: to pull it anew for each start would need the \
-         registry just when things are bad",
-    ),
+    ("CKV_K8S_11", NO_CPU_LIMIT),
+    ("CKV_K8S_15", NOT_PULLED_ANEW),
     (
         "CKV_K8S_43",
         "a digest is set by who has an image: `image.digest`",

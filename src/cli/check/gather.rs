@@ -13,7 +13,7 @@ use k8s_openapi::api::{
         SelfSubjectAccessReviewSpec, SubjectAccessReview, SubjectAccessReviewSpec,
     },
     coordination::v1::Lease,
-    discovery::v1::EndpointSlice,
+    discovery::v1::{Endpoint, EndpointSlice},
 };
 use kube::{
     Api, Client,
@@ -354,13 +354,20 @@ async fn is_allowed(client: &Client, spec: SubjectAccessReviewSpec) -> Fact<bool
 
 /// How many addresses API servers publish.
 async fn addresses(client: &Client) -> Fact<usize> {
-    let api = Api::namespaced(client.clone(), "default");
-    let service = labelled("kubernetes.io/service-name=kubernetes");
-    let slices: Vec<EndpointSlice> = all(api, service).await?;
+    let endpoints = endpoints(client, "default", "kubernetes").await?;
+    let addresses = endpoints.iter().map(|endpoint| endpoint.addresses.len());
+    Ok(addresses.sum())
+}
+
+/// Who serves a Service, of all its `EndpointSlice`s.
+async fn endpoints(client: &Client, namespace: &str, service: &str) -> Fact<Vec<Endpoint>> {
+    let api = Api::namespaced(client.clone(), namespace);
+    let of_service = labelled(&format!("kubernetes.io/service-name={service}"));
+    let slices: Vec<EndpointSlice> = all(api, of_service).await?;
     let endpoints = slices
         .into_iter()
         .flat_map(|slice| slice.endpoints.unwrap_or_default());
-    Ok(endpoints.map(|endpoint| endpoint.addresses.len()).sum())
+    Ok(endpoints.collect())
 }
 
 /// How many API servers have an identity Lease.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{Api, Client};
+use kube::Client;
 
 use super::{
     super::facts::{Fact, NameServer},
-    all, labelled,
+    endpoints,
 };
 use crate::client::chain;
 
@@ -18,15 +17,9 @@ const NAME_SERVERS: usize = 3;
 /// The servers of the cluster's DNS, of which some are asked through the API server whether they are ready.
 /// None is known where the cluster's DNS has another name.
 pub(super) async fn of_dns(client: &Client) -> Fact<Vec<NameServer>> {
-    let api = Api::namespaced(client.clone(), "kube-system");
-    let service = labelled("kubernetes.io/service-name=kube-dns");
-    let slices: Vec<EndpointSlice> = all(api, service).await?;
-    let endpoints = slices
-        .into_iter()
-        .flat_map(|slice| slice.endpoints.unwrap_or_default());
     let mut servers: BTreeMap<String, NameServer> = BTreeMap::new();
     let mut pods = BTreeSet::new();
-    for endpoint in endpoints {
+    for endpoint in endpoints(client, "kube-system", "kube-dns").await? {
         let conditions = endpoint.conditions.unwrap_or_default();
         let pod = endpoint.target_ref.and_then(|target| target.name);
         pods.extend(pod.clone());
