@@ -1,8 +1,9 @@
 //! A snapshot → Prometheus text (`OpenMetrics`), made anew for each scrape.
 //!
-//! Labels come from closed sets, from API servers, and from the namespaces and names of workloads
-//! that people enrolled; never from pods, messages or errors.
+//! Labels come from closed sets, from API servers and DNS servers (at most a hundred of these), and from the
+//! namespaces and names of workloads that people enrolled; never from other pods, messages or errors.
 
+mod dns;
 mod foreseen;
 
 use std::{fmt, sync::atomic::AtomicU64};
@@ -35,6 +36,7 @@ pub fn page(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     valve(&mut page, snapshot);
     cost(&mut page, snapshot);
     for_servers(&mut page, snapshot);
+    dns::add(&mut page, snapshot);
     for_rollouts(&mut page, snapshot);
     foreseen::add(&mut page, snapshot);
     let mut text = String::new();
@@ -265,7 +267,7 @@ fn age<T>(reading: &Reading<T>) -> Option<f64> {
     match reading {
         Reading::Fresh(_) => Some(0.0),
         Reading::Stale { age, .. } => Some(age.as_secs_f64()),
-        Reading::Absent { .. } | Reading::Garbled { .. } => None,
+        Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::{Reading, ServerEvidence, ServerId},
+    evidence::{Dns, Reading, ServerEvidence, ServerId},
     plan::Report,
     policy::Mode,
     time::{Moment, Span},
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub servers: BTreeMap<ServerId, ServerEvidence>,
     /// How many API servers there should be.
     pub expected_servers: Reading<u32>,
+    /// How fresh DNS is.
+    pub dns: Dns,
     /// How long ago each watch last said something, by its resource.
     pub watches: BTreeMap<String, Span>,
     /// Workloads that somebody asked Weir to look at.

@@ -3,12 +3,14 @@
 //! The API server refuses an object that breaks a bound, as a whole: whoever fills a list cuts it
 //! here and counts what was cut.
 
-/// Findings listed in a status; there are seventeen rules, and more subjects than this read as one crowd.
-pub const FINDINGS: usize = 16;
+/// Findings listed in a status; there are twenty rules, and more subjects than this read as one crowd.
+pub const FINDINGS: usize = 24;
 /// Policies named in a status.
 pub const POLICIES: usize = 16;
 /// API server instances listed; control planes of more than nine instances are not known.
 pub const SERVERS: usize = 32;
+/// DNS servers listed: the replicas of a large cluster, its Service and its resolvers.
+pub const LAYERS: usize = 40;
 /// Conditions of one object.
 pub const CONDITIONS: usize = 8;
 /// Resources of a forecast.

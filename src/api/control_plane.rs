@@ -1,4 +1,4 @@
-//! ControlPlane: what Weir sees of the API servers, for people and for `kubectl weir status`.
+//! ControlPlane: what Weir sees of the API servers and of DNS, for people and for `kubectl weir status`.
 //!
 //! Written on change only: figures in it are those of the last change, the running ones are metrics.
 
@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, bounds, schema};
+use super::{DnsStatus, Mode, bounds, schema};
 
 /// Nothing is to be specified: Weir makes the one object, named `cluster`, and fills its status.
 #[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ use super::{Mode, bounds, schema};
     derive = "PartialEq",
     shortname = "cplane",
     category = "weir",
-    doc = "What Weir sees of this cluster's API servers.",
+    doc = "What Weir sees of this cluster's API servers, and of its DNS.",
     validation = Rule::new("self.metadata.name == 'cluster'")
         .message("there is one ControlPlane, named `cluster`")
         .reason(Reason::FieldValueForbidden),
@@ -81,13 +81,16 @@ pub struct ControlPlaneStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = bounds::SERVERS), extend("x-kubernetes-list-type" = "atomic"))]
     pub servers: Vec<ServerStatus>,
+    /// How fresh DNS is; absent before anybody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsStatus>,
     /// Rollouts on their way to full width, held ones included.
     #[serde(default)]
     pub rollouts_in_flight: u32,
     /// Of those, how many are held.
     #[serde(default)]
     pub rollouts_held: u32,
-    /// Conditions: `Ready`, and where Weir may hold rollouts `Gating`.
+    /// Conditions: `Ready`, `DNSFresh`, and where Weir may hold rollouts `Gating`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -41,6 +41,8 @@ pub mod conditions {
     pub const MATCHED: &str = "Matched";
     /// Pods of unapproved revisions come back gated; only where Weir may hold rollouts.
     pub const GATING: &str = "Gating";
+    /// DNS answers with what the API has.
+    pub const DNS_FRESH: &str = "DNSFresh";
     /// Reason of [`GATING`] where it was not found out.
     pub const GATING_NOT_KNOWN: &str = "NotKnown";
     /// Reason of [`GATING`] where nothing is to be gated, and pods are all the same; of [`HELD`] for the

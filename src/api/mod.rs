@@ -28,6 +28,7 @@ use kube::CustomResourceExt;
 pub mod bounds;
 mod control_plane;
 mod cost;
+mod dns;
 mod forecast;
 pub mod forms;
 mod guarded_rollout;
@@ -42,6 +43,7 @@ pub use control_plane::{
     ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState, ServerStatus,
 };
 pub use cost::{Cost, CostSource};
+pub use dns::{DnsLayerStatus, DnsMask, DnsRole, DnsState, DnsStatus};
 pub use forecast::{
     DroppedStatus, EstimateStatus, ForecastStatus, PointStatus, RecordStatus, Resource,
     ResourceStatus, UnisonStatus,
@@ -52,8 +54,8 @@ pub use guarded_rollout::{
 };
 pub use holds::{Hold, PAUSED};
 pub use rollout_policy::{
-    BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required, RolloutPolicy,
-    RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,
+    BeyondUnison, Capacity, DnsRequired, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required,
+    RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,
 };
 
 /// The group of every kind here.

@@ -346,6 +346,21 @@ pub struct Required {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32))]
     pub api_servers: Option<u32>,
+    /// Whether DNS must be seen to follow the API; absent means wherever that can be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DnsRequired")]
+    pub dns: Option<DnsRequired>,
+}
+
+/// Whether DNS must be seen to follow the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DnsRequired {
+    /// Wherever that can be measured.
+    WhereMeasured,
+    /// Everywhere: where it cannot be measured nothing is let through.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// Whether the policy is valid, and what it applies to.

@@ -145,7 +145,7 @@ async fn answer(args: Args) -> Result<Outcome, CliError> {
         args.cluster.without_namespaces(command, instead)?;
     }
     match args.command {
-        Command::Check(command) => check::check(&args.cluster, &command).await,
+        Command::Check(command) => Box::pin(check::check(&args.cluster, &command)).await,
         Command::Drill(command) => drill::drill(&args.cluster, &command).await,
         Command::Report(command) => report::report(&args.cluster, &command).await,
         Command::Sysdump(command) => sysdump::sysdump(&args.cluster, &command).await,

@@ -29,6 +29,8 @@ pub struct Budget {
     pub releases: Allowance,
     /// Renewals of the leader's lease.
     pub lease: Allowance,
+    /// Beats of the beacon, and the looks at it while none is answered.
+    pub beacon: Allowance,
     /// Probes and scrapes, for each API server.
     pub server: Allowance,
     /// Second tries of whatever kind; they are paid from their own kind's allowance too.
@@ -42,7 +44,7 @@ impl Budget {
         // Far less than a write is given in all: what was never sent is to be told as just that.
         const PATIENT: Span = Span::from_secs(5);
         Self {
-            // Ten watches, each begun anew within a minute, are 0.2 a second; the start, or the
+            // Eleven watches, each begun anew within a minute, are 0.2 a second; the start, or the
             // return of an API server, begins all at once, with one more for each rollout.
             reads: Allowance {
                 per_second: 5.0,
@@ -67,6 +69,12 @@ impl Budget {
                 per_second: 1.0,
                 burst: 10.0,
                 wait: Span::from_secs(2),
+            },
+            // A beat in ten seconds; a look every two while the API is silent.
+            beacon: Allowance {
+                per_second: 1.0,
+                burst: 4.0,
+                wait: Span::ZERO,
             },
             // A probe a second, and a page every five at most (probes and pages each have a bucket).
             // A wait would count as the server's latency.

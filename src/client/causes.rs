@@ -4,6 +4,8 @@ use std::error::Error;
 
 use kube::runtime::watcher;
 
+use super::budget::OverBudget;
+
 /// An error, what caused it, what caused that, and so on.
 pub fn causes<'a>(
     error: &'a (dyn Error + 'static),
@@ -39,6 +41,12 @@ fn holds(text: &str, words: &str) -> bool {
         let (before, after) = (&text[..at], &text[at + words.len()..]);
         !is_part(before.chars().next_back()) && !is_part(after.chars().next())
     })
+}
+
+/// Whether a request never left, since Weir's own budget was spent: that says nothing about the server.
+#[must_use]
+pub fn is_over_budget(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Service(error) if error.is::<OverBudget>())
 }
 
 /// The error of an API server, whether a chain holds it plain or boxed.

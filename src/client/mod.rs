@@ -32,7 +32,7 @@ use crate::clock::Clock;
 
 pub use self::{
     budget::{Allowance, Budget, OverBudget},
-    causes::{causes, chain, is_missing, of_kube},
+    causes::{causes, chain, is_missing, is_over_budget, of_kube},
     gate::TimedOut,
     pages::{PAGE, list_all},
     pulse::Pulse,
@@ -45,6 +45,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 /// How long an answer of a server that is measured may take. A backstop: whoever measures has limits
 /// of their own, of which that for a page is half a minute.
 const MEASURED_WITHIN: Duration = Duration::from_secs(35);
+/// How long an API server may take to answer for a beat: two that are not answered, one after the other, are to
+/// be known within the time to the next.
+const BEACON_WITHIN: Duration = Duration::from_secs(4);
 /// The longest silence on a connection in use; a watch is never silent for longer, since it is ended
 /// and begun anew within a minute. A backstop: requests have their own, shorter limits.
 const READ_WITHIN: Duration = Duration::from_secs(75);
@@ -84,6 +87,7 @@ pub struct Clients {
     api: kube::Client,
     releases: kube::Client,
     lease: kube::Client,
+    beacon: kube::Client,
 }
 
 impl Clients {
@@ -119,7 +123,8 @@ impl Clients {
         let writes = Arc::new(Bucket::new("writes", budget.writes));
         let releases = Arc::new(Bucket::new("releases", budget.releases));
         let lease = Arc::new(Bucket::new("lease renewals", budget.lease));
-        let build = |reads: &Arc<Bucket>, writes: &Arc<Bucket>| {
+        let beacon = Arc::new(Bucket::new("the beacon", budget.beacon));
+        let usual = |reads: &Arc<Bucket>, writes: &Arc<Bucket>| {
             let tolls = Tolls {
                 reads: Arc::clone(reads),
                 writes: Arc::clone(writes),
@@ -128,10 +133,17 @@ impl Clients {
             };
             build(config.clone(), &shared, tolls)
         };
+        let once = Tolls {
+            reads: Arc::clone(&beacon),
+            writes: beacon,
+            retries: false,
+            answer_within: BEACON_WITHIN,
+        };
         Ok(Self {
-            api: build(&reads, &writes)?,
-            releases: build(&reads, &releases)?,
-            lease: build(&lease, &lease)?,
+            api: usual(&reads, &writes)?,
+            releases: usual(&reads, &releases)?,
+            lease: usual(&lease, &lease)?,
+            beacon: build(config.clone(), &shared, once)?,
             config,
             clock,
             budget,
@@ -156,6 +168,13 @@ impl Clients {
     #[must_use]
     pub fn lease(&self) -> kube::Client {
         self.lease.clone()
+    }
+
+    /// The usual endpoint, asked once and not for long: a beat that is late, or sent twice, says less than one
+    /// that is missed.
+    #[must_use]
+    pub fn beacon(&self) -> kube::Client {
+        self.beacon.clone()
     }
 
     /// One API server by its `host:port`, to measure it: never retried, never made to wait, given up by

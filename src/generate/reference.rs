@@ -197,7 +197,9 @@ mod tests {
         ] {
             assert!(page.contains(row), "{row}");
         }
-        assert!(page.contains("in short `cplane`. What Weir sees of this cluster's API servers."));
+        assert!(page.contains(
+            "in short `cplane`. What Weir sees of this cluster's API servers, and of its DNS."
+        ));
         assert!(!page.contains("conditions[]") && !page.contains("matchLabels"));
     }
 

@@ -57,6 +57,7 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
         servers: world.servers.clone(),
         expected_servers: world.expected_servers.clone(),
         sources: sources(world, subject.mode),
+        dns: world.dns.clone(),
         rollout: RolloutEvidence {
             desired: subject.view.desired,
             max_unavailable: subject.view.max_unavailable,

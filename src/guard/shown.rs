@@ -58,6 +58,7 @@ impl Shown {
             approved: u32::try_from(approved).unwrap_or(u32::MAX),
             servers: world.servers.clone(),
             expected_servers: world.expected_servers.clone(),
+            dns: world.dns.clone(),
             watches: beside.watches,
             enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
             rollouts: rollouts(mind),

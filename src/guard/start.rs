@@ -31,7 +31,7 @@ use crate::{
     client::{Budget, ClientError, Clients},
     clock::Clock,
     config::Config,
-    observe::Observers,
+    observe::{Observers, Own, Place},
     serve::{self, ListenError},
     snapshot::Snapshot,
     tasks::{TaskEnded, Tasks},
@@ -92,7 +92,17 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         leadership,
         lease_wanted,
     };
-    let guard = parts.guard(&config.namespace, &identity, snapshots, &mut tasks);
+    let own = Own {
+        namespace: &config.namespace,
+        identity: &identity,
+    };
+    let (namespace, service) = config.dns_service;
+    let dns = config.dns_measured.then_some(Place {
+        namespace,
+        service,
+        resolv_conf: config.resolv_conf,
+    });
+    let guard = parts.guard(own, dns, snapshots, &mut tasks);
     tasks.start("loop", guard.run());
     tasks.start("lease", keeper.run(asked_for));
     if ceiling == Mode::Observe {
@@ -123,8 +133,8 @@ impl Parts {
     /// Starts everything that observes and acts, and puts the loop between.
     fn guard(
         self,
-        namespace: &str,
-        identity: &str,
+        own: Own<'_>,
+        dns: Option<Place>,
         snapshots: watch::Sender<Option<Arc<Snapshot>>>,
         tasks: &mut Tasks,
     ) -> Guard {
@@ -141,8 +151,12 @@ impl Parts {
         let (recorder, unrecorded) =
             Recorder::new(clients.api(), permit.clone(), clock, Arc::clone(&tally));
         tasks.start("recorder", recorder.run(to_record));
-        let (messenger, teller) =
-            Messenger::new(clients.api(), identity, permit.clone(), Arc::clone(&tally));
+        let (messenger, teller) = Messenger::new(
+            clients.api(),
+            own.identity,
+            permit.clone(),
+            Arc::clone(&tally),
+        );
         tasks.start("messenger", messenger.run());
         let (inspector, gate) = Inspector::new(clients.api(), permit.clone());
         if ceiling == Mode::Enforce {
@@ -150,7 +164,7 @@ impl Parts {
         }
         Guard {
             ceiling,
-            observers: Observers::start(&clients, namespace, tasks),
+            observers: Observers::start(&clients, own, dns, tasks),
             hands: Hands {
                 api: clients.api(),
                 releases: clients.releases(),

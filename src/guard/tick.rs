@@ -140,10 +140,12 @@ impl Guard {
             expected,
             addresses,
         } = self.observers.servers(now);
-        let leads = self.leadership.borrow().may_write(now);
-        self.observers.lead(leads);
+        let leadership = self.leadership.borrow().clone();
+        let leads = leadership.may_write(now);
+        self.observers.lead(leadership.until.is_some(), leads);
         World {
             now,
+            dns: self.observers.dns(now),
             cluster: self.observers.cluster(now),
             servers,
             expected_servers: expected,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::Resource;
 use weir_core::{
-    evidence::{Reading, ServerEvidence, ServerId},
+    evidence::{Dns, Reading, ServerEvidence, ServerId},
     plan::Rule,
     policy::Mode,
     time::Moment,
@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) expected_servers: Reading<u32>,
     /// The addresses that the API servers publish.
     pub(super) addresses: Reading<BTreeSet<String>>,
+    /// How fresh DNS is.
+    pub(super) dns: Dns,
     /// What could not be put on record for some time.
     pub(super) unrecorded: Unrecorded,
     /// What was last found of the gate; `None` before it was asked for.
@@ -81,6 +83,7 @@ impl Gap {
     pub(super) fn of<T>(source: &'static str, reading: &Reading<T>) -> Option<Self> {
         let (rule, why) = match reading {
             Reading::Fresh(_) => return None,
+            Reading::Masked { by, .. } => (Rule::EvidenceMasked, by.name().to_owned()),
             Reading::Stale { age, .. } => (Rule::EvidenceStale, format!("silent for {age}")),
             Reading::Absent { why } | Reading::Garbled { why } => {
                 (Rule::EvidenceAbsent, why.clone())

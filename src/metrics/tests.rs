@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::Latency,
+    evidence::{
+        Dns, DnsEvidence, Horizon, Latency, LayerEvidence, Mask, Measured, Role, Sight, Source,
+    },
     plan::{Finding, Rule, State},
     time::{Moment, Span},
 };
@@ -55,6 +57,33 @@ fn server() -> ServerEvidence {
     }
 }
 
+fn dns() -> Dns {
+    let sight = Sight {
+        epoch: Some(1),
+        lag: Span::from_secs(55),
+        ttl: Span::from_secs(2),
+        expires: Moment::from_millis(2_001),
+        serial_age: None,
+        heard: Moment::from_millis(1),
+    };
+    let layer = LayerEvidence {
+        role: Role::Resolver,
+        reading: Reading::Masked {
+            value: sight,
+            by: Mask::Cache,
+        },
+        horizon: Some(Horizon::Until {
+            at: Moment::from_millis(3_601),
+            is_assumed: false,
+        }),
+        measured: Measured::Yes,
+    };
+    Dns::Measured(DnsEvidence {
+        source: Source::Beating,
+        layers: BTreeMap::from([("resolver 169.254.20.10".to_owned(), layer)]),
+    })
+}
+
 fn snapshot() -> Snapshot {
     let id = ServerId {
         address: "172.16.0.1:6443".to_owned(),
@@ -79,6 +108,7 @@ fn snapshot() -> Snapshot {
         approved: 3,
         servers: BTreeMap::from([(id, server())]),
         expected_servers: Reading::Fresh(2),
+        dns: dns(),
         watches: BTreeMap::from([("daemonsets".to_owned(), Span::from_secs(2))]),
         enrolled: 1,
         rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
@@ -105,6 +135,11 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
         "weir_rollout_findings{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",\
          rule=\"LatencyRegressed\",severity=\"hold\"} 2.0",
         "weir_watch_age_seconds{resource=\"daemonsets\"} 2.0",
+        "weir_dns_measured 1.0",
+        "weir_dns_lag_seconds{layer=\"resolver 169.254.20.10\",role=\"resolver\"} 55.0",
+        "weir_dns_masked{layer=\"resolver 169.254.20.10\",role=\"resolver\",by=\"Cache\"} 1.0",
+        "weir_dns_masked{layer=\"resolver 169.254.20.10\",role=\"resolver\",by=\"ControlPlane\"} 0.0",
+        "weir_dns_horizon_seconds{layer=\"resolver 169.254.20.10\",role=\"resolver\"} 3.6",
         "weir_client_requests_total 12",
         "weir_guard_leader 1.0",
         "weir_gate_in_force 0.0",
@@ -151,7 +186,7 @@ fn exported() -> BTreeSet<String> {
         Some(format!("{name}{total}"))
     });
     let of_servers = SERVER_GAUGES.iter().map(|(name, _, _)| *name);
-    let gauges = of_servers.chain(foreseen::names());
+    let gauges = of_servers.chain(foreseen::names()).chain(dns::names());
     let gauges = gauges.map(|name| format!("weir_{name}"));
     shown.chain(gauges).collect()
 }

@@ -69,10 +69,14 @@ fn with_revisions(
 
 /// Both values, with the worse of the two states.
 fn both<A, B>(a: Reading<A>, b: Reading<B>) -> Reading<(A, B)> {
-    use Reading::{Absent, Fresh, Garbled, Stale};
+    use Reading::{Absent, Fresh, Garbled, Masked, Stale};
     match (a, b) {
         (Absent { why }, _) | (_, Absent { why }) => Absent { why },
         (Garbled { why }, _) | (_, Garbled { why }) => Garbled { why },
+        (Masked { value: a, by }, Fresh(b) | Stale { value: b, .. } | Masked { value: b, .. })
+        | (Fresh(a) | Stale { value: a, .. }, Masked { value: b, by }) => {
+            Masked { value: (a, b), by }
+        }
         (Stale { value: a, age }, Fresh(b)) | (Fresh(a), Stale { value: b, age }) => {
             Stale { value: (a, b), age }
         }
@@ -94,6 +98,10 @@ fn both<A, B>(a: Reading<A>, b: Reading<B>) -> Reading<(A, B)> {
 pub(super) fn map<T, U>(reading: Reading<T>, into: impl FnOnce(T) -> U) -> Reading<U> {
     match reading {
         Reading::Fresh(value) => Reading::Fresh(into(value)),
+        Reading::Masked { value, by } => Reading::Masked {
+            value: into(value),
+            by,
+        },
         Reading::Stale { value, age } => Reading::Stale {
             value: into(value),
             age,

@@ -7,12 +7,13 @@ use std::{
 
 use tokio::sync::watch;
 use weir_core::{
-    evidence::Reading,
+    evidence::{Dns, Reading},
     time::{Moment, Span},
 };
 
 use super::{
     cluster::{Cluster, Follow, WorkloadKey},
+    dns::{NameService, Place},
     followed::{Followed, PodsOf, Targets},
     join::{Join, map},
     servers::{Pace, Servers, ServersView},
@@ -45,18 +46,31 @@ pub struct Observers {
     gated: Arc<Kept<GatedPods>>,
     flow_schemas: Arc<Kept<FlowSchemas>>,
     servers: Servers,
+    /// None where it is switched off.
+    name_service: Option<NameService>,
     followed: Arc<Followed>,
     targets: watch::Sender<Targets>,
     follow: Follow,
     join: Join,
 }
 
+/// Who observes, and where what it writes lives.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// Weir's own namespace.
+    pub namespace: &'a str,
+    /// This replica, for people.
+    pub identity: &'a str,
+}
+
 impl Observers {
-    /// Starts to watch, probe and scrape. The probe object lives in Weir's own `namespace`.
+    /// Starts to watch, probe and scrape, and to ask the DNS servers of `dns`. The probe object and the beacon
+    /// live in Weir's own namespace.
     #[must_use]
-    pub fn start(clients: &Clients, namespace: &str, tasks: &mut Tasks) -> Self {
+    pub fn start(clients: &Clients, own: Own<'_>, dns: Option<Place>, tasks: &mut Tasks) -> Self {
         let clock = clients.clock();
-        let servers = Servers::start(clients, namespace, tasks);
+        let servers = Servers::start(clients, own.namespace, tasks);
+        let name_service = dns.map(|dns| NameService::start(clients, dns, own, tasks));
         let mut start = Starter {
             clients,
             clock,
@@ -77,6 +91,7 @@ impl Observers {
             gated: start.select("watch on gated pods", GatedPods, GatedPods::selection()),
             flow_schemas: start.watch("watch on flowschemas", FlowSchemas),
             servers,
+            name_service,
             followed,
             targets,
             follow: Follow::default(),
@@ -94,9 +109,13 @@ impl Observers {
         self.servers.set_pace(pace);
     }
 
-    /// Whether this Weir leads: only the leader's probes write.
-    pub fn lead(&self, leading: bool) {
-        self.servers.set_leading(leading);
+    /// Whether this Weir leads as far as it knows, and may write now: only then do its probes write, and its beacon.
+    /// DNS servers are asked also while it cannot be known any longer whether another leads.
+    pub fn lead(&self, leads: bool, may_write: bool) {
+        self.servers.set_leading(may_write);
+        if let Some(name_service) = &self.name_service {
+            name_service.set_leading(leads, may_write);
+        }
     }
 
     /// How many API servers people say there are, in any policy; 0 if none says.
@@ -114,6 +133,13 @@ impl Observers {
     #[must_use]
     pub fn servers(&self, now: Moment) -> ServersView {
         self.servers.view(now)
+    }
+
+    /// How fresh DNS is.
+    #[must_use]
+    pub fn dns(&self, now: Moment) -> Dns {
+        let name_service = self.name_service.as_ref();
+        name_service.map_or(Dns::Unasked, |it| it.view(now))
     }
 
     /// What is known of the cluster. To be asked at each tick: it is here that the watches of
@@ -152,6 +178,7 @@ impl Observers {
     #[must_use]
     pub fn ages(&self, now: Moment) -> BTreeMap<String, Span> {
         let [pods, nodes] = self.followed.ages(now);
+        let name_service = self.name_service.as_ref();
         let ages = [
             (what::<DaemonSets>(), self.daemon_sets.age(now)),
             (what::<Revisions>(), self.revisions.age(now)),
@@ -161,7 +188,12 @@ impl Observers {
             (what::<Approved>(), self.approved.age(now)),
             (what::<ControlPlanes>(), self.control_plane.age(now)),
             (what::<FlowSchemas>(), self.flow_schemas.age(now)),
-            (what::<Instances>(), self.servers.age(now)),
+            (
+                what::<Instances>(),
+                self.servers
+                    .age(now)
+                    .max(name_service.and_then(|it| it.age(now))),
+            ),
             (what::<Pods>(), pods.max(self.gated.age(now))),
             (what::<Nodes>(), nodes),
         ];

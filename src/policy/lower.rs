@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use weir_core::{
-    policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock},
+    policy::{DnsRequired, Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock},
     time::Span,
 };
 
@@ -249,14 +249,20 @@ impl Reader {
     }
 
     fn required(&mut self, required: Option<&api::Required>, limits: &mut Required) {
-        let Some(api::Required {
-            api_servers: Some(servers),
-        }) = required
-        else {
+        let Some(api::Required { api_servers, dns }) = required else {
             return;
         };
-        if self.allows("required.apiServers", servers, &(1..=32), u32::to_string) {
+        if let Some(servers) = api_servers
+            && self.allows("required.apiServers", servers, &(1..=32), u32::to_string)
+        {
             limits.servers = Servers::Stated(*servers);
+        }
+        if let Some(dns) = dns {
+            limits.dns = match dns {
+                api::DnsRequired::WhereMeasured => DnsRequired::WhereMeasured,
+                api::DnsRequired::Always => DnsRequired::Always,
+                api::DnsRequired::Never => DnsRequired::Never,
+            };
         }
     }
 

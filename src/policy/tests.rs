@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use weir_core::{
-    policy::{Policy, Servers, Stock},
+    policy::{DnsRequired, Policy, Servers, Stock},
     time::Span,
 };
 
@@ -69,7 +69,7 @@ fn every_field_overrides_the_preset() {
         },
         "capacity": { "cpu": 3.5, "memory": "8Gi" },
         "pods": { "unhealthy": "6%", "scheduleWithin": "3m", "readyWithin": "1h" },
-        "required": { "apiServers": 5 },
+        "required": { "apiServers": 5, "dns": "Always" },
         "starvingNodes": "4%",
     })))
     .unwrap();
@@ -106,6 +106,7 @@ fn every_field_overrides_the_preset() {
         },
         required: weir_core::policy::Required {
             servers: Servers::Stated(5),
+            dns: DnsRequired::Always,
         },
         starving_per_ten_minutes: 0.04,
     };
@@ -403,6 +404,18 @@ fn fewer_required_api_servers_are_only_enough_if_every_policy_says_so() {
         servers(json!({ "apiServers": 2 }), json!({ "apiServers": 1 })),
         Servers::Stated(2)
     );
+}
+
+#[test]
+fn dns_may_be_passed_over_only_if_every_policy_says_so() {
+    let dns = |one: &str, other: &str| {
+        let lowered = |dns: &str| lower(&spec(json!({ "required": { "dns": dns } }))).unwrap();
+        stricter(&lowered(one), &lowered(other)).required.dns
+    };
+    assert_eq!(dns("Never", "Never"), DnsRequired::Never);
+    assert_eq!(dns("Never", "WhereMeasured"), DnsRequired::WhereMeasured);
+    assert_eq!(dns("Always", "Never"), DnsRequired::Always);
+    assert_eq!(Policy::careful().required.dns, DnsRequired::WhereMeasured);
 }
 
 #[test]

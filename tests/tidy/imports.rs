@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "observe",
         &[
-            "api", "client", "clock", "meter", "tasks", "template", "valve",
+            "api", "client", "clock", "fnv", "meter", "tasks", "template", "valve",
         ],
     ),
     ("snapshot", &["client"]),

@@ -1,11 +1,14 @@
 //! What is known at one moment, and how freshly it is known.
 //!
 //! ```text
+//!  seen through a mask (a cache that answers for what is gone): Masked, whatever its age
 //!  age     0 ───────────── stale_after ─────────────── absent_after ──────▶
 //!          Fresh            Stale (the old value is kept, it only holds)   Absent
 //! ```
 //!
 //! Unknown is a value: only [`Reading::Fresh`] can ever count as healthy.
+
+mod dns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +16,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use dns::{Dns, DnsEvidence, Horizon, LayerEvidence, Mask, Measured, Role, Sight, Source};
 
 use crate::{
     time::{Moment, Span},
@@ -24,6 +29,14 @@ use crate::{
 pub enum Reading<T> {
     /// Read recently enough to be judged by.
     Fresh(T),
+    /// A value that something hides the truth behind: it would be the same if there were a fault. It can only
+    /// hold.
+    Masked {
+        /// The value, as it is shown.
+        value: T,
+        /// What hides it.
+        by: Mask,
+    },
     /// The last value, read too long ago; it can only hold.
     Stale {
         /// The last value read.
@@ -67,7 +80,10 @@ impl<T> Reading<T> {
     pub const fn fresh(&self) -> Option<&T> {
         match self {
             Self::Fresh(value) => Some(value),
-            Self::Stale { .. } | Self::Absent { .. } | Self::Garbled { .. } => None,
+            Self::Masked { .. }
+            | Self::Stale { .. }
+            | Self::Absent { .. }
+            | Self::Garbled { .. } => None,
         }
     }
 
@@ -75,8 +91,21 @@ impl<T> Reading<T> {
     #[must_use]
     pub const fn last(&self) -> Option<&T> {
         match self {
-            Self::Fresh(value) | Self::Stale { value, .. } => Some(value),
+            Self::Fresh(value) | Self::Masked { value, .. } | Self::Stale { value, .. } => {
+                Some(value)
+            }
             Self::Absent { .. } | Self::Garbled { .. } => None,
+        }
+    }
+
+    /// What hides the truth behind the value, if something does.
+    #[must_use]
+    pub const fn mask(&self) -> Option<Mask> {
+        match self {
+            Self::Masked { by, .. } => Some(*by),
+            Self::Fresh(_) | Self::Stale { .. } | Self::Absent { .. } | Self::Garbled { .. } => {
+                None
+            }
         }
     }
 
@@ -85,6 +114,10 @@ impl<T> Reading<T> {
     pub fn map<U>(&self, make: impl FnOnce(&T) -> U) -> Reading<U> {
         match self {
             Self::Fresh(value) => Reading::Fresh(make(value)),
+            Self::Masked { value, by } => Reading::Masked {
+                value: make(value),
+                by: *by,
+            },
             Self::Stale { value, age } => Reading::Stale {
                 value: make(value),
                 age: *age,
@@ -349,6 +382,8 @@ pub struct Evidence {
     /// Whatever else the evidence was made of (the watches on `DaemonSet`s, on `GuardedRollout`s, …),
     /// by a name for people: each must be fresh.
     pub sources: BTreeMap<String, Reading<()>>,
+    /// How fresh DNS is.
+    pub dns: Dns,
     /// The rollout itself.
     pub rollout: RolloutEvidence,
 }

@@ -7,6 +7,7 @@
 //! - [`evidence`]: what is known at one moment, and how freshly ([`evidence::Reading`]).
 //! - [`exposition`]: a push parser for `/metrics` pages.
 //! - [`usage`]: what an API server has counted, in all and of each client.
+//! - [`dns`]: the beacon, and what DNS servers show of it, turned into evidence.
 //! - [`servers`]: samples of each API server instance, turned into evidence.
 //! - [`policy`]: the validated form of a rollout policy.
 //! - [`history`]: what a judgement needs of the last ones.
@@ -24,6 +25,7 @@
 
 mod census;
 mod course;
+pub mod dns;
 pub mod evidence;
 pub mod exposition;
 pub mod forecast;

@@ -41,10 +41,16 @@ pub enum Rule {
     EvidenceInsufficient,
     /// What a pod costs grows while it runs.
     CostGrowsWithAge,
+    /// DNS answers with what was, so that nothing would show a fault.
+    EvidenceMasked,
+    /// A DNS server answers, and hears of no change any longer.
+    ReplicaFrozen,
     /// A source was last heard too long ago.
     EvidenceStale,
     /// A source says nothing, or nothing that can be understood.
     EvidenceAbsent,
+    /// Nobody writes what shows how old the answers of DNS are.
+    BeaconLagging,
     /// Pods of an unapproved revision run without having passed the valve.
     PodsLeaked,
 }
@@ -84,6 +90,9 @@ impl Rule {
             Self::NodesLost => "NodesLost",
             Self::EvidenceStale => "EvidenceStale",
             Self::EvidenceAbsent => "EvidenceAbsent",
+            Self::EvidenceMasked => "EvidenceMasked",
+            Self::ReplicaFrozen => "ReplicaFrozen",
+            Self::BeaconLagging => "BeaconLagging",
             Self::PodsLeaked => "PodsLeaked",
         }
     }
@@ -113,7 +122,11 @@ impl Rule {
             | Self::ReleasedUnschedulable
             | Self::NodesLost
             | Self::RetryAmplification => Kind::Harm,
-            Self::EvidenceStale | Self::EvidenceAbsent => Kind::Evidence,
+            Self::EvidenceStale
+            | Self::EvidenceAbsent
+            | Self::EvidenceMasked
+            | Self::ReplicaFrozen
+            | Self::BeaconLagging => Kind::Evidence,
             Self::PodsLeaked | Self::NotTheCause => Kind::Order,
             Self::ForecastExceedsCapacity
             | Self::UnisonExceedsCapacity
@@ -380,6 +393,9 @@ mod tests {
             Rule::NodesLost,
             Rule::EvidenceStale,
             Rule::EvidenceAbsent,
+            Rule::EvidenceMasked,
+            Rule::ReplicaFrozen,
+            Rule::BeaconLagging,
             Rule::PodsLeaked,
         ] {
             assert_eq!(Rule::named(rule.name()), Some(rule));

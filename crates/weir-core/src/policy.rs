@@ -140,6 +140,19 @@ pub struct PodLimits {
 pub struct Required {
     /// API server instances that must be seen.
     pub servers: Servers,
+    /// How fresh DNS must be.
+    pub dns: DnsRequired,
+}
+
+/// Whether DNS must be seen to be fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DnsRequired {
+    /// Where it can be measured.
+    WhereMeasured,
+    /// Everywhere: where it cannot be measured nothing is let through.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// How many API server instances must be seen; one always.
@@ -211,6 +224,7 @@ impl Policy {
             },
             required: Required {
                 servers: Servers::AsFound { at_least: 1 },
+                dns: DnsRequired::WhereMeasured,
             },
             starving_per_ten_minutes: 0.01,
         }

@@ -5,6 +5,7 @@
 //! takes silence for health, and none decides what is done: that is [`crate::judge`]'s.
 
 mod blame;
+mod dns;
 mod evidence;
 mod foreseen;
 mod nodes;
@@ -18,7 +19,7 @@ use self::servers::Server;
 pub(crate) use self::servers::counted;
 use crate::{
     census::Census,
-    evidence::{Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
+    evidence::{Dns, Evidence, Reading, RolloutEvidence, ServerEvidence, ServerId},
     forecast::{Forecast, Outlook},
     history::{History, Standing},
     plan::{Finding, Kind, Rule, Severity},
@@ -46,7 +47,7 @@ const SERVER_RULES: [ServerRule; 7] = [
     evidence::server_absent,
 ];
 
-const ROLLOUT_RULES: [RolloutRule; 7] = [
+const ROLLOUT_RULES: [RolloutRule; 11] = [
     pods::pods_unhealthy,
     pods::released_unschedulable,
     nodes::nodes_lost,
@@ -54,6 +55,10 @@ const ROLLOUT_RULES: [RolloutRule; 7] = [
     evidence::evidence_stale,
     evidence::evidence_absent,
     evidence::servers_missing,
+    dns::evidence_masked,
+    dns::replica_frozen,
+    dns::beacon_lagging,
+    dns::dns_absent,
 ];
 
 const COST_RULES: [CostRule; 5] = [
@@ -189,7 +194,7 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
 
     let blind = findings
         .iter()
-        .any(|finding| finding.rule.kind() == Kind::Evidence);
+        .any(|finding| finding.rule.kind() == Kind::Evidence && finding.severity == Severity::Hold);
     let seen = if blind { Seen::Blind } else { Seen::Disturbed };
     let quiet = soak::quiet_since(history, seen, scene.now);
 
@@ -230,6 +235,7 @@ pub fn survey<'a>(
         servers: BTreeMap::new(),
         expected_servers: Reading::Fresh(0),
         sources: BTreeMap::new(),
+        dns: Dns::Unasked,
         rollout: RolloutEvidence::nothing(),
     };
     let scene = Scene {

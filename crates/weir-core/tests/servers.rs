@@ -247,6 +247,7 @@ fn rank<T>(reading: &Reading<T>) -> (u8, Span) {
     match reading {
         Reading::Fresh(_) => (0, Span::ZERO),
         Reading::Stale { age, .. } => (1, *age),
+        Reading::Masked { .. } => unreachable!("nothing hides an API server"),
         Reading::Absent { .. } | Reading::Garbled { .. } => (2, Span::ZERO),
     }
 }

@@ -26,9 +26,16 @@ const IGNORED: [&str; 6] = [
 /// The field that holds a forecast.
 const FORECAST: &str = "forecast";
 /// Fields that hold sentences.
-const WORDS: [&str; 5] = ["summary", "evidence", "clearsWhen", "message", "why"];
+const WORDS: [&str; 6] = [
+    "summary",
+    "evidence",
+    "clearsWhen",
+    "message",
+    "why",
+    "notMeasured",
+];
 /// Fields that move as a rollout goes on.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 12] = [
     "width",
     "fullWidth",
     "nodesWithoutPod",
@@ -38,6 +45,10 @@ const FIGURES: [&str; 9] = [
     "matched",
     "rolloutsInFlight",
     "rolloutsHeld",
+    // Of DNS: of when its answers are, and until when.
+    "asOf",
+    "endsAt",
+    "warmReplicas",
 ];
 
 /// How much two statuses differ. Later is more.

@@ -47,7 +47,7 @@ impl Check {
             "Cluster" | "Installer" => &[Part::Cluster],
             "Kinds" | "Account" | "Confinement" => &[Part::Shipped],
             "Rights" => &[Part::Rights],
-            "DNS" => &[Part::Dns],
+            "DNS" => &[Part::Dns, Part::State],
             "Gate" => &[Part::Shipped, Part::State, Part::Gate],
             "Operator" => &[Part::State],
             "API servers" | "Meters" => &[Part::Cluster, Part::State],

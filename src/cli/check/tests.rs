@@ -431,6 +431,14 @@ const CASES: &[Case] = &[
     ("dns-answers", Level::Trouble, |facts| {
         facts.dns = Ok(vec![name_server(true, Err("refused".to_owned()))]);
     }),
+    ("dns-fresh", Level::Trouble, |facts| {
+        let status = status(facts);
+        status.dns = Some(crate::api::DnsStatus::default());
+        let mut fresh = status.conditions.first().unwrap().clone();
+        "DNSFresh".clone_into(&mut fresh.type_);
+        "False".clone_into(&mut fresh.status);
+        status.conditions.push(fresh);
+    }),
 ];
 
 /// What goes wrong with others: each with the check that names the cause.
@@ -680,7 +688,10 @@ fn checks_can_be_chosen_by_category_and_id() {
         ["gate-policy", "lease"]
     );
     assert_eq!(ids(&args(false, &["meters"])).len(), 3);
-    assert_eq!(ids(&args(false, &["dns"])), ["dns-served", "dns-answers"]);
+    assert_eq!(
+        ids(&args(false, &["dns"])),
+        ["dns-served", "dns-answers", "dns-fresh"]
+    );
     assert_eq!(ids(&args(true, &[])).len(), 13);
     assert_eq!(
         ids(&args(true, &["kubernetes-version"])),

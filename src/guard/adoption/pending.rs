@@ -135,9 +135,12 @@ impl One {
             .is_none_or(|since| world.now.since(since) < PATIENCE);
         match pods {
             Reading::Fresh(_) => self.unread = None,
-            Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } if patient => {
-            }
-            Reading::Stale { .. } => {
+            Reading::Masked { .. }
+            | Reading::Stale { .. }
+            | Reading::Absent { .. }
+            | Reading::Garbled { .. }
+                if patient => {}
+            Reading::Masked { .. } | Reading::Stale { .. } => {
                 self.unread = Some(format!("pods of {key}: their watch is silent"));
             }
             Reading::Absent { why } | Reading::Garbled { why } => {

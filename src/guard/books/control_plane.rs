@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::{Reading, ServerEvidence, ServerId},
+    evidence::{Dns, Reading, ServerEvidence, ServerId},
     plan::{Finding, Kind, Rule},
     policy::{Mode, Policy, Servers},
     time::{Moment, Span},
@@ -15,6 +15,7 @@ use weir_core::{
 
 use super::{
     conditions::{Said, timed},
+    dns,
     rollout::mode,
 };
 use crate::{
@@ -109,21 +110,34 @@ impl Survey {
             .status
             .as_ref()
             .map(|status| status.conditions.as_slice());
+        let count = expected.count;
+        let before = before.unwrap_or_default();
+        let said = [self.ready(world, &counted, expected)];
+        let said = said.into_iter().chain(dns::fresh(&world.dns));
+        let said = said.chain(known.gating(world)).collect();
+        let mut conditions = timed(said, before, record.metadata.generation, world.now);
+        if matches!(world.dns, Dns::Awaited { .. }) {
+            let mut before = before.iter();
+            conditions.extend(
+                before
+                    .find(|one| one.type_ == conditions::DNS_FRESH)
+                    .cloned(),
+            );
+        }
         ControlPlaneStatus {
             observed_generation: record.metadata.generation,
             mode: Some(mode(world.ceiling)),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            expected_servers: expected.count,
+            expected_servers: count,
             servers: servers.collect(),
-            conditions: timed(
-                [self.ready(world, &counted, expected)]
-                    .into_iter()
-                    .chain(known.gating(world))
-                    .collect(),
-                before.unwrap_or_default(),
-                record.metadata.generation,
-                world.now,
+            dns: dns::status(
+                &world.dns,
+                record
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.dns.as_ref()),
             ),
+            conditions,
             rollouts_in_flight: rollouts.in_flight,
             rollouts_held: rollouts.held,
         }

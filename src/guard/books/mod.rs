@@ -9,6 +9,7 @@
 
 mod conditions;
 mod control_plane;
+mod dns;
 mod forecast;
 mod policy;
 mod rollout;

@@ -31,7 +31,7 @@ use weir_core::{
 use super::{Desk, tempo};
 use crate::{
     api::{MANAGER, times::micro_time},
-    client::{OverBudget, chain},
+    client::{chain, is_over_budget},
     clock::Clock,
     observe::watches::trouble::REFUSAL_LASTS,
 };
@@ -231,11 +231,6 @@ const fn verb(kind: ProbeKind) -> &'static str {
         ProbeKind::List => "list",
         ProbeKind::Write => "patch",
     }
-}
-
-/// Whether the request never left: that says nothing about the server.
-fn is_over_budget(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Service(error) if error.is::<OverBudget>())
 }
 
 /// What an API server says in an answer that is not an object.

@@ -11,6 +11,7 @@ pub(super) mod flow_schema;
 pub(super) mod gated;
 pub(super) mod instance;
 pub(super) mod kept;
+pub(super) mod name_server;
 pub(super) mod namespace;
 pub(super) mod node;
 pub(super) mod own;

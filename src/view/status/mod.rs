@@ -3,6 +3,7 @@
 //! What was not answered is shown as not known, never as fine. Everything comes from objects that
 //! outlive the operator, so that the screen is as full while it is down; it then says so.
 
+mod dns;
 mod live;
 mod summarize;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::api::{ControlPlane, Finding, GuardedRollout, Hold, Mode, ServerState, State};
 
+pub use dns::{Layer, NameService};
 pub use live::{frame, line, under_way};
 pub use summarize::summarize;
 pub use text::{Detail, render};
@@ -57,6 +59,8 @@ pub struct Status {
     pub trouble: Vec<String>,
     /// The API servers.
     pub api_servers: ApiServers,
+    /// Whether DNS follows them.
+    pub dns: NameService,
     /// The rollouts asked for.
     pub rollouts: Rollouts,
     /// Weir itself.

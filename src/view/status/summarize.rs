@@ -4,7 +4,8 @@ use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v
 use weir_core::time::{Moment, Span};
 
 use super::{
-    Answer, Answers, ApiServer, ApiServers, Gate, Life, Page, Rollout, Rollouts, Status, Weir,
+    Answer, Answers, ApiServer, ApiServers, Gate, Life, NameService, Page, Rollout, Rollouts,
+    Status, Weir, dns,
 };
 use crate::{
     api::{
@@ -24,16 +25,22 @@ pub fn summarize(answers: Answers, now: Moment) -> Status {
     } = answers;
     let is_defined = !matches!(rollouts, Answer::Missing);
     let weir = weir(&lease, is_defined, &control_plane, now);
+    let dns = match &control_plane {
+        Answer::Found(object) => dns::summarize(&object.status.clone().unwrap_or_default(), now),
+        Answer::Missing | Answer::Refused(_) => NameService::default(),
+    };
     let api_servers = api_servers(control_plane);
     let rollouts = all_rollouts(rollouts, now);
     let trouble = [
         trouble_with_weir(&weir),
         trouble_with_servers(&api_servers),
+        dns::trouble(&dns),
         trouble_with_rollouts(&rollouts),
     ];
     Status {
         trouble: trouble.concat(),
         api_servers,
+        dns,
         rollouts,
         weir,
     }

@@ -2,7 +2,7 @@
 
 use weir_core::time::Span;
 
-use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir};
+use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir, dns};
 use crate::{
     api::{Finding, Hold, ServerState, Severity, State},
     view::{
@@ -33,11 +33,14 @@ pub enum Detail {
 pub fn render(status: &Status, detail: Detail) -> String {
     let lines = [
         api_servers(&status.api_servers),
+        dns::lines(&status.dns),
         rollouts(&status.rollouts, detail),
         weir(&status.weir),
         conclusion(&status.trouble, detail),
     ];
-    let mut text = lines.map(|part| part.join("\n")).join("\n\n");
+    let parts = lines.into_iter().filter(|part| !part.is_empty());
+    let parts: Vec<String> = parts.map(|part| part.join("\n")).collect();
+    let mut text = parts.join("\n\n");
     text.push('\n');
     text
 }

@@ -63,6 +63,9 @@ const fn is_of_load(rule: Rule) -> bool {
         | Rule::NodesLost
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
+        | Rule::EvidenceMasked
+        | Rule::ReplicaFrozen
+        | Rule::BeaconLagging
         | Rule::PodsLeaked => false,
     }
 }

@@ -21,6 +21,7 @@ fn gap<T>(reading: &Reading<T>) -> Option<Gap> {
     match reading {
         Reading::Fresh(_) => None,
         Reading::Stale { age, .. } => Some(Gap::Stale(*age)),
+        Reading::Masked { by, .. } => Some(Gap::Missing(format!("masked ({})", by.name()))),
         Reading::Absent { why } => Some(Gap::Missing(why.clone())),
         Reading::Garbled { why } => Some(Gap::Missing(format!("not understood: {why}"))),
     }

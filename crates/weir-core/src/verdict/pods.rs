@@ -60,6 +60,9 @@ const fn case_of(rule: Rule) -> Option<Case> {
         | Rule::NodesLost
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
+        | Rule::EvidenceMasked
+        | Rule::ReplicaFrozen
+        | Rule::BeaconLagging
         | Rule::PodsLeaked
         | Rule::NotTheCause
         | Rule::ForecastExceedsCapacity

@@ -94,6 +94,9 @@ fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
         | Rule::ReleasedUnschedulable
         | Rule::EvidenceStale
         | Rule::EvidenceAbsent
+        | Rule::EvidenceMasked
+        | Rule::ReplicaFrozen
+        | Rule::BeaconLagging
         | Rule::PodsLeaked
         | Rule::NotTheCause
         | Rule::ForecastExceedsCapacity

@@ -7,10 +7,13 @@ use std::{
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use weir_core::{
-    evidence::{Evidence, NodeRow, PodRow, PodState, Reading, RolloutEvidence, ServerEvidence},
+    evidence::{
+        Dns, DnsEvidence, Evidence, Horizon, LayerEvidence, Mask, Measured, NodeRow, PodRow,
+        PodState, Reading, Role, RolloutEvidence, ServerEvidence, Sight, Source,
+    },
     history::{History, Progress, Record, Standing},
     plan::{Finding, Rule, Severity},
-    policy::{Policy, Required, Servers},
+    policy::{DnsRequired, Policy, Required, Servers},
     soak::Seen,
     time::{Moment, Span},
     usage::Meter,
@@ -69,7 +72,10 @@ fn policy() -> impl Strategy<Value = Policy> {
             |(policy, releases_per_second, starving_per_ten_minutes, servers)| Policy {
                 releases_per_second,
                 starving_per_ten_minutes,
-                required: Required { servers },
+                required: Required {
+                    servers,
+                    dns: DnsRequired::WhereMeasured,
+                },
                 ..policy
             },
         )
@@ -226,18 +232,70 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
-    (vec(a_server(), 1..3), reading(1), reading(()), rollout()).prop_map(
-        |(servers, expected_servers, source, rollout)| Evidence {
-            servers: servers
-                .into_iter()
-                .enumerate()
-                .map(|(at, known)| (server(&format!("api-{at}")), known))
-                .collect(),
-            expected_servers,
-            sources: BTreeMap::from([("daemon sets".to_owned(), source)]),
-            rollout,
-        },
+    (
+        vec(a_server(), 1..3),
+        reading(1),
+        reading(()),
+        dns(),
+        rollout(),
     )
+        .prop_map(
+            |(servers, expected_servers, source, dns, rollout)| Evidence {
+                servers: servers
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, known)| (server(&format!("api-{at}")), known))
+                    .collect(),
+                expected_servers,
+                sources: BTreeMap::from([("daemon sets".to_owned(), source)]),
+                dns,
+                rollout,
+            },
+        )
+}
+
+fn dns() -> impl Strategy<Value = Dns> {
+    let sight = Sight {
+        epoch: Some(1),
+        lag: Span::from_secs(3),
+        ttl: Span::from_secs(30),
+        expires: NOW,
+        serial_age: None,
+        heard: NOW,
+    };
+    let masked = |by| Reading::Masked { value: sight, by };
+    let readings = vec![
+        Reading::Fresh(sight),
+        masked(Mask::Cache),
+        masked(Mask::ControlPlane),
+        Reading::Absent {
+            why: "silent".to_owned(),
+        },
+    ];
+    let measured = select(readings).prop_map(|reading| {
+        let silent = reading.mask() == Some(Mask::ControlPlane);
+        let source = if silent {
+            Source::Silent {
+                since: NOW,
+                why: "refused".to_owned(),
+            }
+        } else {
+            Source::Beating
+        };
+        let layer = LayerEvidence {
+            role: Role::Service,
+            horizon: reading.mask().map(|_| Horizon::UntilRestart { warm: 2 }),
+            reading,
+            measured: Measured::Yes,
+        };
+        Dns::Measured(DnsEvidence {
+            source,
+            layers: BTreeMap::from([("kube-dns".to_owned(), layer)]),
+        })
+    });
+    let why = "there is none".to_owned();
+    let awaited = Dns::Awaited { why: why.clone() };
+    prop_oneof![6 => measured, 1 => Just(Dns::NotMeasured { why }), 1 => Just(awaited), 1 => Just(Dns::Unasked)]
 }
 
 fn standing() -> impl Strategy<Value = Vec<Standing>> {

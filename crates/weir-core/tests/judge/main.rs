@@ -5,6 +5,8 @@ mod costs;
 mod foreseen;
 mod letting_go;
 mod losing_nodes;
+mod masks;
+mod names;
 mod orders;
 mod play;
 mod properties;

@@ -8,7 +8,7 @@ use std::{
 
 use weir_core::{
     evidence::{
-        Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
+        Dns, Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
         ServerEvidence, ServerId,
     },
     forecast::{Forecast, Recalled},
@@ -73,7 +73,7 @@ pub(crate) fn aged<T>(reading: Reading<T>) -> Reading<T> {
             value,
             age: Span::from_secs(12),
         },
-        gone @ (Reading::Absent { .. } | Reading::Garbled { .. }) => gone,
+        gone @ (Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. }) => gone,
     }
 }
 
@@ -158,6 +158,7 @@ impl Play {
                 servers: BTreeMap::from([(server("api-a"), calm())]),
                 expected_servers: Reading::Fresh(1),
                 sources: BTreeMap::from([("daemon sets".to_owned(), Reading::Fresh(()))]),
+                dns: Dns::Unasked,
                 rollout,
             },
             history: History::begin(BEGIN, BEGIN),
@@ -181,14 +182,16 @@ impl Play {
     pub(crate) fn pods(&mut self) -> &mut BTreeMap<String, PodRow> {
         match &mut self.evidence.rollout.pods {
             Reading::Fresh(pods) | Reading::Stale { value: pods, .. } => pods,
-            Reading::Absent { .. } | Reading::Garbled { .. } => unreachable!("pods are known here"),
+            Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => {
+                unreachable!("pods are known here")
+            }
         }
     }
 
     pub(crate) fn nodes(&mut self) -> &mut BTreeMap<String, NodeRow> {
         match &mut self.evidence.rollout.nodes {
             Reading::Fresh(nodes) | Reading::Stale { value: nodes, .. } => nodes,
-            Reading::Absent { .. } | Reading::Garbled { .. } => {
+            Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => {
                 unreachable!("nodes are known here")
             }
         }

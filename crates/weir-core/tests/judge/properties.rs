@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use weir_core::{
-    evidence::{Evidence, PodRow, PodState, Reading},
+    evidence::{Dns, Evidence, Mask, PodRow, PodState, Reading, Sight},
     judge::{Judgement, judge},
     plan::{Because, Intent, Kind, Plan, Severity, State},
     policy::Policy,
@@ -68,11 +68,12 @@ fn worse<T: Clone>(reading: &mut Reading<T>, steps: u8) {
                 value: value.clone(),
                 age: Span::from_secs(15),
             },
-            Reading::Stale { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => {
-                Reading::Absent {
-                    why: "silent".to_owned(),
-                }
-            }
+            Reading::Masked { .. }
+            | Reading::Stale { .. }
+            | Reading::Absent { .. }
+            | Reading::Garbled { .. } => Reading::Absent {
+                why: "silent".to_owned(),
+            },
         };
     }
 }
@@ -93,12 +94,34 @@ pub(crate) fn degrade(evidence: &mut Evidence, steps: &[u8]) {
         .sources
         .values_mut()
         .for_each(|source| worse(source, next()));
+    if let Dns::Measured(dns) = &mut evidence.dns {
+        let layers = dns.layers.values_mut();
+        layers.for_each(|layer| mask(&mut layer.reading, next()));
+    }
+}
+
+/// What was fresh is hidden, and what is hidden falls silent.
+fn mask(reading: &mut Reading<Sight>, steps: u8) {
+    for _ in 0..steps {
+        *reading = match reading {
+            Reading::Fresh(sight) => Reading::Masked {
+                value: *sight,
+                by: Mask::Cache,
+            },
+            Reading::Masked { .. }
+            | Reading::Stale { .. }
+            | Reading::Absent { .. }
+            | Reading::Garbled { .. } => Reading::Absent {
+                why: "silent".to_owned(),
+            },
+        };
+    }
 }
 
 fn pods(evidence: &mut Evidence) -> Option<&mut BTreeMap<String, PodRow>> {
     match &mut evidence.rollout.pods {
         Reading::Fresh(pods) | Reading::Stale { value: pods, .. } => Some(pods),
-        Reading::Absent { .. } | Reading::Garbled { .. } => None,
+        Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => None,
     }
 }
 
@@ -143,7 +166,9 @@ proptest! {
     fn only_fresh_seconds_add_soak(case in prop_oneof![case(), harmless_case()]) {
         let judgement = judged(&case);
         let findings = &judgement.report.findings;
-        let blind = findings.iter().any(|finding| finding.rule.kind() == Kind::Evidence);
+        let blind = findings.iter().any(|finding| {
+            finding.rule.kind() == Kind::Evidence && finding.severity == Severity::Hold
+        });
         let gap = NOW.since(case.history.judged);
         let may_add = if blind || suffers(&judgement) || gap > LONGEST_GAP { Span::ZERO } else { gap };
         prop_assert!(judgement.history.soaked <= case.history.soaked + may_add);

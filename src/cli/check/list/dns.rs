@@ -1,7 +1,9 @@
-//! Whether the cluster's DNS is there. Weir itself does without: it reaches API servers by their addresses.
+//! Whether the cluster's DNS is there, and follows the API. Weir itself does without: it reaches API servers by
+//! their addresses.
 
 use super::{Check, Ended, Entry, bad, few, known, skip};
 use crate::{
+    api::marks::conditions,
     cli::check::facts::{Facts, NameServer},
     view::check::Level,
 };
@@ -25,9 +27,40 @@ pub(super) fn checks() -> Vec<Check> {
             hint: "look at the logs of those pods, and at the network between API servers and nodes",
             ask: answers,
         },
+        Entry {
+            id: "dns-fresh",
+            title: "The cluster's DNS follows the API",
+            about: "DNS servers and caches go on answering when they hear of no change any longer; the answers look \
+                    as ever. Weir writes a beacon, and looks where it arrives. While DNS hides what is going on, no \
+                    wave goes out.",
+            hint: "the message names the servers, and what to do is in docs/held.md; while the API is silent do not \
+                   restart CoreDNS",
+            ask: fresh,
+        },
     ];
     let checks = entries.map(|entry| entry.check("DNS", false));
     checks.into_iter().collect()
+}
+
+/// What Weir has on record.
+fn fresh(facts: &Facts) -> Ended {
+    let control_plane = known(&facts.running.control_plane)?.as_ref();
+    let status = control_plane.and_then(|one| one.status.as_ref());
+    let mut conditions = status.iter().flat_map(|status| &status.conditions);
+    let Some(fresh) = conditions.find(|one| one.type_ == conditions::DNS_FRESH) else {
+        return skip("Weir does not measure it (dns.enabled of the chart), or has not looked yet");
+    };
+    let is_measured = status.is_some_and(|status| {
+        status
+            .dns
+            .as_ref()
+            .is_some_and(|dns| dns.not_measured.is_none())
+    });
+    match fresh.status.as_str() {
+        "True" => Ok(fresh.message.clone()),
+        _ if is_measured => bad(fresh.message.clone()),
+        _ => skip(fresh.message.clone()),
+    }
 }
 
 fn servers(facts: &Facts) -> Result<&[NameServer], (Level, String)> {

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weir_core::{
-    evidence::{Flow, Latency, Process, Reading},
+    evidence::{Dns, Flow, Latency, Process, Reading},
     time::Span,
 };
 
@@ -41,6 +41,7 @@ pub(in crate::guard::books) fn world(servers: u16) -> World {
         servers: (1..=servers).map(|number| (id(number), calm())).collect(),
         expected_servers: Reading::Fresh(2),
         addresses: Reading::Fresh(BTreeSet::new()),
+        dns: Dns::Unasked,
         unrecorded: BTreeMap::new(),
         gate: None,
         ceiling: Mode::Enforce,

@@ -15,7 +15,7 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 use weir_core::{
-    evidence::{Flow, Latency, PodRow, PodState, Process, Reading, ServerEvidence, ServerId},
+    evidence::{Dns, Flow, Latency, PodRow, PodState, Process, Reading, ServerEvidence, ServerId},
     plan::Intent,
     policy::Mode,
     time::{Moment, Span},
@@ -120,6 +120,7 @@ impl Play {
                 servers: BTreeMap::from([(server, calm())]),
                 expected_servers: Reading::Fresh(1),
                 addresses: Reading::Fresh(["172.16.0.1:6443".to_owned()].into()),
+                dns: Dns::Unasked,
                 unrecorded: BTreeMap::new(),
                 gate: None,
                 ceiling,
@@ -660,7 +661,9 @@ pub(super) fn fresh<T>(rows: T) -> Reading<Arc<T>> {
 
 pub(super) fn rows<T: Clone>(reading: &mut Reading<Arc<T>>) -> &mut T {
     match reading {
-        Reading::Fresh(rows) | Reading::Stale { value: rows, .. } => Arc::make_mut(rows),
+        Reading::Fresh(rows)
+        | Reading::Masked { value: rows, .. }
+        | Reading::Stale { value: rows, .. } => Arc::make_mut(rows),
         Reading::Absent { why } | Reading::Garbled { why } => panic!("nothing is known: {why}"),
     }
 }

@@ -101,7 +101,9 @@ fn why(reading: Reading<Vec<String>>) -> String {
     match reading {
         Reading::Absent { why } => format!("absent: {why}"),
         Reading::Garbled { why } => format!("garbled: {why}"),
-        Reading::Fresh(_) | Reading::Stale { .. } => format!("{reading:?}"),
+        Reading::Fresh(_) | Reading::Masked { .. } | Reading::Stale { .. } => {
+            format!("{reading:?}")
+        }
     }
 }
 

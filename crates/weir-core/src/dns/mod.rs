@@ -1,0 +1,24 @@
+//! How fresh DNS is: the beacon that Weir writes, and what each DNS server shows of it.
+//!
+//! A DNS server that has lost the API goes on answering as if nothing had happened: NOERROR, a full TTL, healthy
+//! and ready. What it cannot do is to know what is new. So Weir writes something new every ten seconds, and looks
+//! where it arrives:
+//!
+//! ```text
+//!  Epoch ──▶ API ──▶ CoreDNS replicas ──▶ kube-dns Service ──▶ resolvers
+//!            Beats   Layer (Replica)      Layer (Service)      Layer (Resolver)     ──▶ Layers ──▶ Dns
+//! ```
+//!
+//! Facts of DNS servers here were read in CoreDNS 1.14 and measured with 1.15.
+
+mod beacon;
+mod beats;
+pub mod corefile;
+mod heard;
+mod layer;
+mod layers;
+
+pub use beacon::{BEAT, Epoch, NoEpoch};
+pub use beats::Beats;
+pub use heard::{Answers, Code, Heard, Message};
+pub use layers::{Layers, Placed};
