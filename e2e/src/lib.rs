@@ -7,6 +7,7 @@ pub mod kind;
 pub mod kubectl;
 pub mod lab;
 mod leash;
+pub mod line;
 pub mod profile;
 pub mod proxy;
 pub mod report;

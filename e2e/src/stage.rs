@@ -98,9 +98,14 @@ pub type Case<'a> = (&'static str, LocalBoxFuture<'a, Result<()>>);
 impl<'a> Stage<'a, World> {
     /// Installs Weir with the policy `quick` for everything, and starts it with mode `enforce`.
     pub async fn set(world: &'a World) -> Result<(Self, WeirProcess)> {
+        Self::set_with(world, &[]).await
+    }
+
+    /// The same, with these flags besides.
+    pub async fn set_with(world: &'a World, flags: &[&str]) -> Result<(Self, WeirProcess)> {
         world.install_weir(Ceiling::Enforce).await?;
         world.apply(&quick()).await?;
-        let weir = world.start_weir(Ceiling::Enforce, &[]).await?;
+        let weir = world.start_weir(Ceiling::Enforce, flags).await?;
         let admin = world.client();
         let stage = Self { world, admin };
         eventually("the valve is adopted", async || {

@@ -21,6 +21,7 @@ mod audit;
 mod background;
 mod churn;
 mod components;
+mod dns;
 mod enrolled;
 mod enter;
 mod faults;
@@ -40,6 +41,7 @@ mod weir;
 
 pub use audit::{Asked, AuditedRequest, audited};
 pub use churn::Churn;
+pub use dns::{DnsSpec, NameService, Replica, SERVICE};
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
 pub use in_test::{Beside, run_test};

@@ -148,6 +148,14 @@ impl World {
         self.apply(&manifests(directories)?).await
     }
 
+    /// Applies what Weir needs to measure DNS: its beacon, and its rights there.
+    ///
+    /// # Errors
+    /// The API server refuses one of the objects.
+    pub async fn install_beacon(&self) -> Result<()> {
+        self.apply(&manifests(&["deploy/dns"])?).await
+    }
+
     /// Applies manifests, server-side, in their order.
     ///
     /// # Errors

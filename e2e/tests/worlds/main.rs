@@ -6,6 +6,7 @@ mod chart;
 mod evidence;
 mod footprint;
 mod guard_dead;
+mod masks;
 mod meter;
 mod people;
 mod plugin;
