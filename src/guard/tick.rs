@@ -140,9 +140,11 @@ impl Guard {
             expected,
             addresses,
         } = self.observers.servers(now);
-        let leadership = self.leadership.borrow().clone();
-        let leads = leadership.may_write(now);
-        self.observers.lead(leadership.until.is_some(), leads);
+        let (is_leader, leads) = {
+            let leadership = self.leadership.borrow();
+            (leadership.until.is_some(), leadership.may_write(now))
+        };
+        self.observers.lead(is_leader, leads);
         World {
             now,
             dns: self.observers.dns(now),

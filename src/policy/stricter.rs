@@ -1,8 +1,6 @@
 //! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
 
-use weir_core::policy::{
-    DnsRequired, Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock,
-};
+use weir_core::policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock};
 
 /// The stricter of both in every field. Where no order exists (what waves are spread over), the
 /// first one's value is kept; the caller says so.
@@ -121,16 +119,7 @@ fn stricter_required(first: &Required, second: &Required) -> Required {
     let Required { servers, dns } = second;
     Required {
         servers: stricter_servers(first.servers, *servers),
-        dns: stricter_dns(first.dns, *dns),
-    }
-}
-
-fn stricter_dns(first: DnsRequired, second: DnsRequired) -> DnsRequired {
-    use DnsRequired::{Always, Never, WhereMeasured};
-    match (first, second) {
-        (Always, _) | (_, Always) => Always,
-        (WhereMeasured, _) | (_, WhereMeasured) => WhereMeasured,
-        (Never, Never) => Never,
+        dns: first.dns.max(*dns),
     }
 }
 

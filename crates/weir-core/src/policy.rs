@@ -144,15 +144,15 @@ pub struct Required {
     pub dns: DnsRequired,
 }
 
-/// Whether DNS must be seen to be fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether DNS must be seen to be fresh. Later is stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DnsRequired {
+    /// Nowhere.
+    Never,
     /// Where it can be measured.
     WhereMeasured,
     /// Everywhere: where it cannot be measured nothing is let through.
     Always,
-    /// Nowhere.
-    Never,
 }
 
 /// How many API server instances must be seen; one always.

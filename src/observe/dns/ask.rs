@@ -13,7 +13,6 @@ use hickory_net::{
     runtime::TokioRuntimeProvider,
     tcp::TcpClientStream,
     udp::UdpClientStream,
-    xfer::DnsRequestSender,
 };
 use hickory_proto::{
     op::{DnsResponse, ResponseCode},
@@ -109,7 +108,8 @@ async fn by_udp(server: SocketAddr, name: Name) -> Result<DnsResponse, NetError>
         .with_max_retries(PACKETS)
         .with_retry_interval_floor(RETRY_AFTER_MS)
         .build();
-    query(stream, name).await
+    let (client, background) = Client::<TokioRuntimeProvider>::from_sender(stream);
+    one(client, background, name).await
 }
 
 async fn by_tcp(server: SocketAddr, name: Name) -> Result<DnsResponse, NetError> {
@@ -122,11 +122,6 @@ async fn by_tcp(server: SocketAddr, name: Name) -> Result<DnsResponse, NetError>
     let stream = connecting.await?;
     let (client, background) =
         Client::<TokioRuntimeProvider>::with_timeout(stream, sender, ANSWER_WITHIN);
-    one(client, background, name).await
-}
-
-async fn query<S: DnsRequestSender>(stream: S, name: Name) -> Result<DnsResponse, NetError> {
-    let (client, background) = Client::<TokioRuntimeProvider>::from_sender(stream);
     one(client, background, name).await
 }
 

@@ -166,10 +166,11 @@ fn content(epoch: Epoch, writer: &str, now: Moment) -> Value {
             // Whoever takes these away would have each beat told to every node.
             "labels": LABELS.iter().copied().collect::<BTreeMap<_, _>>(),
             "annotations": {
-            EPOCH: epoch.number().to_string(),
-            WRITER: writer,
-            TRIGGER: time(now),
-        }},
+                EPOCH: epoch.number().to_string(),
+                WRITER: writer,
+                TRIGGER: time(now),
+            },
+        },
         "endpoints": epoch.addresses(byte).iter().map(endpoint).collect::<Vec<_>>(),
     })
 }

@@ -30,10 +30,7 @@ use weir_core::{
 };
 
 use super::{Desk, resolv_conf};
-use crate::{
-    client::{chain, is_missing},
-    tasks::TaskError,
-};
+use crate::{client::chain, tasks::TaskError};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
@@ -157,9 +154,9 @@ async fn look(desk: &Desk, client: &kube::Client, before: &Facts) -> (Facts, Str
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let (service, core, node, given) = tokio::join!(
-        services.get(&desk.place.service),
-        maps.get(CORE_DNS),
-        maps.get(NODE_LOCAL),
+        services.get_opt(&desk.place.service),
+        maps.get_opt(CORE_DNS),
+        maps.get_opt(NODE_LOCAL),
         tokio::fs::read_to_string(&desk.place.resolv_conf),
     );
     let mut trouble = Trouble::default();
@@ -170,7 +167,6 @@ async fn look(desk: &Desk, client: &kube::Client, before: &Facts) -> (Facts, Str
             resolv_conf::ResolvConf::default()
         }
     };
-    let (service, core, node) = (existing(service), existing(core), existing(node));
     let unread = Unread {
         service: service.is_err(),
         core: core.is_err(),
@@ -211,15 +207,6 @@ impl Unread {
     }
 }
 
-/// An object, or none where there is none.
-fn existing<T>(read: Result<T, kube::Error>) -> Result<Option<T>, String> {
-    match read {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(chain(&error)),
-    }
-}
-
 /// What could not be read, in sentences.
 #[derive(Default)]
 struct Trouble(String);
@@ -232,14 +219,18 @@ impl Trouble {
         self.0.push_str(what);
     }
 
-    fn take<T>(&mut self, what: &str, read: Result<Option<T>, String>) -> Option<T> {
-        read.unwrap_or_else(|why| {
-            self.add(&format!("{what}: {why}"));
+    fn take<T>(&mut self, what: &str, read: Result<Option<T>, kube::Error>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            self.add(&format!("{what}: {}", chain(&error)));
             None
         })
     }
 
-    fn blocks(&mut self, name: &str, read: Result<Option<ConfigMap>, String>) -> Vec<ServerBlock> {
+    fn blocks(
+        &mut self,
+        name: &str,
+        read: Result<Option<ConfigMap>, kube::Error>,
+    ) -> Vec<ServerBlock> {
         let map = self.take(&format!("ConfigMap {name}"), read);
         let text = map.and_then(|map| map.data?.remove(COREFILE));
         let blocks = text.map_or(Ok(Vec::new()), |text| corefile::parse(&text));

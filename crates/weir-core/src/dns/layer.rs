@@ -15,7 +15,7 @@
 //! nothing.
 
 use super::{
-    beacon::{BEAT, Epoch},
+    beacon::Epoch,
     beats::Beats,
     heard::{Answers, Shown},
 };
@@ -29,13 +29,8 @@ use crate::{
 const LATE: Span = Span::from_secs(8);
 
 /// What every caching layer adds to the time that an answer lives for: it keeps none for less (`CoreDNS`, cache
-/// plugin, `minTTL`). One is in the replica, and one may stand on the node: `NodeLocal` listens at the Service's
-/// own address too.
-const FLOORS: [(Role, Span); 3] = [
-    (Role::Replica, Span::from_secs(5)),
-    (Role::Service, Span::from_secs(10)),
-    (Role::Resolver, Span::from_secs(10)),
-];
+/// plugin, `minTTL`).
+const FLOOR: Span = Span::from_secs(5);
 
 /// What passes between a beat and its first answer, and between an answer and Weir.
 const SLACK: Span = Span::from_secs(2);
@@ -300,10 +295,13 @@ impl Serial {
     }
 }
 
-/// What caches on the way may add to the time that an answer lives for.
+/// What caches on the way may add to the time that an answer lives for. One is in the replica, and one may stand on
+/// the node: `NodeLocal` listens at the Service's own address too.
 fn floors(role: Role) -> Span {
-    let known = FLOORS.iter().find(|(of, _)| *of == role);
-    known.map_or(BEAT, |(_, floor)| *floor)
+    match role {
+        Role::Replica => FLOOR,
+        Role::Service | Role::Resolver => FLOOR + FLOOR,
+    }
 }
 
 /// Whether a serial can be the moment of a change: others number their zones in other ways.

@@ -93,6 +93,10 @@ fn the_machines_own_servers_know_nothing_of_the_cluster() {
     );
 }
 
+fn forbidden() -> kube::Error {
+    kube::Error::Service("forbidden".into())
+}
+
 #[test]
 fn a_corefile_that_cannot_be_read_is_told_and_known_of_nothing() {
     let mut trouble = Trouble::default();
@@ -100,7 +104,7 @@ fn a_corefile_that_cannot_be_read_is_told_and_known_of_nothing() {
         serde_json::from_value(json!({ "data": { "Corefile": ".:53 {" } })).unwrap();
     assert_eq!(trouble.blocks(CORE_DNS, Ok(Some(map))), []);
     assert_eq!(trouble.blocks(NODE_LOCAL, Ok(None)), []);
-    assert_eq!(trouble.blocks(NODE_LOCAL, Err("forbidden".to_owned())), []);
+    assert_eq!(trouble.blocks(NODE_LOCAL, Err(forbidden())), []);
     assert_eq!(
         trouble.0,
         "the Corefile in ConfigMap coredns: line 1: braces do not match; ConfigMap node-local-dns: forbidden"
