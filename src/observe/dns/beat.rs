@@ -4,15 +4,22 @@
 //! answered at all raises the question whether anything is, which is settled by reading, every two seconds, until
 //! something is.
 //!
-//! Kubelets watch no EndpointSlices, and kube-proxy none with the label `service.kubernetes.io/headless` (which the
-//! chart sets): only DNS servers hear of a beat.
+//! Kubelets watch no EndpointSlices, and kube-proxy none with the label `service.kubernetes.io/headless`: only DNS
+//! servers hear of a beat.
+//!
+//! The EndpointSlice is made here, and goes with the Service of the beacon, its owner. It is in no manifest, since
+//! whoever keeps a cluster by manifests would take its addresses away again and again, or pass over it (Argo CD 3.0
+//! leaves EndpointSlices out: <https://argo-cd.readthedocs.io/en/stable/operator-manual/upgrading/2.14-3.0/>).
 
 use std::{collections::BTreeMap, time::Duration};
 
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::{
+    api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{client::Body, core::Status};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_core::{
     dns::{BEAT, Beats, Epoch},
@@ -49,14 +56,7 @@ type Said = Result<(StatusCode, Vec<u8>), kube::Error>;
 
 /// Writes for as long as it is polled, while this replica leads.
 pub(super) async fn run(mut desk: Desk, client: kube::Client) -> Result<(), TaskError> {
-    let beacon = Beacon {
-        client,
-        uri: format!(
-            "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices/{BEACON}",
-            desk.namespace
-        ),
-        writer: desk.writer.to_string(),
-    };
+    let mut beacon = Beacon::new(client, &desk);
     loop {
         let leads = desk.asking.borrow().asks;
         if !leads {
@@ -98,19 +98,30 @@ fn next(now: Moment, period: Span) -> Moment {
 /// The object, and how it is reached.
 struct Beacon {
     client: kube::Client,
-    uri: String,
+    slice: String,
+    service: String,
     writer: String,
+    /// The UID of the Service that it goes with, once that was read.
+    owner: Option<String>,
 }
 
 impl Beacon {
+    fn new(client: kube::Client, desk: &Desk) -> Self {
+        let namespace = &desk.namespace;
+        Self {
+            client,
+            slice: format!(
+                "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{BEACON}"
+            ),
+            service: format!("/api/v1/namespaces/{namespace}/services/{BEACON}"),
+            writer: desk.writer.to_string(),
+            owner: None,
+        }
+    }
+
     /// Writes an epoch, and tells what became of it.
-    async fn beat(&self, desk: &Desk, epoch: Epoch) {
-        let body = content(epoch, &self.writer, desk.clock.now()).to_string();
-        let request = Request::patch(format!("{}?fieldManager={MANAGER}", self.uri))
-            .header(CONTENT_TYPE, "application/merge-patch+json")
-            .body(Body::from(body.into_bytes()))
-            .expect("a URI of a valid name");
-        let said = self.send(request).await;
+    async fn beat(&mut self, desk: &Desk, epoch: Epoch) {
+        let said = self.write(epoch, desk.clock.now()).await;
         let now = desk.clock.now();
         let mut layers = desk.layers();
         match said {
@@ -119,20 +130,48 @@ impl Beacon {
         }
     }
 
-    /// Reads what there is, whoever wrote it.
-    async fn look(&self, desk: &Desk) {
-        let request = Request::get(&self.uri)
-            .body(Body::empty())
+    /// What is said to an epoch being written, or to the Service being read that has to be there first.
+    async fn write(&mut self, epoch: Epoch, now: Moment) -> Said {
+        let owner = match self.owner.take() {
+            Some(owner) => owner,
+            None => match self.get(&self.service).await? {
+                (status, body) if status.is_success() => uid(&body),
+                refused => return Ok(refused),
+            },
+        };
+        let body = content(epoch, &self.writer, &owner, now).to_string();
+        let request = Request::patch(format!("{}?fieldManager={MANAGER}&force=true", self.slice))
+            .header(CONTENT_TYPE, "application/apply-patch+yaml")
+            .body(Body::from(body.into_bytes()))
             .expect("a URI of a valid name");
         let said = self.send(request).await;
+        // One that had to be made anew may have gone with its owner: which may be another by now.
+        if matches!(said, Ok((StatusCode::OK, _))) {
+            self.owner = Some(owner);
+        }
+        said
+    }
+
+    /// Reads what there is, whoever wrote it.
+    async fn look(&self, desk: &Desk) {
+        let said = self.get(&self.slice).await;
         let now = desk.clock.now();
         let mut layers = desk.layers();
         match said {
             Ok((status, body)) if status.is_success() => {
                 layers.beats.read(epoch(&body, now), now);
             }
+            // It is made with the first beat.
+            Ok((StatusCode::NOT_FOUND, _)) => layers.beats.read(None, now),
             said => unwritten(&mut layers.beats, said, now),
         }
+    }
+
+    async fn get(&self, uri: &str) -> Said {
+        let request = Request::get(uri)
+            .body(Body::empty())
+            .expect("a URI of a valid name");
+        self.send(request).await
     }
 
     async fn send(&self, request: Request<Body>) -> Said {
@@ -155,14 +194,21 @@ fn unwritten(beats: &mut Beats, said: Said, now: Moment) {
 }
 
 /// What is written: two endpoints, since some readers take only the first address of each.
-fn content(epoch: Epoch, writer: &str, now: Moment) -> Value {
+fn content(epoch: Epoch, writer: &str, owner: &str, now: Moment) -> Value {
     let [byte, ..] = fnv::hash(writer.bytes()).to_le_bytes();
     let endpoint = |address: &std::net::Ipv4Addr| {
         let addresses = [address.to_string()];
         json!({ "addresses": addresses, "conditions": { "ready": true } })
     };
     json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "addressType": "IPv4",
         "metadata": {
+            "name": BEACON,
+            "ownerReferences": [
+                { "apiVersion": "v1", "kind": "Service", "name": BEACON, "uid": owner },
+            ],
             // Whoever takes these away would have each beat told to every node.
             "labels": LABELS.iter().copied().collect::<BTreeMap<_, _>>(),
             "annotations": {
@@ -173,6 +219,18 @@ fn content(epoch: Epoch, writer: &str, now: Moment) -> Value {
         },
         "endpoints": epoch.addresses(byte).iter().map(endpoint).collect::<Vec<_>>(),
     })
+}
+
+/// The UID of an object as an API server sends it, which gives one to each.
+fn uid(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Object {
+        metadata: ObjectMeta,
+    }
+    let object = serde_json::from_slice::<Object>(body).ok();
+    object
+        .and_then(|object| object.metadata.uid)
+        .unwrap_or_default()
 }
 
 /// The epoch in an object as an API server sends it, if there is one: somebody may have edited it.
@@ -192,10 +250,10 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
     let message = message.map_or_else(|_| String::new(), |status| format!(": {}", status.message));
     match status {
         StatusCode::NOT_FOUND => format!(
-            "there is no EndpointSlice {BEACON} to write to, which comes with Weir's manifests: apply them \
-             again"
+            "there is no Service {BEACON}, whose endpoints are the beacon; it comes with Weir's manifests: apply \
+             them again"
         ),
-        StatusCode::FORBIDDEN => format!("Weir may not patch its EndpointSlice{message}"),
+        StatusCode::FORBIDDEN => format!("Weir may not write its beacon{message}"),
         _ => format!("{status}{message}"),
     }
 }
@@ -209,13 +267,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let written = Epoch::at(NOW);
-        let slice = content(written, "weir-0", NOW);
-        let body = json!({
-            "addressType": "IPv4",
-            "endpoints": slice["endpoints"],
-            "metadata": slice["metadata"],
-        });
-        assert_eq!(epoch(body.to_string().as_bytes(), NOW), Some(written));
+        let slice = content(written, "weir-0", "4f7a", NOW);
+        assert_eq!(epoch(slice.to_string().as_bytes(), NOW), Some(written));
+        assert_eq!(slice["metadata"]["ownerReferences"][0]["uid"], "4f7a");
         assert_eq!(slice["metadata"]["annotations"][EPOCH], "179586000");
         for edited in [
             r#"{"endpoints":[{"addresses":["10.0.0.7"]}]}"#,
@@ -248,7 +302,7 @@ mod tests {
         let body = br#"{"kind":"Status","status":"Failure","message":"no","reason":"Forbidden","code":403}"#;
         assert_eq!(
             refusal(StatusCode::FORBIDDEN, body),
-            "Weir may not patch its EndpointSlice: no"
+            "Weir may not write its beacon: no"
         );
     }
 }
