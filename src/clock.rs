@@ -1,9 +1,11 @@
 //! Turns the machine's clocks into moments. The only file that reads a clock.
 //!
-//! The wall clock is read once, at the start; from then on a monotonic clock is added to it. So a
-//! wall clock that is set or slewed can neither age a reading nor make one fresh, and a [`Moment`]
-//! still means the same to a person as to another machine. It must never be asked by the core,
-//! which is given moments.
+//! For [`Clock::now`] the wall clock is read once, at the start; from then on a monotonic clock is
+//! added to it. So a wall clock that is set or slewed can neither age a reading nor make one fresh,
+//! and a [`Moment`] still means the same to a person as to another machine. What people say by the
+//! wall clock, at which hours waves may begin, goes by [`Clock::wall`]: a clock that was wrong at
+//! the start, or a machine that slept, must not shift a window for as long as the process lives.
+//! Neither must ever be asked by the core, which is given moments.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,24 +22,25 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Reads the wall clock, for the only time.
+    /// Reads the wall clock, for the only time that [`Clock::now`] depends on.
     #[must_use]
     pub fn start() -> Self {
-        // A wall clock before 1970 is as wrong as one at 1970, and no age depends on it.
-        let started_wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
-            started_wall,
+            started_wall: wall(),
             started: Instant::now(),
         }
+    }
+
+    /// What the wall clock shows now. It may jump, forwards and back: it is for windows, and no age is counted by it.
+    #[must_use]
+    pub fn wall() -> Moment {
+        moment(wall())
     }
 
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Moment {
-        let millis = (self.started_wall + self.elapsed()).as_millis();
-        Moment::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        moment(self.started_wall + self.elapsed())
     }
 
     /// How long the clock has run: finer than [`Clock::now`], to measure how long something took.
@@ -45,6 +48,18 @@ impl Clock {
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The wall clock. One before 1970 is as wrong as one at 1970, and no age depends on it.
+fn wall() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// So long after 1970.
+fn moment(since_epoch: Duration) -> Moment {
+    Moment::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -60,6 +75,15 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1500)).await;
         assert_eq!(clock.now().since(begun), Span::from_millis(1500));
         assert_eq!(clock.elapsed(), Duration::from_millis(1500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_clock_is_read_anew_and_goes_by_itself() {
+        let clock = Clock::start();
+        tokio::time::advance(Duration::from_hours(24)).await;
+        // As after a step back by a day: what is counted from the start does not show it.
+        let apart = clock.now().since(Clock::wall());
+        assert!(apart > Span::from_secs(86_000), "{apart}");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! - [`api`]: the custom resources.
 //! - [`policy`]: what a RolloutPolicy means.
+//! - [`dependency`]: what a policy asks of a source outside the cluster.
 //! - [`config`]: the operator's flags and environment.
 //! - [`telemetry`]: its log.
 //! - [`tasks`]: the one way to start a background task; none may end while the process lives.
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod dependency;
 pub mod fnv;
 pub mod generate;
 pub mod guard;

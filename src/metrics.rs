@@ -1,10 +1,16 @@
 //! A snapshot → Prometheus text (`OpenMetrics`), made anew for each scrape.
 //!
 //! Labels come from closed sets, from API servers and DNS servers (at most a hundred of these), and from the
-//! namespaces and names of workloads that people enrolled; never from other pods, messages or errors.
+//! names of what people wrote: workloads that they enrolled, policies and what these depend on. Never from other
+//! pods, messages or errors.
 
+mod burn;
+mod dependencies;
 mod dns;
+mod evidence;
 mod foreseen;
+mod found;
+mod soak;
 
 use std::{fmt, sync::atomic::AtomicU64};
 
@@ -14,12 +20,13 @@ use prometheus_client::{
     registry::Registry,
 };
 use weir_core::{
-    evidence::{Reading, ServerEvidence, ServerId},
-    plan::{Report, Severity},
+    evidence::{ServerEvidence, ServerId},
+    plan::Report,
     policy::Mode,
 };
 
-use crate::snapshot::{RolloutView, Snapshot};
+use self::found::findings;
+use crate::snapshot::Snapshot;
 
 /// The media type of [`page`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,8 +43,12 @@ pub fn page(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     valve(&mut page, snapshot);
     cost(&mut page, snapshot);
     for_servers(&mut page, snapshot);
+    burn::add(&mut page, snapshot);
     dns::add(&mut page, snapshot);
+    dependencies::add(&mut page, snapshot);
+    evidence::add(&mut page, snapshot);
     for_rollouts(&mut page, snapshot);
+    soak::add(&mut page, snapshot);
     foreseen::add(&mut page, snapshot);
     let mut text = String::new();
     encode(&mut text, &page.0)?;
@@ -237,38 +248,6 @@ fn for_servers(page: &mut Page, snapshot: &Snapshot) {
         let series = servers.filter_map(|(id, server)| Some((of_server(id), value(server)?)));
         page.gauges(name, help, series);
     }
-    let ages = snapshot
-        .servers
-        .iter()
-        .flat_map(|(id, server)| ages(id, server));
-    page.gauges(
-        "apiserver_evidence_age_seconds",
-        "Since a source of evidence was last current; no series while there is none",
-        ages.collect::<Vec<_>>(),
-    );
-}
-
-fn ages(id: &ServerId, server: &ServerEvidence) -> Vec<(Labels, f64)> {
-    [
-        ("probes", age(&server.latency)),
-        ("queues", age(&server.flow)),
-        ("process", age(&server.process)),
-    ]
-    .into_iter()
-    .filter_map(|(source, age)| {
-        let mut labels = of_server(id);
-        labels.push(("source", source.to_owned()));
-        Some((labels, age?))
-    })
-    .collect()
-}
-
-fn age<T>(reading: &Reading<T>) -> Option<f64> {
-    match reading {
-        Reading::Fresh(_) => Some(0.0),
-        Reading::Stale { age, .. } => Some(age.as_secs_f64()),
-        Reading::Masked { .. } | Reading::Absent { .. } | Reading::Garbled { .. } => None,
-    }
 }
 
 /// Several processes may answer at one address.
@@ -280,7 +259,7 @@ fn of_server(id: &ServerId) -> Labels {
 }
 
 /// What is shown of each rollout.
-const ROLLOUT_GAUGES: [Gauged<Report>; 6] = [
+const ROLLOUT_GAUGES: [Gauged<Report>; 5] = [
     (
         "rollout_width_pods",
         "Pods that are let through",
@@ -299,11 +278,6 @@ const ROLLOUT_GAUGES: [Gauged<Report>; 6] = [
     ("rollout_wave", "Waves begun", |report| {
         Some(report.wave.into())
     }),
-    (
-        "rollout_soaked_seconds",
-        "Soak time at this width",
-        |report| Some(report.soaked.as_secs_f64()),
-    ),
     (
         "nodes_without_pod",
         "Nodes that wait for a pod of the workload",
@@ -366,30 +340,6 @@ fn of_object(namespace: &str, kind: &str, name: &str) -> Labels {
         ("kind", kind.to_owned()),
         ("name", name.to_owned()),
     ]
-}
-
-/// How many findings of each rule and severity there are.
-fn findings((name, view): (&(String, String), &RolloutView)) -> Vec<(Labels, f64)> {
-    let mut counts = std::collections::BTreeMap::new();
-    for finding in &view.report.findings {
-        *counts
-            .entry((finding.rule, finding.severity))
-            .or_insert(0_u32) += 1;
-    }
-    let series = |((rule, severity), count): ((weir_core::plan::Rule, Severity), u32)| {
-        let mut labels = of_rollout(name);
-        labels.push(("rule", rule.name().to_owned()));
-        labels.push(("severity", severity_name(severity).to_owned()));
-        (labels, f64::from(count))
-    };
-    counts.into_iter().map(series).collect()
-}
-
-const fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Hold => "hold",
-        Severity::Notice => "notice",
-    }
 }
 
 const fn truth(value: bool) -> f64 {

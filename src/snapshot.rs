@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
-    evidence::{Dns, Reading, ServerEvidence, ServerId},
+    evidence::{Dns, Health, Reading, ServerEvidence, ServerId},
     plan::Report,
     policy::Mode,
     time::{Moment, Span},
@@ -35,12 +35,16 @@ pub struct Snapshot {
     pub gate_in_force: Option<bool>,
     /// Approved revisions.
     pub approved: u32,
+    /// What is watched that everything depends on, by a name for people.
+    pub sources: BTreeMap<&'static str, Reading<()>>,
     /// Each API server.
     pub servers: BTreeMap<ServerId, ServerEvidence>,
     /// How many API servers there should be.
     pub expected_servers: Reading<u32>,
     /// How fresh DNS is.
     pub dns: Dns,
+    /// What policies depend on, by the policy's name and its own; empty where nobody asks.
+    pub dependencies: BTreeMap<(String, String), Reading<Health>>,
     /// How long ago each watch last said something, by its resource.
     pub watches: BTreeMap<String, Span>,
     /// Workloads that somebody asked Weir to look at.

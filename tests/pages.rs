@@ -82,6 +82,7 @@ fn the_page_of_rights_names_each_right_of_weirs_account_and_no_other() {
     let mut granted = rules(&read("deploy/rbac.yaml"));
     granted.extend(rules(&read("deploy/check.yaml")));
     granted.extend(rules(&read("deploy/dns/rbac.yaml")));
+    granted.extend(rules(&read("deploy/dependencies/rbac.yaml")));
     assert!(granted.len() > 10, "{granted:?}");
     assert_eq!(named, granted);
 }

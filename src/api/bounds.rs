@@ -3,14 +3,18 @@
 //! The API server refuses an object that breaks a bound, as a whole: whoever fills a list cuts it
 //! here and counts what was cut.
 
-/// Findings listed in a status; there are twenty rules, and more subjects than this read as one crowd.
+/// Findings listed in a status; there are twenty-four rules, and more subjects than this read as one crowd.
 pub const FINDINGS: usize = 24;
+/// Windows of a policy: two for each day of a week.
+pub const WINDOWS: usize = 14;
 /// Policies named in a status.
 pub const POLICIES: usize = 16;
 /// API server instances listed; control planes of more than nine instances are not known.
 pub const SERVERS: usize = 32;
 /// DNS servers listed: the replicas of a large cluster, its Service and its resolvers.
 pub const LAYERS: usize = 40;
+/// Dependencies of one policy.
+pub const DEPENDENCIES: usize = 8;
 /// Conditions of one object.
 pub const CONDITIONS: usize = 8;
 /// Resources of a forecast.

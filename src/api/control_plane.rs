@@ -115,6 +115,9 @@ pub struct ServerStatus {
     /// The quiet median that it is compared with, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual_latency_ms: Option<u32>,
+    /// How fast its error budget is spent; absent while nothing of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn: Option<BurnStatus>,
     /// Why it is not quiet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = bounds::TEXT))]
@@ -130,4 +133,41 @@ pub enum ServerState {
     Suffering,
     /// Not seen, or not freshly: nobody knows.
     Unseen,
+}
+
+/// How many times as fast as an objective of 99 % allows an API server was bad, over several windows: 1 spends all
+/// of its error budget and no more, 100 is bad all the time. Rounded, and of the last change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BurnStatus {
+    /// Over five minutes.
+    #[schemars(range(min = 0, max = 100))]
+    pub five_minutes: f64,
+    /// Over half an hour.
+    #[schemars(range(min = 0, max = 100))]
+    pub half_hour: f64,
+    /// Over an hour.
+    #[schemars(range(min = 0, max = 100))]
+    pub hour: f64,
+    /// Over six hours.
+    #[schemars(range(min = 0, max = 100))]
+    pub six_hours: f64,
+    /// Over three days.
+    #[schemars(range(min = 0, max = 100))]
+    pub three_days: f64,
+    /// The limit that it is beyond, over a long window and a short one at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BurnPace")]
+    pub too_fast: Option<BurnPace>,
+}
+
+/// A limit of how fast an error budget may be spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BurnPace {
+    /// 14.4 times over an hour and over five minutes: a fiftieth of a month's budget in an hour.
+    Fast,
+    /// 6 times over six hours and over half an hour.
+    Slow,
+    /// All of it over three days and over six hours.
+    Steady,
 }

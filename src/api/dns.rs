@@ -61,6 +61,10 @@ pub enum DnsRole {
     Service,
     /// Whatever Weir's own pod is given.
     Resolver,
+    /// No DNS server: the API, by what it answers.
+    ApiRead,
+    /// No DNS server: the API, by Weir's own watch.
+    ApiWatch,
 }
 
 /// How fresh a DNS server's answers are.
@@ -85,4 +89,6 @@ pub enum DnsMask {
     FrozenReplica,
     /// The API is silent, and it answers with what it last heard of it.
     ControlPlane,
+    /// Weir's own watch of the API tells of no change, though the API takes some.
+    FrozenWatch,
 }

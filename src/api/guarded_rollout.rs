@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ForecastStatus, bounds, schema};
+use super::{ForecastStatus, IncidentStatus, bounds, schema};
 
 /// Which revision of which workload, and what a person has said of it.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,6 +182,9 @@ pub struct GuardedRolloutStatus {
     /// What full width would cost, once there is something to tell it from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastStatus>,
+    /// The incident that goes on, or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentStatus>,
     /// What the next judgement needs after a restart of Weir.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryStatus>,
@@ -236,6 +239,9 @@ pub struct HistoryStatus {
     /// What waves are multiplied by after holds.
     #[schemars(range(min = 0, max = 4))]
     pub pace: f64,
+    /// Whether soak time without deployments was ever as long as `spec.undisturbed` demands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stretched: bool,
 }
 
 /// Where a rollout stands.

@@ -43,6 +43,8 @@ pub mod conditions {
     pub const GATING: &str = "Gating";
     /// DNS answers with what the API has.
     pub const DNS_FRESH: &str = "DNSFresh";
+    /// All that a policy depends on says how it is; only where it depends on something.
+    pub const DEPENDENCIES_KNOWN: &str = "DependenciesKnown";
     /// Reason of [`GATING`] where it was not found out.
     pub const GATING_NOT_KNOWN: &str = "NotKnown";
     /// Reason of [`GATING`] where nothing is to be gated, and pods are all the same; of [`HELD`] for the

@@ -28,21 +28,30 @@ use kube::CustomResourceExt;
 pub mod bounds;
 mod control_plane;
 mod cost;
+mod dependency;
 mod dns;
 mod forecast;
 pub mod forms;
 mod guarded_rollout;
 mod holds;
+mod incident;
 pub mod leases;
 pub mod marks;
+mod required;
 mod rollout_policy;
 mod schema;
 pub mod times;
+mod timing;
 
 pub use control_plane::{
-    ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState, ServerStatus,
+    BurnPace, BurnStatus, ControlPlane, ControlPlaneSpec, ControlPlaneStatus, ServerState,
+    ServerStatus,
 };
 pub use cost::{Cost, CostSource};
+pub use dependency::{
+    Comparison, Dependency, DependencyState, DependencyStatus, HttpSource, PrometheusSource,
+    SecretKey, SourceTls,
+};
 pub use dns::{DnsLayerStatus, DnsMask, DnsRole, DnsState, DnsStatus};
 pub use forecast::{
     DroppedStatus, EstimateStatus, ForecastStatus, PointStatus, RecordStatus, Resource,
@@ -53,10 +62,13 @@ pub use guarded_rollout::{
     Mode, Severity, State, WorkloadKind, WorkloadRef,
 };
 pub use holds::{Hold, PAUSED};
+pub use incident::{FaultStatus, IncidentStatus};
+pub use required::{DnsRequired, Required};
 pub use rollout_policy::{
-    BeyondUnison, Capacity, DnsRequired, ForecastAct, ForecastLimits, Harm, Pace, Pods, Required,
-    RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,
+    BeyondUnison, Capacity, ForecastAct, ForecastLimits, Harm, Pace, Pods, RolloutPolicy,
+    RolloutPolicySpec, RolloutPolicyStatus, Waves, Workloads,
 };
+pub use timing::{Day, Undisturbed, WindowSpec};
 
 /// The group of every kind here.
 pub const GROUP: &str = "weir.dev";

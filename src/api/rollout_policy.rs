@@ -9,8 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Dependency, DependencyStatus, bounds,
     forms::{Duration, Percent, Size},
+    required::Required,
     schema,
+    timing::{Undisturbed, WindowSpec},
 };
 
 /// How enrolled workloads are judged and paced.
@@ -78,6 +81,15 @@ pub struct RolloutPolicySpec {
     )]
     pub soak: Option<Duration>,
 
+    /// What soak must include before the rollout becomes wide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undisturbed: Option<Undisturbed>,
+
+    /// When waves may begin; absent means at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = bounds::WINDOWS), extend("x-kubernetes-list-type" = "atomic"))]
+    pub windows: Option<Vec<WindowSpec>>,
+
     /// The node label that each wave is spread over, such as `topology.kubernetes.io/zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -112,6 +124,14 @@ pub struct RolloutPolicySpec {
     /// this rate: this share of all nodes per ten minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starving_nodes: Option<Percent>,
+
+    /// What must have no incident of its own before anything is let through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = bounds::DEPENDENCIES),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub dependencies: Vec<Dependency>,
 }
 
 /// Which enrolled workloads a policy is for. Both selectors must match.
@@ -221,6 +241,17 @@ pub struct Harm {
     /// Growth of less than this never counts as climbing, whatever share it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_growth_floor: Option<Size>,
+    /// The share of time that an API server should be good: what it may be bad is its error budget, and while
+    /// that is spent far too fast nothing is let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new(
+            "double(self.replace('%', '')) >= 50.0 && double(self.replace('%', '')) <= 99.99"
+        )
+        .message("objective is between 50% and 99.99%")
+        .reason(Reason::FieldValueInvalid)
+    )]
+    pub objective: Option<Percent>,
     /// How long after an API server's restart nothing is let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
@@ -338,31 +369,6 @@ pub struct Pods {
     pub ready_within: Option<Duration>,
 }
 
-/// What must be seen before anything is let through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Required {
-    /// API server instances that must be seen freshly; absent means as many as the cluster says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 32))]
-    pub api_servers: Option<u32>,
-    /// Whether DNS must be seen to follow the API; absent means wherever that can be measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "DnsRequired")]
-    pub dns: Option<DnsRequired>,
-}
-
-/// Whether DNS must be seen to follow the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum DnsRequired {
-    /// Wherever that can be measured.
-    WhereMeasured,
-    /// Everywhere: where it cannot be measured nothing is let through.
-    Always,
-    /// Nowhere.
-    Never,
-}
-
 /// Whether the policy is valid, and what it applies to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -373,7 +379,14 @@ pub struct RolloutPolicyStatus {
     /// Enrolled workloads that it matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched: Option<u32>,
-    /// Conditions: `Ready`, `Stalled`, `Matched`.
+    /// What it depends on, and how that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = bounds::DEPENDENCIES),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub dependencies: Vec<DependencyStatus>,
+    /// Conditions: `Ready`, `Stalled`, `Matched`, and where it depends on something `DependenciesKnown`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

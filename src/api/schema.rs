@@ -44,6 +44,13 @@ pub(super) fn optional_time(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A length of time as people write it, which may be none at all: `0s`.
+pub(super) fn optional_wait(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "pattern": "^(0|[1-9][0-9]{0,4})(ms|s|m|h)$", "maxLength": 7
+    })
+}
+
 /// A label selector whose every list, map and string is bounded, and whose expressions are checked
 /// for the two mistakes that would make it match nothing, silently.
 pub(super) fn optional_selector(_: &mut SchemaGenerator) -> Schema {

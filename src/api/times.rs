@@ -13,17 +13,21 @@ pub fn moment(time: Timestamp) -> Moment {
 /// A moment as most objects hold it: in whole seconds.
 #[must_use]
 pub fn time(moment: Moment) -> Time {
-    Time(timestamp(moment.as_millis() / 1000 * 1000))
+    Time(timestamp(Moment::from_millis(
+        moment.as_millis() / 1000 * 1000,
+    )))
 }
 
 /// A moment as Leases hold it.
 #[must_use]
 pub fn micro_time(moment: Moment) -> MicroTime {
-    MicroTime(timestamp(moment.as_millis()))
+    MicroTime(timestamp(moment))
 }
 
-fn timestamp(millis: u64) -> Timestamp {
-    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+/// A moment as a time that calendars know.
+#[must_use]
+pub fn timestamp(moment: Moment) -> Timestamp {
+    let millis = i64::try_from(moment.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 

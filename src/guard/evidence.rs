@@ -11,12 +11,18 @@ use std::{
 use weir_core::{
     evidence::{Evidence, LetThrough, NodeRow, PodRow, PodState, Reading, RolloutEvidence},
     policy::Mode,
+    time::Moment,
     usage::Meter,
 };
 
-use super::{rollout::Asked, world::World};
+use super::{
+    dependencies::{self, Unheard},
+    rollout::Asked,
+    world::World,
+};
 use crate::{
     observe::{Cluster, DaemonSetView, NodeView, PodView, WorkloadKey},
+    policy::{self, Choice},
     valve::revision_key,
 };
 
@@ -31,8 +37,12 @@ pub(super) struct Subject<'a> {
     pub(super) hash: &'a str,
     /// How far Weir goes with it.
     pub(super) mode: Mode,
-    /// The node label that waves are spread over.
-    pub(super) spread_by: &'a str,
+    /// What it is judged by.
+    pub(super) choice: &'a Choice,
+    /// Since when questions are wanted of which nothing is known.
+    pub(super) unheard: &'a Unheard,
+    /// When somebody last deployed in its namespace, if that is asked for and was seen.
+    pub(super) deployed: Option<Moment>,
     /// Pods that were asked to be let through, by name.
     pub(super) asked: &'a BTreeMap<String, Asked>,
     /// Pods whose release was refused a short while ago.
@@ -56,15 +66,16 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
     Evidence {
         servers: world.servers.clone(),
         expected_servers: world.expected_servers.clone(),
-        sources: sources(world, subject.mode),
+        sources: sources(world, subject),
         dns: world.dns.clone(),
+        dependencies: dependencies::evidence(subject.choice, subject.unheard, world),
         rollout: RolloutEvidence {
             desired: subject.view.desired,
             max_unavailable: subject.view.max_unavailable,
             pods: pods.map(|pods| rows_of_revision(pods, subject)),
             nodes: cluster
                 .nodes
-                .map(|nodes| node_rows(nodes, subject.spread_by)),
+                .map(|nodes| node_rows(nodes, &subject.choice.policy.spread_by)),
             served_by_others: pods
                 .last()
                 .map(|pods| served_by_others(pods, subject.hash))
@@ -75,6 +86,8 @@ pub(super) fn gather(subject: &Subject<'_>, world: &World) -> Evidence {
             paused: subject.paused,
             let_through: subject.let_through,
             meter: subject.meter.clone(),
+            window: policy::window(&subject.choice.windows, world.wall),
+            deployed: subject.deployed,
         },
     }
 }
@@ -94,7 +107,7 @@ fn approvals(subject: &Subject<'_>, cluster: &Cluster) -> (bool, bool) {
 }
 
 /// The watches that the evidence is made of, besides those on pods and nodes.
-fn sources(world: &World, mode: Mode) -> BTreeMap<String, Reading<()>> {
+fn sources(world: &World, subject: &Subject<'_>) -> BTreeMap<String, Reading<()>> {
     let cluster = &world.cluster;
     let mut sources = BTreeMap::from([
         ("DaemonSets", cluster.daemon_sets.map(|_| ())),
@@ -103,11 +116,24 @@ fn sources(world: &World, mode: Mode) -> BTreeMap<String, Reading<()>> {
         ("API server addresses", world.addresses.map(|_| ())),
         ("GuardedRollouts", cluster.rollouts.map(|_| ())),
     ]);
-    if mode == Mode::Enforce {
+    if subject.mode == Mode::Enforce {
         sources.insert("Role of the approvals", cluster.role.map(|_| ()));
     }
     let named = |(name, reading): (&str, _)| (name.to_owned(), reading);
-    sources.into_iter().map(named).collect()
+    let mut sources: BTreeMap<_, _> = sources.into_iter().map(named).collect();
+    if subject.choice.policy.undisturbed.is_some() {
+        let namespace = &subject.workload.namespace;
+        let unknown = || Reading::Absent {
+            why: "the watches on them have not begun".to_owned(),
+        };
+        let deployed = cluster.deployed.get(namespace);
+        let reading = deployed.map_or_else(unknown, |reading| reading.map(|_| ()));
+        sources.insert(
+            format!("Deployments and StatefulSets in {namespace}"),
+            reading,
+        );
+    }
+    sources
 }
 
 fn rows_of_revision(

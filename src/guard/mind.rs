@@ -12,9 +12,14 @@ mod judging;
 mod mandates;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use weir_core::{
+    evidence::{Health, Reading},
+    incident::Incident,
     plan::{Intent, Report},
     policy::Mode,
     time::{Moment, Span},
@@ -23,10 +28,12 @@ use weir_core::{
 use super::{
     adoption::{self, Adoption},
     books::{self, Ledger, Survey},
+    dependencies::{self, Unheard},
+    deployments::Deployments,
     held::{self, Held, Stranded},
     meters::Meters,
     modes::Modes,
-    notices::{Once, Told},
+    notices::{Masks, Once, Told},
     rollout::{Mandate, Rollout},
     roster::{self, Enrolled, RolloutId, Settled, record},
     world::World,
@@ -39,6 +46,7 @@ use crate::{
         record::Books,
     },
     api::{GuardedRollout, RolloutPolicy},
+    dependency::Question,
     observe::{DaemonSetView, Follow, WorkloadKey},
     policy::{Choice, Policies},
     valve::{NAMESPACE, ROLE, adopt, remote::Effect},
@@ -63,7 +71,10 @@ pub(super) struct Mind {
     stranded: Vec<Stranded>,
     survey: Survey,
     meters: Meters,
+    unheard: Unheard,
+    deployments: Deployments,
     once: Once,
+    masks: Masks,
     /// When the valve was last seen to gate.
     gates: Option<Moment>,
     led: bool,
@@ -84,6 +95,10 @@ pub(super) struct Thought {
     pub(super) decisions: Vec<Decision>,
     /// How many API servers there are, as policies state it.
     pub(super) servers_stated: u32,
+    /// What is asked outside the cluster.
+    pub(super) questions: BTreeSet<Arc<Question>>,
+    /// What is known of that, by policy and name.
+    pub(super) dependencies: BTreeMap<(String, String), Reading<Health>>,
     /// How many workloads are enrolled.
     pub(super) enrolled: usize,
     /// Whether the lease is to be asked for.
@@ -135,6 +150,9 @@ impl Mind {
         let metering = self
             .meters
             .look(world, lease_wanted, known.as_deref(), rollouts);
+        let deployed_in = self.deployed_in();
+        self.deployments.look(&deployed_in, world);
+        self.unheard.look(&policies, world);
         let mut decisions = self.judge_all(world);
         let notices = self.notices(world, enrolled, &policies, &choices);
 
@@ -146,15 +164,7 @@ impl Mind {
             orders.valve = write;
             orders.rollouts = self.orders(world);
         }
-        for (id, order) in &orders.rollouts {
-            let decision = decisions
-                .iter_mut()
-                .find(|decision| decision.rollout == *id);
-            match decision {
-                Some(decision) => decision.intents.clone_from(&order.intents),
-                None => decisions.extend(self.decision(id, order.intents.clone())),
-            }
-        }
+        self.take_orders(&orders, &mut decisions);
         follow.extend(self.rollouts.keys().map(|id| id.workload.clone()));
         let mut books = books::keep(&Ledger {
             world,
@@ -163,6 +173,7 @@ impl Mind {
             policies: &policies,
             choices: &choices,
             survey: &self.survey,
+            unheard: &self.unheard,
             gating: self.adoption.obstacles(),
             stranded: &self.stranded,
         });
@@ -171,12 +182,15 @@ impl Mind {
             follow: Follow {
                 workloads: follow,
                 spread_by: self.spread_by(),
+                deployed_in,
             },
             orders,
             books,
             notices,
             decisions,
             servers_stated: policies.most_servers_stated(),
+            questions: dependencies::questions(&policies),
+            dependencies: dependencies::readings(&policies, &self.unheard, world),
             enrolled: enrolled.len(),
             lease_wanted,
             unsettled: known.is_none() || self.adoption.is_unsettled(world),
@@ -228,15 +242,15 @@ impl Mind {
         self.adoption.obstacles().unread
     }
 
-    /// Whether any rollout needs close watching.
+    /// Whether any rollout needs close watching, or an incident whose end is to be seen.
     pub(super) fn in_flight(&self) -> bool {
         let mut rollouts = self.rollouts.values();
         // One that was never judged is about to be.
         rollouts.any(|rollout| {
-            rollout
-                .last
-                .as_ref()
-                .is_none_or(|last| last.report.in_flight())
+            rollout.last.as_ref().is_none_or(|last| {
+                let incident = last.report.incident.as_ref();
+                last.report.in_flight() || incident.is_some_and(Incident::goes_on)
+            })
         })
     }
 
@@ -317,6 +331,13 @@ impl Mind {
             .values()
             .map(|rollout| rollout.choice.policy.spread_by.clone())
             .collect()
+    }
+
+    /// Namespaces of rollouts whose policy asks for an undisturbed soak.
+    fn deployed_in(&self) -> BTreeSet<String> {
+        let rollouts = self.rollouts.iter();
+        let asks = rollouts.filter(|(_, rollout)| rollout.choice.policy.undisturbed.is_some());
+        asks.map(|(id, _)| id.workload.namespace.clone()).collect()
     }
 
     fn look_again(&self) -> Option<Moment> {

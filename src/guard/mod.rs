@@ -5,7 +5,9 @@
 //! - [`held`]: what becomes of pods that our gate holds.
 //! - [`modes`]: how far Weir goes with each workload, while its labels change.
 //! - [`adoption`]: what the Role of the approvals should say.
+//! - [`dependencies`]: what is known of what policies depend on.
 //! - [`evidence`]: what one rollout is judged by.
+//! - [`deployments`]: when somebody last deployed in a namespace.
 //! - [`rollout`]: one rollout's history, last judgement, and what it has asked for.
 //! - [`meters`]: what counts each workload's requests.
 //! - [`books`]: what should be on record.
@@ -19,6 +21,8 @@
 
 mod adoption;
 mod books;
+mod dependencies;
+mod deployments;
 mod evidence;
 mod held;
 mod inspection;

@@ -4,6 +4,7 @@
 //! rollout is told with the plain kubectl lines that release it: they must be at hand when Weir is
 //! not.
 
+mod masks;
 mod told;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ use weir_core::{
     policy::Mode,
 };
 
-pub(super) use self::told::Told;
+pub(super) use self::{masks::Masks, told::Told};
 use super::{
     books::{ADOPTION_ADVICE, GATE_ADVICE},
     held::Stranded,
@@ -358,6 +359,9 @@ mod tests {
             target: 12_345,
             wave: 9,
             soaked: Span::ZERO,
+            soak_needed: Span::ZERO,
+            soak_stands_still: None,
+            incident: None,
             forecast: None,
             nodes_without_pod: 0,
             summary: long(),

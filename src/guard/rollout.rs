@@ -332,8 +332,18 @@ impl Rollout {
 
     /// The part of its history that goes on record.
     pub(super) fn to_record(&self) -> HistoryStatus {
-        let Progress { target, wave, pace } = self.history.progress;
-        HistoryStatus { target, wave, pace }
+        let Progress {
+            target,
+            wave,
+            pace,
+            stretched,
+        } = self.history.progress;
+        HistoryStatus {
+            target,
+            wave,
+            pace,
+            stretched,
+        }
     }
 }
 

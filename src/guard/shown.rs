@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
-use weir_core::{plan::Rule, time::Span, usage::Meter};
+use weir_core::{
+    evidence::{Health, Reading},
+    plan::Rule,
+    time::Span,
+    usage::Meter,
+};
 
 use super::{mind::Mind, world::World};
 use crate::{
@@ -30,6 +35,7 @@ type Missing = (Vec<(&'static str, Rule)>, Vec<String>);
 /// What is shown besides what the world and the mind hold.
 pub(super) struct Beside {
     pub(super) enrolled: usize,
+    pub(super) dependencies: BTreeMap<(String, String), Reading<Health>>,
     pub(super) leader: Option<String>,
     pub(super) watches: BTreeMap<String, Span>,
     pub(super) spent: Spent,
@@ -56,9 +62,11 @@ impl Shown {
             valve_in_order: mind.valve_in_order(world),
             gate_in_force: gate_in_force(world),
             approved: u32::try_from(approved).unwrap_or(u32::MAX),
+            sources: world.sources().into(),
             servers: world.servers.clone(),
             expected_servers: world.expected_servers.clone(),
             dns: world.dns.clone(),
+            dependencies: beside.dependencies,
             watches: beside.watches,
             enrolled: u32::try_from(beside.enrolled).unwrap_or(u32::MAX),
             rollouts: rollouts(mind),

@@ -38,6 +38,7 @@ use crate::{
         tally::Tally,
     },
     client::Clients,
+    clock::Clock,
     observe::{Observers, Pace, ServersView},
     snapshot::Snapshot,
     tasks::TaskError,
@@ -147,7 +148,9 @@ impl Guard {
         self.observers.lead(is_leader, leads);
         World {
             now,
+            wall: Clock::wall(),
             dns: self.observers.dns(now),
+            dependencies: self.observers.dependencies(now),
             cluster: self.observers.cluster(now),
             servers,
             expected_servers: expected,
@@ -173,11 +176,13 @@ impl Guard {
         self.observers.stated(thought.servers_stated);
         let in_flight = mind.in_flight();
         self.observers.quiet(mind.quiet());
-        self.observers.pace(if in_flight {
+        let pace = if in_flight {
             Pace::InFlight
         } else {
             Pace::Idle
-        });
+        };
+        self.observers.pace(pace);
+        self.observers.depend(thought.questions.clone(), pace);
         let longest = if in_flight || thought.unsettled {
             IN_FLIGHT
         } else {
@@ -192,6 +197,7 @@ impl Guard {
     fn publish(&self, shown: &mut Shown, world: &World, mind: &Mind, thought: &Thought) {
         let beside = Beside {
             enrolled: thought.enrolled,
+            dependencies: thought.dependencies.clone(),
             leader: self.leadership.borrow().holder.clone(),
             watches: self.observers.ages(world.now),
             spent: self.clients.spent(),

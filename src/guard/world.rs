@@ -14,7 +14,7 @@ use super::{inspection::Found, roster::RolloutId};
 use crate::{
     act::{failure::Failure, record::Unrecorded},
     api::GuardedRollout,
-    observe::Cluster,
+    observe::{Cluster, DependencyViews},
 };
 
 /// Everything observed at one moment, and what this process is.
@@ -22,6 +22,8 @@ use crate::{
 pub(super) struct World {
     /// The moment.
     pub(super) now: Moment,
+    /// What the wall clock shows, for what people say by it: windows, and nothing else.
+    pub(super) wall: Moment,
     /// What is watched.
     pub(super) cluster: Cluster,
     /// What is measured of each API server.
@@ -32,6 +34,8 @@ pub(super) struct World {
     pub(super) addresses: Reading<BTreeSet<String>>,
     /// How fresh DNS is.
     pub(super) dns: Dns,
+    /// What is known of all that policies depend on; none where nobody asks.
+    pub(super) dependencies: Option<DependencyViews>,
     /// What could not be put on record for some time.
     pub(super) unrecorded: Unrecorded,
     /// What was last found of the gate; `None` before it was asked for.
@@ -43,20 +47,28 @@ pub(super) struct World {
 }
 
 impl World {
-    /// What cannot be read now, or not freshly.
-    pub(super) fn unread(&self) -> Vec<Gap> {
+    /// What is watched that everything depends on, by a name for people.
+    pub(super) fn sources(&self) -> [(&'static str, Reading<()>); 8] {
         let cluster = &self.cluster;
-        let sources = [
-            Gap::of("daemonsets", &cluster.daemon_sets),
-            Gap::of("namespaces", &cluster.namespaces),
-            Gap::of("rolloutpolicies", &cluster.policies),
-            Gap::of("guardedrollouts", &cluster.rollouts),
-            Gap::of("the role of the approvals", &cluster.role),
-            Gap::of("controlplanes", &cluster.control_plane),
-            Gap::of("gated pods", &cluster.gated),
-            Gap::of("endpointslices", &self.addresses),
-        ];
-        sources.into_iter().flatten().collect()
+        [
+            ("daemonsets", cluster.daemon_sets.map(|_| ())),
+            ("namespaces", cluster.namespaces.map(|_| ())),
+            ("rolloutpolicies", cluster.policies.map(|_| ())),
+            ("guardedrollouts", cluster.rollouts.map(|_| ())),
+            ("the role of the approvals", cluster.role.map(|_| ())),
+            ("controlplanes", cluster.control_plane.map(|_| ())),
+            ("gated pods", cluster.gated.map(|_| ())),
+            ("endpointslices", self.addresses.map(|_| ())),
+        ]
+    }
+
+    /// What of it cannot be read now, or not freshly.
+    pub(super) fn unread(&self) -> Vec<Gap> {
+        let sources = self.sources();
+        let gaps = sources
+            .iter()
+            .filter_map(|(source, reading)| Gap::of(source, reading));
+        gaps.collect()
     }
 
     /// Why a rollout's record cannot be written, if it cannot.

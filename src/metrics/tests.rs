@@ -1,15 +1,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
+    burn::BadTime,
     evidence::{
-        Dns, DnsEvidence, Horizon, Latency, LayerEvidence, Mask, Measured, Role, Sight, Source,
+        Caches, Dns, DnsEvidence, Health, Horizon, Latency, LayerEvidence, Mask, Measured, Reading,
+        Role, Sight, Source,
     },
-    plan::{Finding, Rule, State},
+    plan::{Finding, Rule, Severity, State},
+    still::Still,
     time::{Moment, Span},
 };
 
 use super::*;
-use crate::{client::Spent, snapshot::Done};
+use crate::{
+    client::Spent,
+    snapshot::{Done, RolloutView},
+};
 
 fn report() -> Report {
     let finding = |subject: &str| Finding {
@@ -28,9 +34,19 @@ fn report() -> Report {
         target: 8,
         wave: 3,
         soaked: Span::from_secs(4),
+        soak_needed: Span::from_secs(60),
+        soak_stands_still: Some(Still::Harmed),
+        incident: None,
         forecast: None,
         nodes_without_pod: 2,
         summary: String::new(),
+    }
+}
+
+fn stale() -> Reading<()> {
+    Reading::Stale {
+        value: (),
+        age: Span::from_secs(95),
     }
 }
 
@@ -52,6 +68,10 @@ fn server() -> ServerEvidence {
         flow: Reading::Absent { why: unknown() },
         process: Reading::Absent { why: unknown() },
         counted: Reading::Fresh(std::sync::Arc::default()),
+        bad: BadTime {
+            hour: 0.25,
+            ..BadTime::default()
+        },
         restarted: None,
         spare: false,
     }
@@ -81,6 +101,12 @@ fn dns() -> Dns {
     Dns::Measured(DnsEvidence {
         source: Source::Beating,
         layers: BTreeMap::from([("resolver 169.254.20.10".to_owned(), layer)]),
+        skew_ms: -2_500,
+        caches: Caches {
+            hits_per_mille: BTreeMap::from([("resolver 169.254.20.10".to_owned(), 900)]),
+            nodes: 2,
+            stale_nodes: BTreeSet::from(["10.0.0.1".to_owned()]),
+        },
     })
 }
 
@@ -106,9 +132,16 @@ fn snapshot() -> Snapshot {
         gate_in_force: Some(false),
         valve_in_order: None,
         approved: 3,
+        sources: BTreeMap::from([("namespaces", stale())]),
         servers: BTreeMap::from([(id, server())]),
         expected_servers: Reading::Fresh(2),
         dns: dns(),
+        dependencies: BTreeMap::from([(
+            ("fleet".to_owned(), "cloud".to_owned()),
+            Reading::Fresh(Health::Incident {
+                what: "it is `major`, not `none`".to_owned(),
+            }),
+        )]),
         watches: BTreeMap::from([("daemonsets".to_owned(), Span::from_secs(2))]),
         enrolled: 1,
         rollouts: BTreeMap::from([(("shop".to_owned(), "logs".to_owned()), view)]),
@@ -139,20 +172,45 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
         "weir_dns_lag_seconds{layer=\"resolver 169.254.20.10\",role=\"resolver\"} 55.0",
         "weir_dns_masked{layer=\"resolver 169.254.20.10\",role=\"resolver\",by=\"Cache\"} 1.0",
         "weir_dns_masked{layer=\"resolver 169.254.20.10\",role=\"resolver\",by=\"ControlPlane\"} 0.0",
+        "weir_dns_clock_skew_seconds -2.5",
+        "weir_dns_leverage{layer=\"resolver 169.254.20.10\",role=\"resolver\"} 10.0",
+        "weir_dns_node_caches 2.0",
+        "weir_dns_node_caches_stale 1.0",
         "weir_dns_horizon_seconds{layer=\"resolver 169.254.20.10\",role=\"resolver\"} 3.6",
+        "weir_dependency_state{policy=\"fleet\",dependency=\"cloud\",state=\"incident\"} 1.0",
+        "weir_dependency_state{policy=\"fleet\",dependency=\"cloud\",state=\"silent\"} 0.0",
         "weir_client_requests_total 12",
         "weir_guard_leader 1.0",
         "weir_gate_in_force 0.0",
         "weir_apiserver_expected_instances 2.0",
         "weir_apiserver_probe_p50_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\"} 0.25",
-        "weir_apiserver_evidence_age_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\",\
-         source=\"probes\"} 12.0",
+        "weir_evidence_age_seconds{server=\"172.16.0.1:6443\",started=\"1700000000\",source=\"probes\"} 12.0",
+        "weir_evidence_state{server=\"172.16.0.1:6443\",started=\"1700000000\",source=\"probes\",\
+         state=\"Stale\"} 1.0",
+        "weir_evidence_state{server=\"172.16.0.1:6443\",started=\"1700000000\",source=\"queues\",\
+         state=\"Absent\"} 1.0",
+        "weir_evidence_age_seconds{resource=\"namespaces\",source=\"watch\"} 95.0",
+        "weir_evidence_state{resource=\"namespaces\",source=\"watch\",state=\"Stale\"} 1.0",
+        "weir_evidence_age_seconds{layer=\"resolver 169.254.20.10\",role=\"resolver\",source=\"dns\"} 55.0",
+        "weir_evidence_state{layer=\"resolver 169.254.20.10\",role=\"resolver\",source=\"dns\",\
+         state=\"Masked\"} 1.0",
+        "weir_dns_beacon_state{state=\"Beating\"} 1.0",
+        "weir_burn_rate{server=\"172.16.0.1:6443\",started=\"1700000000\",window=\"6h\"} 0.0",
+        "weir_soak_seconds{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",revision=\"aaa\"} 4.0",
+        "weir_soak_needed_seconds{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",revision=\"aaa\"} 60.0",
+        "weir_soak_standing_still{namespace=\"shop\",kind=\"DaemonSet\",name=\"logs\",revision=\"aaa\",\
+         why=\"Harmed\"} 1.0",
     ] {
         assert!(
             page.lines().any(|one| one == line),
             "{line} is not in\n{page}"
         );
     }
+    let hour = "window=\"1h\"} 2";
+    assert!(
+        page.contains(hour),
+        "{hour}5 times, but for the rounding\n{page}"
+    );
     for absent in ["weir_apiserver_cpu_cores{", "weir_valve_in_order "] {
         assert!(!page.contains(absent), "{absent} is shown, but not known");
     }
@@ -162,7 +220,7 @@ fn the_page_shows_what_is_known_and_nothing_for_what_is_not() {
 #[test]
 fn no_label_comes_from_a_message() {
     let page = page(&snapshot()).unwrap();
-    assert!(!page.contains("900 ms"));
+    assert!(!page.contains("900 ms") && !page.contains("major"));
     assert!(!page.contains("weir-0"));
 }
 
@@ -187,6 +245,10 @@ fn exported() -> BTreeSet<String> {
     });
     let of_servers = SERVER_GAUGES.iter().map(|(name, _, _)| *name);
     let gauges = of_servers.chain(foreseen::names()).chain(dns::names());
+    let gauges = gauges
+        .chain(burn::names())
+        .chain(evidence::names())
+        .chain(soak::names());
     let gauges = gauges.map(|name| format!("weir_{name}"));
     shown.chain(gauges).collect()
 }

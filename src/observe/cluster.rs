@@ -69,6 +69,9 @@ pub struct Cluster {
     pub nodes: Rows<String, NodeView>,
     /// Pods of all revisions of each followed workload, by name.
     pub pods: BTreeMap<WorkloadKey, Rows<String, PodView>>,
+    /// The revision of each workload (`Deployment/name`) but for DaemonSets, in the namespaces that are watched for
+    /// it; one that was made again has another.
+    pub deployed: BTreeMap<String, Rows<String, String>>,
     /// All pods that Weir's gate holds, followed or not.
     pub gated: Rows<WorkloadKey, GatedPod>,
 }
@@ -80,6 +83,8 @@ pub struct Follow {
     pub workloads: BTreeSet<WorkloadKey>,
     /// Node labels that are kept, for waves to be spread over.
     pub spread_by: BTreeSet<String>,
+    /// Namespaces in which it is to be seen when somebody deploys.
+    pub deployed_in: BTreeSet<String>,
 }
 
 /// A DaemonSet, as far as Weir needs it.

@@ -1,4 +1,5 @@
-//! Turns the set of followed workloads into watches on their pods, and on nodes while there is any.
+//! Turns the set of followed workloads into watches on their pods, on nodes while there is any, and on what else is
+//! deployed beside those that ask for an undisturbed soak.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,9 @@ use weir_core::{
 use super::{
     cluster::{NodeView, PodView, Rows, WorkloadKey},
     crowd::Crowd,
+    join::{both, map},
     watches::{
+        deployed::{Deployments, StatefulSets},
         kept::Kept,
         node::Nodes,
         pod::Pods,
@@ -37,6 +40,8 @@ pub(super) struct Targets {
     pub(super) pods: BTreeSet<PodsOf>,
     /// The labels that are kept of nodes; `None` if nodes are not watched.
     pub(super) nodes: Option<BTreeSet<String>>,
+    /// The namespaces in which it is to be seen when somebody deploys.
+    pub(super) deployed_in: BTreeSet<String>,
 }
 
 /// What the watches of followed workloads keep.
@@ -49,6 +54,51 @@ pub(super) struct Followed {
 struct State {
     pods: BTreeMap<PodsOf, Arc<Kept<Pods>>>,
     nodes: Option<Arc<Kept<Nodes>>>,
+    deployed: BTreeMap<String, Deployed>,
+}
+
+/// What is deployed in a namespace, but for DaemonSets.
+#[derive(Clone)]
+struct Deployed {
+    deployments: Arc<Kept<Deployments>>,
+    stateful_sets: Arc<Kept<StatefulSets>>,
+}
+
+impl Deployed {
+    fn new(clock: Clock) -> Self {
+        Self {
+            deployments: Arc::new(Kept::new(Deployments, clock)),
+            stateful_sets: Arc::new(Kept::new(StatefulSets, clock)),
+        }
+    }
+
+    /// The revision of each workload, as fresh as the less fresh of both watches.
+    fn reading(&self, now: Moment) -> Rows<String, String> {
+        let both = both(
+            self.deployments.reading(now),
+            self.stateful_sets.reading(now),
+        );
+        map(both, |(deployments, stateful_sets)| {
+            let kinds = [("Deployment", deployments), ("StatefulSet", stateful_sets)];
+            let rows = kinds.iter().flat_map(|(kind, rows)| {
+                let named = move |(name, revision): (&String, &String)| {
+                    (format!("{kind}/{name}"), revision.clone())
+                };
+                rows.iter().map(named)
+            });
+            Arc::new(rows.collect())
+        })
+    }
+
+    /// Keeps both watches for as long as it is polled.
+    async fn run(self, client: kube::Client, namespace: String) {
+        let selection = Selection {
+            namespace: Some(namespace),
+            ..Selection::default()
+        };
+        let deployments = run(client.clone(), self.deployments, selection.clone());
+        tokio::join!(deployments, run(client, self.stateful_sets, selection));
+    }
 }
 
 impl Followed {
@@ -77,6 +127,15 @@ impl Followed {
             .collect()
     }
 
+    /// The revisions of what is deployed in each namespace that is watched for it.
+    pub(super) fn deployed(&self, now: Moment) -> BTreeMap<String, Rows<String, String>> {
+        let state = self.state();
+        let deployed = state.deployed.iter();
+        deployed
+            .map(|(namespace, kept)| (namespace.clone(), kept.reading(now)))
+            .collect()
+    }
+
     /// How long ago the most silent of the watches on pods, and the one on nodes, said something.
     pub(super) fn ages(&self, now: Moment) -> [Option<Span>; 2] {
         let state = self.state();
@@ -92,6 +151,7 @@ impl Followed {
     ) -> Result<(), TaskError> {
         let mut pods = Crowd::new();
         let mut nodes = Crowd::new();
+        let mut deployed = Crowd::new();
         loop {
             let wanted = targets.borrow_and_update().clone();
             self.forget_all_but(&wanted);
@@ -105,9 +165,14 @@ impl Followed {
                     Selection::default(),
                 )
             });
+            deployed.set(&wanted.deployed_in, |namespace| {
+                let kept = self.kept_deployed(namespace);
+                kept.run(client.clone(), namespace.clone())
+            });
             tokio::select! {
                 changed = targets.changed() => changed?,
                 () = pods.run() => return Ok(()),
+                () = deployed.run() => return Ok(()),
                 () = nodes.run() => return Ok(()),
             }
         }
@@ -119,6 +184,16 @@ impl Followed {
         if wanted.nodes.is_none() {
             state.nodes = None;
         }
+        state
+            .deployed
+            .retain(|namespace, _| wanted.deployed_in.contains(namespace));
+    }
+
+    fn kept_deployed(&self, namespace: &str) -> Deployed {
+        let mut state = self.state();
+        let kept = || Deployed::new(self.clock);
+        let deployed = state.deployed.entry(namespace.to_owned());
+        deployed.or_insert_with(kept).clone()
     }
 
     fn kept_pods(&self, pods: &PodsOf) -> Arc<Kept<Pods>> {

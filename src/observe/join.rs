@@ -68,7 +68,7 @@ fn with_revisions(
 }
 
 /// Both values, with the worse of the two states.
-fn both<A, B>(a: Reading<A>, b: Reading<B>) -> Reading<(A, B)> {
+pub(super) fn both<A, B>(a: Reading<A>, b: Reading<B>) -> Reading<(A, B)> {
     use Reading::{Absent, Fresh, Garbled, Masked, Stale};
     match (a, b) {
         (Absent { why }, _) | (_, Absent { why }) => Absent { why },

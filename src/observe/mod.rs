@@ -7,16 +7,20 @@
 //! - [`watches`]: objects of the API, turned into what is kept.
 //! - [`servers`]: probes and pages of each API server.
 //! - [`dns`]: the beacon, and what each DNS server shows of it.
+//! - [`dependencies`]: what policies depend on outside the cluster.
 //! - [`followed`]: the watches that come and go with rollouts.
 //! - [`join`]: two readings in one.
+//! - [`request`]: requests that are more than calls of a client.
 //! - [`crowd`]: what comes and goes, polled within one task.
 
 mod cluster;
 mod crowd;
+mod dependencies;
 mod dns;
 mod followed;
 mod join;
 mod observers;
+mod request;
 mod servers;
 mod watches;
 
@@ -24,6 +28,7 @@ pub use cluster::{
     Cluster, DaemonSetView, Follow, GatedPod, NodeView, PodView, Restarts, RevisionView, Rows,
     WorkloadKey,
 };
+pub use dependencies::{DependencyView, DependencyViews, MOST_QUESTIONS};
 pub use dns::Place;
 pub use observers::{Observers, Own};
 pub use servers::{Pace, ServersView};

@@ -13,6 +13,7 @@ use weir_core::{
 
 use super::{
     cluster::{Cluster, Follow, WorkloadKey},
+    dependencies::{Dependencies, DependencyViews},
     dns::{NameService, Place},
     followed::{Followed, PodsOf, Targets},
     join::{Join, map},
@@ -32,7 +33,9 @@ use super::{
         slim::Keep,
     },
 };
-use crate::{api::SINGLETON, client::Clients, clock::Clock, tasks::Tasks, valve};
+use crate::{
+    api::SINGLETON, client::Clients, clock::Clock, dependency::Question, tasks::Tasks, valve,
+};
 
 /// All that is observed.
 pub struct Observers {
@@ -48,6 +51,7 @@ pub struct Observers {
     servers: Servers,
     /// None where it is switched off.
     name_service: Option<NameService>,
+    dependencies: Dependencies,
     followed: Arc<Followed>,
     targets: watch::Sender<Targets>,
     follow: Follow,
@@ -71,6 +75,7 @@ impl Observers {
         let clock = clients.clock();
         let servers = Servers::start(clients, own.namespace, tasks);
         let name_service = dns.map(|dns| NameService::start(clients, dns, own, tasks));
+        let dependencies = Dependencies::start(clients, own.namespace, tasks);
         let mut start = Starter {
             clients,
             clock,
@@ -92,6 +97,7 @@ impl Observers {
             flow_schemas: start.watch("watch on flowschemas", FlowSchemas),
             servers,
             name_service,
+            dependencies,
             followed,
             targets,
             follow: Follow::default(),
@@ -109,9 +115,15 @@ impl Observers {
         self.servers.set_pace(pace);
     }
 
+    /// What is asked outside the cluster from now on, and how often.
+    pub fn depend(&self, questions: BTreeSet<Arc<Question>>, pace: Pace) {
+        self.dependencies.ask(questions, pace == Pace::InFlight);
+    }
+
     /// Whether this Weir leads as far as it knows, and may write now: only then do its probes write, and its beacon.
-    /// DNS servers are asked also while it cannot be known any longer whether another leads.
+    /// DNS servers and dependencies are asked also while it cannot be known any longer whether another leads.
     pub fn lead(&self, leads: bool, may_write: bool) {
+        self.dependencies.set_leading(leads);
         self.servers.set_leading(may_write);
         if let Some(name_service) = &self.name_service {
             name_service.set_leading(leads, may_write);
@@ -142,6 +154,12 @@ impl Observers {
         name_service.map_or(Dns::Unasked, |it| it.view(now))
     }
 
+    /// How everything is that policies depend on; none where nobody asks.
+    #[must_use]
+    pub fn dependencies(&self, now: Moment) -> Option<DependencyViews> {
+        self.dependencies.view(now)
+    }
+
     /// What is known of the cluster. To be asked at each tick: it is here that the watches of
     /// followed workloads learn of a DaemonSet that came, or came back with another selector.
     pub fn cluster(&mut self, now: Moment) -> Cluster {
@@ -164,6 +182,7 @@ impl Observers {
             flow_schemas: self.flow_schemas.reading(now),
             nodes: self.followed.nodes(now),
             pods: self.pods(now),
+            deployed: self.followed.deployed(now),
             gated: self.gated.reading(now),
         }
     }
@@ -228,7 +247,11 @@ impl Observers {
             })
             .collect();
         let nodes = (!pods.is_empty()).then(|| self.follow.spread_by.clone());
-        let targets = Targets { pods, nodes };
+        let targets = Targets {
+            pods,
+            nodes,
+            deployed_in: self.follow.deployed_in.clone(),
+        };
         self.targets.send_if_modified(|current| {
             let is_new = *current != targets;
             if is_new {

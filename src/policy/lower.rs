@@ -3,10 +3,13 @@
 //! The schema refuses most of this already. An object may be older than the schema, though, or
 //! contradict a preset that its schema does not know of, so every bound is checked again.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use weir_core::{
-    policy::{DnsRequired, Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock},
+    policy::{
+        DnsRequired, Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock,
+        Undisturbed,
+    },
     time::Span,
 };
 
@@ -21,7 +24,7 @@ use crate::api::{
 #[error("spec.{field}: {defect}")]
 pub struct Problem {
     /// Path of the field below `spec`.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What is wrong with it.
     pub defect: Defect,
 }
@@ -53,11 +56,19 @@ pub enum Defect {
     /// The selector cannot be evaluated.
     #[error("the selector cannot be evaluated: {0}")]
     Selector(String),
+    /// What is asked of a dependency cannot be asked so; what was written is not repeated, as it may hold a secret.
+    #[error("{0}")]
+    Unaskable(String),
 }
 
-const SECOND: Span = Span::from_secs(1);
-const HOUR: Span = Span::from_secs(3600);
-const DAY: Span = Span::from_secs(24 * 3600);
+pub(super) const SECOND: Span = Span::from_secs(1);
+const MINUTE: Span = Span::from_secs(60);
+pub(super) const HOUR: Span = Span::from_secs(3600);
+pub(super) const DAY: Span = Span::from_secs(24 * 3600);
+const THREE_DAYS: Span = Span::from_secs(72 * 3600);
+/// How wide a rollout may become before its soak has included what is demanded, where nobody says: as far as a
+/// fleet can do without those pods.
+const UNDISTURBED_BEFORE: f64 = 0.1;
 /// No API server runs in less.
 const LEAST_MEMORY: f64 = 67_108_864.0;
 /// More than this is a mistake in the unit: no API server grows by a terabyte.
@@ -71,6 +82,8 @@ pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
         pace,
         waves,
         soak,
+        undisturbed,
+        windows: _, // `windows` reads them
         spread_by,
         harm,
         forecast,
@@ -78,6 +91,7 @@ pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
         pods,
         required,
         starving_nodes,
+        dependencies: _, // lowered beside it: the judge is given what they say
     } = spec;
     let mut policy = preset(*pace);
     let mut reader = Reader::default();
@@ -85,6 +99,7 @@ pub fn lower(spec: &RolloutPolicySpec) -> Result<Policy, Vec<Problem>> {
     reader.waves(waves.as_ref(), &mut policy);
     let to = &mut policy.soak;
     reader.read("soak", soak.as_ref(), SECOND..=DAY, to);
+    policy.undisturbed = reader.undisturbed(undisturbed.as_ref());
     if let Some(label) = spread_by {
         policy.spread_by.clone_from(label);
     }
@@ -113,8 +128,8 @@ fn preset(pace: Pace) -> Policy {
 
 /// Reads fields into a policy and keeps what is wrong with them, all of it.
 #[derive(Default)]
-struct Reader {
-    problems: Vec<Problem>,
+pub(super) struct Reader {
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
@@ -136,6 +151,19 @@ impl Reader {
         self.read(field, releases_per_second.as_ref(), 0.1..=100.0, to);
     }
 
+    fn undisturbed(&mut self, demand: Option<&api::Undisturbed>) -> Option<Undisturbed> {
+        let api::Undisturbed { stretch, before } = demand?;
+        let mut demand = Undisturbed {
+            stretch: MINUTE,
+            before: UNDISTURBED_BEFORE,
+        };
+        let (field, to) = ("undisturbed.stretch", &mut demand.stretch);
+        self.read(field, Some(stretch), MINUTE..=THREE_DAYS, to);
+        let (field, to) = ("undisturbed.before", &mut demand.before);
+        self.read(field, before.as_ref(), 0.0..=1.0, to);
+        Some(demand)
+    }
+
     fn harm(&mut self, harm: Option<&Harm>, limits: &mut HarmLimits) {
         let Some(harm) = harm else { return };
         let Harm {
@@ -145,6 +173,7 @@ impl Reader {
             rejected_per_second,
             memory_growth,
             memory_growth_floor,
+            objective,
             restart_quiet,
             clear_after,
         } = harm;
@@ -182,6 +211,8 @@ impl Reader {
             &mut limits.memory_growth_floor_bytes,
         );
         self.read(field, memory_growth_floor.as_ref(), 1024.0..=MOST_BYTES, to);
+        let to = &mut limits.objective;
+        self.read("harm.objective", objective.as_ref(), 0.5..=0.9999, to);
         let to = &mut limits.restart_quiet;
         self.read(
             "harm.restartQuiet",
@@ -275,17 +306,20 @@ impl Reader {
                 "a canary of {canary} is larger than the largest step of {step} (by preset {pace:?} \
                  where not stated): the first wave is a step too"
             ));
-            self.problems.push(Problem {
-                field: "waves.canary",
-                defect,
-            });
+            self.add("waves.canary", defect);
         }
     }
 
+    /// Keeps what is wrong with a field.
+    pub(super) fn add(&mut self, field: impl Into<Cow<'static, str>>, defect: Defect) {
+        let field = field.into();
+        self.problems.push(Problem { field, defect });
+    }
+
     /// Reads one field, if it is stated; whatever is wrong with it leaves the preset's value.
-    fn read<F: Form>(
+    pub(super) fn read<F: Form>(
         &mut self,
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         form: Option<&F>,
         allowed: RangeInclusive<F::Meaning>,
         to: &mut F::Meaning,
@@ -297,7 +331,7 @@ impl Reader {
                     text: form.to_string(),
                     want: F::WANT,
                 };
-                self.problems.push(Problem { field, defect });
+                self.add(field, defect);
             }
             Some(meaning) => {
                 if self.allows(field, &meaning, &allowed, F::show) {
@@ -310,7 +344,7 @@ impl Reader {
     /// Whether the value is in range; if not, that is a problem.
     fn allows<T: PartialOrd>(
         &mut self,
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         value: &T,
         allowed: &RangeInclusive<T>,
         show: impl Fn(&T) -> String,
@@ -318,10 +352,7 @@ impl Reader {
         let inside = allowed.contains(value);
         if !inside {
             let [value, least, most] = [value, allowed.start(), allowed.end()].map(show);
-            self.problems.push(Problem {
-                field,
-                defect: Defect::OutOfRange { value, least, most },
-            });
+            self.add(field, Defect::OutOfRange { value, least, most });
         }
         inside
     }

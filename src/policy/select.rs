@@ -11,10 +11,15 @@ use weir_core::policy::{Policy, Servers};
 
 use super::{
     conditions::{self, Conditions},
+    dependencies,
     lower::{Defect, Problem, lower},
     stricter::stricter,
+    windows::Windows,
 };
-use crate::api::{RolloutPolicy, Workloads};
+use crate::{
+    api::{RolloutPolicy, Workloads},
+    dependency::Dependency,
+};
 
 type Labels = BTreeMap<String, String>;
 
@@ -29,6 +34,8 @@ struct Entry {
     /// None if they cannot be evaluated: then the policy matches nothing.
     selectors: Option<Selectors>,
     policy: Policy,
+    windows: Windows,
+    dependencies: BTreeMap<String, Dependency>,
     problems: Vec<Problem>,
 }
 
@@ -43,10 +50,14 @@ struct Selectors {
 pub struct Choice {
     /// The policy.
     pub policy: Policy,
+    /// When each policy lets waves begin: all of them must.
+    pub windows: Vec<Windows>,
     /// The names of the RolloutPolicies it comes from; empty for the built-in one.
     pub names: Vec<String>,
     /// What a person should know about how it came about.
     pub notes: Vec<String>,
+    /// What all of these depend on, by what findings call it.
+    pub dependencies: BTreeMap<String, Dependency>,
 }
 
 impl Policies {
@@ -62,6 +73,20 @@ impl Policies {
     /// What all policies mean, in the order of their names.
     pub fn all(&self) -> impl Iterator<Item = &Policy> {
         self.all.values().map(|entry| &entry.policy)
+    }
+
+    /// What policies depend on, each with the policy's name and its own.
+    pub fn dependencies(&self) -> impl Iterator<Item = (&str, &str, &Dependency)> {
+        self.all.iter().flat_map(|(policy, entry)| {
+            let all = entry.dependencies.iter();
+            all.map(move |(name, one)| (policy.as_str(), name.as_str(), one))
+        })
+    }
+
+    /// What one policy depends on, by name.
+    pub fn dependencies_of(&self, policy: &str) -> impl Iterator<Item = (&String, &Dependency)> {
+        let entry = self.all.get(policy);
+        entry.into_iter().flat_map(|entry| &entry.dependencies)
     }
 
     /// The most API servers that any policy says there are; 0 if none says.
@@ -89,8 +114,10 @@ impl Policies {
         else {
             return Choice {
                 policy: Policy::careful(),
+                windows: Vec::new(),
                 names: Vec::new(),
                 notes: Vec::new(),
+                dependencies: BTreeMap::new(),
             };
         };
         let names: Vec<_> = matching.iter().map(|(name, _)| (*name).clone()).collect();
@@ -118,10 +145,13 @@ impl Policies {
                     format!("policy {name} is wrong: the built-in Careful stands in for it")
                 }),
         );
+        let windows = matching.iter().map(|(_, entry)| entry.windows.clone());
         Choice {
             policy,
+            windows: windows.collect(),
             names,
             notes,
+            dependencies: union(&matching),
         }
     }
 
@@ -152,6 +182,15 @@ impl Entry {
             Ok(lowered) => (lowered, Vec::new()),
             Err(problems) => (Policy::careful(), problems),
         };
+        let (windows, wrong) = Windows::read(policy.spec.windows.as_deref());
+        problems.extend(wrong);
+        // Also of a policy that is wrong elsewhere: without them it would be looser than was meant.
+        let dependencies = dependencies::lower(&policy.spec.dependencies, &mut problems);
+        let lowered = if problems.is_empty() {
+            lowered
+        } else {
+            Policy::careful()
+        };
         let Workloads {
             namespace_selector,
             selector,
@@ -171,6 +210,8 @@ impl Entry {
         Self {
             selectors,
             policy: lowered,
+            windows,
+            dependencies,
             problems,
         }
     }
@@ -185,6 +226,28 @@ impl Entry {
     }
 }
 
+/// What any of these policies depends on. Where two call different things by one name, the policies' own names are
+/// put before it.
+fn union(matching: &[(&String, &Entry)]) -> BTreeMap<String, Dependency> {
+    let mut named: BTreeMap<&String, Vec<(&String, &Dependency)>> = BTreeMap::new();
+    for (policy, entry) in matching {
+        for (name, one) in &entry.dependencies {
+            named.entry(name).or_default().push((*policy, one));
+        }
+    }
+    let mut all = BTreeMap::new();
+    for (name, ones) in named {
+        if ones.windows(2).all(|pair| pair[0].1 == pair[1].1) {
+            all.extend(ones.first().map(|(_, one)| (name.clone(), (*one).clone())));
+        } else {
+            let full =
+                |(policy, one): (&String, &Dependency)| (format!("{policy}/{name}"), one.clone());
+            all.extend(ones.into_iter().map(full));
+        }
+    }
+    all
+}
+
 /// The selector in a form that can be evaluated; an absent one matches everything.
 fn evaluable(
     field: &'static str,
@@ -196,7 +259,7 @@ fn evaluable(
         .try_into()
         .inspect_err(|error: &kube::core::ParseExpressionError| {
             problems.push(Problem {
-                field,
+                field: field.into(),
                 defect: Defect::Selector(error.0.clone()),
             });
         })

@@ -1,6 +1,8 @@
 //! The stricter of two policies, field by field: nothing that either of them forbids is allowed.
 
-use weir_core::policy::{Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock};
+use weir_core::policy::{
+    Foresight, HarmLimits, PodLimits, Policy, Required, Servers, Stock, Undisturbed,
+};
 
 /// The stricter of both in every field. Where no order exists (what waves are spread over), the
 /// first one's value is kept; the caller says so.
@@ -13,6 +15,7 @@ pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
         growth,
         max_step,
         soak,
+        undisturbed,
         releases_per_second,
         spread_by: _, // has no order
         harm,
@@ -26,6 +29,7 @@ pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
         growth: first.growth.min(*growth),
         max_step: first.max_step.min(*max_step),
         soak: first.soak.max(*soak),
+        undisturbed: both(first.undisturbed, *undisturbed),
         releases_per_second: first.releases_per_second.min(*releases_per_second),
         spread_by: first.spread_by.clone(),
         harm: stricter_harm(&first.harm, harm),
@@ -38,6 +42,18 @@ pub(super) fn stricter(first: &Policy, second: &Policy) -> Policy {
     }
 }
 
+/// The longer stretch, demanded of the narrower width.
+fn both(first: Option<Undisturbed>, second: Option<Undisturbed>) -> Option<Undisturbed> {
+    let narrower = |one: Undisturbed, other: Undisturbed| Undisturbed {
+        stretch: one.stretch.max(other.stretch),
+        before: one.before.min(other.before),
+    };
+    match (first, second) {
+        (Some(one), Some(other)) => Some(narrower(one, other)),
+        (one, other) => one.or(other),
+    }
+}
+
 fn stricter_harm(first: &HarmLimits, second: &HarmLimits) -> HarmLimits {
     let HarmLimits {
         latency_floor_ms,
@@ -46,6 +62,7 @@ fn stricter_harm(first: &HarmLimits, second: &HarmLimits) -> HarmLimits {
         rejected_per_second,
         memory_growth,
         memory_growth_floor_bytes,
+        objective,
         restart_quiet,
         clear_after,
     } = second;
@@ -58,6 +75,7 @@ fn stricter_harm(first: &HarmLimits, second: &HarmLimits) -> HarmLimits {
         memory_growth_floor_bytes: first
             .memory_growth_floor_bytes
             .min(*memory_growth_floor_bytes),
+        objective: first.objective.max(*objective),
         restart_quiet: first.restart_quiet.max(*restart_quiet),
         clear_after: first.clear_after.max(*clear_after),
     }

@@ -57,15 +57,13 @@ fn every_field_overrides_the_preset() {
             "rejectedPerSecond": 1.5,
             "memoryGrowth": "60%",
             "memoryGrowthFloor": "1Gi",
+            "objective": "99.5%",
             "restartQuiet": "2m",
             "clearAfter": "11s",
         },
         "forecast": {
-            "act": "Tell",
-            "budget": "60%",
-            "unison": "20s",
-            "beyondUnison": "Pace",
-            "patience": "3m",
+            "act": "Tell", "budget": "60%", "unison": "20s",
+            "beyondUnison": "Pace", "patience": "3m",
         },
         "capacity": { "cpu": 3.5, "memory": "8Gi" },
         "pods": { "unhealthy": "6%", "scheduleWithin": "3m", "readyWithin": "1h" },
@@ -78,6 +76,7 @@ fn every_field_overrides_the_preset() {
         growth: 3.0,
         max_step: 0.4,
         soak: Span::from_secs(45),
+        undisturbed: None,
         releases_per_second: 7.5,
         spread_by: "rack".to_owned(),
         harm: weir_core::policy::HarmLimits {
@@ -87,6 +86,7 @@ fn every_field_overrides_the_preset() {
             rejected_per_second: 1.5,
             memory_growth: 0.6,
             memory_growth_floor_bytes: 1024.0 * 1024.0 * 1024.0,
+            objective: 0.995,
             restart_quiet: Span::from_secs(120),
             clear_after: Span::from_secs(11),
         },
@@ -111,6 +111,26 @@ fn every_field_overrides_the_preset() {
         starving_per_ten_minutes: 0.04,
     };
     assert_eq!(lowered, expected);
+}
+
+#[test]
+fn an_undisturbed_stretch_is_demanded_before_a_tenth_unless_it_is_said_otherwise() {
+    let demanded = |undisturbed| {
+        let policy = lower(&spec(json!({ "undisturbed": undisturbed }))).unwrap();
+        let demand = policy.undisturbed.unwrap();
+        (demand.stretch, demand.before)
+    };
+    let hours = |hours: u64| Span::from_secs(hours * 3600);
+    assert_eq!(demanded(json!({ "stretch": "4h" })), (hours(4), 0.1));
+    assert_eq!(
+        demanded(json!({ "stretch": "72h", "before": "5%" })),
+        (hours(72), 0.05)
+    );
+    let wrong = json!({ "undisturbed": { "stretch": "30s" } });
+    assert_eq!(
+        problems(wrong),
+        ["spec.undisturbed.stretch: 30s is not between 1m and 72h"]
+    );
 }
 
 #[test]
@@ -219,8 +239,10 @@ fn no_policy_means_the_built_in_careful() {
         choice,
         Choice {
             policy: Policy::careful(),
+            windows: vec![],
             names: vec![],
-            notes: vec![]
+            notes: vec![],
+            dependencies: BTreeMap::new(),
         }
     );
 }
@@ -449,4 +471,58 @@ fn the_most_api_servers_that_any_policy_states_count() {
     assert_eq!(stated(policies([("a", json!({}))])), 0);
     let three = policies([("a", required(1)), ("b", required(3)), ("c", json!({}))]);
     assert_eq!(stated(three), 3);
+}
+
+/// A dependency on a page of a host.
+fn page(name: &str, host: &str) -> Value {
+    let url = format!("https://{host}/");
+    json!({ "name": name, "http": { "url": url, "jsonPath": "$.s", "equals": "ok" } })
+}
+
+#[test]
+fn a_workload_depends_on_what_any_of_its_policies_does() {
+    let all = policies([
+        (
+            "one",
+            json!({ "dependencies": [page("cloud", "a"), page("mail", "m")] }),
+        ),
+        (
+            "other",
+            json!({ "dependencies": [page("cloud", "b"), page("mail", "m")] }),
+        ),
+    ]);
+    let names: Vec<_> = all
+        .select(&labels([]), &labels([]))
+        .dependencies
+        .into_keys()
+        .collect();
+    assert_eq!(names, ["mail", "one/cloud", "other/cloud"]);
+    let asked = all
+        .dependencies()
+        .map(|(policy, name, _)| format!("{policy} {name}"));
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        ["one cloud", "one mail", "other cloud", "other mail"]
+    );
+}
+
+#[test]
+fn a_dependency_that_cannot_be_asked_makes_its_policy_wrong_and_stays() {
+    let mut wrong = page("cloud", "a");
+    wrong["http"]["jsonPath"] = json!("$..s");
+    let all = policies([("one", json!({ "pace": "Fast", "dependencies": [wrong] }))]);
+    let choice = all.select(&labels([]), &labels([]));
+    assert_eq!(choice.policy, Policy::careful());
+    let why = choice.dependencies["cloud"].asks.as_ref().unwrap_err();
+    assert!(
+        why.starts_with("spec.dependencies[cloud].http.jsonPath: "),
+        "{why}"
+    );
+    let conditions = all.conditions("one", []).unwrap();
+    assert_eq!(conditions.ready.reason, Reason::Invalid);
+    assert!(
+        conditions.ready.message.contains(why),
+        "{}",
+        conditions.ready.message
+    );
 }

@@ -10,6 +10,7 @@ pub mod clean;
 pub mod drill;
 pub mod explain;
 mod figures;
+mod incident;
 pub mod preflight;
 pub mod report;
 pub mod rollouts;

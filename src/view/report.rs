@@ -15,7 +15,9 @@ use weir_core::time::Moment;
 
 use self::holds::{Told, holds};
 use super::figures;
-use crate::api::{ForecastStatus, GuardedRollout, Mode, PointStatus, Resource, State, times};
+use crate::api::{
+    ForecastStatus, GuardedRollout, IncidentStatus, Mode, PointStatus, Resource, State, times,
+};
 
 pub use self::text::render;
 
@@ -58,6 +60,9 @@ pub struct Rollout {
     pub like_these: u32,
     /// What people did, in Weir's words, each with its time.
     pub people: Vec<String>,
+    /// The last incident that its record tells, if any of it was lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentStatus>,
     /// What was foreseen, beside what was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Foreseen>,
@@ -149,7 +154,8 @@ pub fn report(
         let begun = record.and_then(|record| record.metadata.creation_timestamp.as_ref());
         let is_new = begun.is_some_and(|begun| times::moment(begun.0) >= since);
         let rollout = rollout(key, record, events, since, now);
-        let is_told = !rollout.holds.is_empty() || !rollout.people.is_empty();
+        let is_told =
+            !rollout.holds.is_empty() || !rollout.people.is_empty() || rollout.incident.is_some();
         (is_new || is_told).then_some(rollout)
     });
     Report {
@@ -186,8 +192,22 @@ fn rollout(
         people: people
             .map(|told| format!("{} {}", times::time(told.at).0, told.note()))
             .collect(),
+        incident: status
+            .incident
+            .filter(|incident| is_lately(incident, status.state, since)),
         forecast: status.forecast.as_ref().and_then(foreseen),
     }
+}
+
+/// Whether it ended after a moment, if it did. Of a rollout that is no longer followed nobody sees the end.
+fn is_lately(incident: &IncidentStatus, state: Option<State>, since: Moment) -> bool {
+    let is_followed = !matches!(
+        state,
+        Some(State::Complete | State::LetGo | State::Superseded)
+    );
+    let ended = incident.mitigated.as_ref();
+    let last = ended.or(Some(&incident.seen).filter(|_| !is_followed));
+    last.is_none_or(|last| times::moment(last.0) >= since)
 }
 
 fn foreseen(forecast: &ForecastStatus) -> Option<Foreseen> {

@@ -116,6 +116,12 @@ fn texts() -> Vec<Case> {
             &["999ms", "25h"],
         ),
         text(
+            "spec.undisturbed.stretch",
+            "stretch is between 1m and 72h",
+            &["1m", "4h", "72h"],
+            &["59s", "73h"],
+        ),
+        text(
             "spec.forecast.budget",
             "budget must be more than 0%",
             &["0.01%", "50%", "100%"],
@@ -133,6 +139,11 @@ fn texts() -> Vec<Case> {
             &["1s", "1m", "24h"],
             &["999ms", "25h"],
         ),
+    ]
+}
+
+fn texts_of_harm() -> Vec<Case> {
+    vec![
         text(
             "spec.harm.latencyFloor",
             "latencyFloor is at most 1s, Kubernetes' own objective for API latency",
@@ -146,6 +157,12 @@ fn texts() -> Vec<Case> {
             &["0%", "0.0%"],
         ),
         text(
+            "spec.harm.objective",
+            "objective is between 50% and 99.99%",
+            &["50%", "99.9%", "99.99%"],
+            &["49.99%", "100%"],
+        ),
+        text(
             "spec.harm.restartQuiet",
             "restartQuiet is at most 1h",
             &["1ms", "60m", "1h"],
@@ -157,6 +174,11 @@ fn texts() -> Vec<Case> {
             &["1s", "3600s"],
             &["999ms", "3601s"],
         ),
+    ]
+}
+
+fn texts_of_pods() -> Vec<Case> {
+    vec![
         text(
             "spec.pods.scheduleWithin",
             "scheduleWithin is between 1s and 1h",
@@ -170,6 +192,110 @@ fn texts() -> Vec<Case> {
             &["1ms", "1441m"],
         ),
     ]
+}
+
+/// Policies that depend on one thing: `fields` are added to what is asked by, and null takes one away.
+fn depends(by: &str, fields: Value) -> Value {
+    let mut source = match by {
+        "http" => json!({ "url": "https://a/", "jsonPath": "$.a", "equals": "b" }),
+        _ => json!({ "url": "https://a/", "query": "up", "threshold": 1, "comparison": "Below" }),
+    };
+    if let Value::Object(fields) = fields {
+        for (name, value) in fields {
+            source[name] = value;
+        }
+    }
+    let source = source.as_object_mut().expect("it is an object");
+    source.retain(|_, value| !value.is_null());
+    dependency(json!({ by: source }))
+}
+
+fn dependency(mut fields: Value) -> Value {
+    fields["name"] = json!("cloud");
+    json!({ "dependencies": [fields] })
+}
+
+fn dependencies() -> Vec<Case> {
+    let of = |field: &str, text: &str| {
+        let mut one = depends("http", json!({}));
+        one["dependencies"][0][field] = json!(text);
+        one
+    };
+    let both = || {
+        let mut one = depends("http", json!({}));
+        one["dependencies"][0]["prometheus"] =
+            depends("prometheus", json!({}))["dependencies"][0]["prometheus"].clone();
+        one
+    };
+    vec![
+        policy(
+            "spec.dependencies[]",
+            "a dependency is asked either by http or by prometheus",
+            [depends("http", json!({})), depends("prometheus", json!({}))],
+            [dependency(json!({})), both()],
+        ),
+        policy(
+            "spec.dependencies[].every",
+            "every is between 10s and 1h",
+            [of("every", "10s"), of("every", "1h")],
+            [of("every", "9s"), of("every", "61m")],
+        ),
+        policy(
+            "spec.dependencies[].timeout",
+            "timeout is between 1s and 30s",
+            [of("timeout", "1s"), of("timeout", "30s")],
+            [of("timeout", "999ms"), of("timeout", "31s")],
+        ),
+        policy(
+            "spec.dependencies[].silentFor",
+            "silentFor is at most 24h",
+            [of("silentFor", "0s"), of("silentFor", "24h")],
+            [of("silentFor", "25h")],
+        ),
+        policy(
+            "spec.dependencies[].http",
+            "what is well is said either by equals or by oneOf",
+            [
+                depends("http", json!({})),
+                depends("http", json!({ "equals": null, "oneOf": ["a", "b"] })),
+                depends("http", json!({ "oneOf": [] })),
+            ],
+            [
+                depends("http", json!({ "equals": null })),
+                depends("http", json!({ "equals": null, "oneOf": [] })),
+                depends("http", json!({ "oneOf": ["a"] })),
+            ],
+        ),
+    ]
+}
+
+fn trust() -> Vec<Case> {
+    let token = json!({ "name": "a", "key": "b" });
+    let tls = json!({ "caSecret": "a" });
+    let sources = [
+        ("http", "spec.dependencies[].http"),
+        ("prometheus", "spec.dependencies[].prometheus"),
+    ];
+    let of = |(by, at): (&str, &'static str)| {
+        [
+            policy(
+                at,
+                "a bearer token is sent by https only",
+                [depends(by, json!({ "bearerToken": token }))],
+                [depends(
+                    by,
+                    json!({ "bearerToken": token, "url": "http://a/" }),
+                )],
+            ),
+            policy(
+                at,
+                "tls is for https only",
+                [depends(by, json!({ "tls": tls }))],
+                [depends(by, json!({ "tls": tls, "url": "http://a/" }))],
+            ),
+        ]
+    };
+    sources.into_iter().flat_map(of).collect()
 }
 
 fn selectors() -> Vec<Case> {
@@ -277,10 +403,11 @@ fn singletons() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    [waves(), texts(), selectors(), rollouts(), singletons()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let texts = [texts(), texts_of_harm(), texts_of_pods()];
+    let of_policies = [waves(), dependencies(), trust(), selectors()];
+    let of_others = [rollouts(), singletons()];
+    let all = texts.into_iter().chain(of_policies).chain(of_others);
+    all.flatten().collect()
 }
 
 /// Every rule in every schema: (kind, path of the node, message).

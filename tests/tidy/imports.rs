@@ -12,12 +12,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Types only: nobody's knowledge.
     ("api", &[]),
     ("clock", &[]),
+    ("dependency", &[]),
     ("fnv", &[]),
     ("tasks", &[]),
     ("config", &["api"]),
     ("telemetry", &[]),
     ("client", &["clock"]),
-    ("policy", &["api"]),
+    ("policy", &["api", "dependency"]),
     ("valve", &["api", "client"]),
     ("meter", &["fnv"]),
     // What a pod template says: the operator hashes live ones, the plugin those of files.
@@ -25,7 +26,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "observe",
         &[
-            "api", "client", "clock", "fnv", "meter", "tasks", "template", "valve",
+            "api",
+            "client",
+            "clock",
+            "dependency",
+            "fnv",
+            "meter",
+            "tasks",
+            "template",
+            "valve",
         ],
     ),
     ("snapshot", &["client"]),
@@ -42,8 +51,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "guard",
         &[
-            "act", "api", "client", "clock", "config", "meter", "observe", "policy", "serve",
-            "snapshot", "tasks", "valve",
+            "act",
+            "api",
+            "client",
+            "clock",
+            "config",
+            "dependency",
+            "meter",
+            "observe",
+            "policy",
+            "serve",
+            "snapshot",
+            "tasks",
+            "valve",
         ],
     ),
     // Pure rendering.

@@ -1,8 +1,11 @@
 //! Where a rollout stands and what comes next: one decision, taken in one place, in one order.
 
+mod orders;
+
+pub(crate) use self::orders::{ordered, void};
 use crate::{
     census::Member,
-    evidence::{LetThrough, ServerEvidence},
+    evidence::{LetThrough, ServerEvidence, Window},
     forecast::Outlook,
     history::History,
     plan::State,
@@ -22,13 +25,6 @@ const GATHERING: Span = Span::from_secs(30);
 /// How long a rollout is watched after its approval was seen, or the end of its enrolment. Either is
 /// effective within a second; pods that were created just before may still be born gated.
 const OPENING_SETTLES: Span = Span::from_secs(5);
-
-/// How long a person's order to let pods through stands if it cannot be carried out.
-const ORDER_LASTS: Span = Span::from_secs(4 * 3600);
-
-/// How far in the future an order may be given: clocks differ by seconds. One of tomorrow is a mistake, and
-/// must not stand for longer than others.
-const CLOCKS_DIFFER: Span = Span::from_secs(60);
 
 /// What a rollout does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +55,14 @@ pub(crate) enum Course {
     Soak,
     /// Soaked, but what was seen does not tell yet whether the next wave would be within budget.
     Learn,
+    /// Soaked, but somebody deploys in the namespace again and again: what shows only when nobody does has not
+    /// had its time.
+    AwaitStretch,
+    /// The wave is not out, or the next is due, and no window of the policy is open.
+    AwaitWindow {
+        /// Whether a first wave has begun.
+        begun: bool,
+    },
     /// Soaked, but too many of the remaining nodes are not ready.
     AwaitNodes,
     /// Soaked: the next wave, up to this width.
@@ -77,9 +81,13 @@ impl Course {
             Self::Rest => State::Complete,
             Self::Left => State::LetGo,
             Self::Pause => State::Paused,
-            Self::Gather | Self::AwaitCalm | Self::Idle => State::Pending,
+            Self::Gather | Self::AwaitCalm | Self::Idle | Self::AwaitWindow { begun: false } => {
+                State::Pending
+            }
             Self::Hold => State::Held,
-            Self::Soak | Self::Learn => State::Soaking,
+            Self::Soak | Self::Learn | Self::AwaitStretch | Self::AwaitWindow { begun: true } => {
+                State::Soaking
+            }
             Self::Pace => State::Paced,
             Self::Drain
             | Self::Obey(_)
@@ -98,6 +106,7 @@ impl Course {
             | Self::Settle
             | Self::Soak
             | Self::Learn
+            | Self::AwaitStretch
             | Self::AwaitNodes
             | Self::Widen(_) => true,
             Self::Rest
@@ -109,6 +118,7 @@ impl Course {
             | Self::AwaitCalm
             | Self::Hold
             | Self::Idle
+            | Self::AwaitWindow { .. }
             | Self::Pace
             | Self::Approve => false,
         }
@@ -135,39 +145,22 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Cour
     if let Some(order) = ordered(scene, history) {
         return Course::Obey(order);
     }
-    forbidden(scene, verdict, history)
+    let course = forbidden(scene, verdict, history)
         .or_else(|| history.paced.then_some(Course::Pace))
         .or_else(|| unfinished(scene, history))
-        .unwrap_or_else(|| next_wave(scene, history))
+        .unwrap_or_else(|| next_wave(scene, history));
+    in_window(scene, history, course)
 }
 
-/// The order that a person gave, until it is carried out or too old.
-///
-/// Whoever gave it judged by what they saw then: it ends once nothing that it covers is left, however wide or
-/// narrow the rollout becomes afterwards, and is void after some hours. Orders are carried out in the order of
-/// their times: one that is no later than the last is not obeyed again, whoever writes it back.
-pub(crate) fn ordered(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
-    let order = given(scene, history).filter(|_| void(scene, history).is_none())?;
-    let width = order.width.min(scene.census.full);
-    (width > 0).then_some(LetThrough { width, ..order })
-}
-
-/// The order that a person gave and that was never carried out, whether or not it may be.
-fn given(scene: &Scene<'_>, history: &History) -> Option<LetThrough> {
-    let order = scene.evidence.rollout.let_through?;
-    let is_new = history.obeyed.is_none_or(|obeyed| order.given > obeyed);
-    is_new.then_some(order)
-}
-
-/// Why a person's order that was never carried out is not obeyed, if it is not for its time.
-pub(crate) fn void(scene: &Scene<'_>, history: &History) -> Option<&'static str> {
-    let order = given(scene, history)?;
-    if scene.now.since(order.given) >= ORDER_LASTS {
-        Some("it was given four hours ago or more")
-    } else if order.given.since(scene.now) > CLOCKS_DIFFER {
-        Some("its time lies ahead")
+/// The same course, if it begins nothing or a window is open.
+fn in_window(scene: &Scene<'_>, history: &History, course: Course) -> Course {
+    let begins = matches!(course, Course::Fill | Course::Widen(_));
+    if begins && scene.evidence.rollout.window != Window::Open {
+        Course::AwaitWindow {
+            begun: history.progress.target > 0,
+        }
     } else {
-        None
+        course
     }
 }
 
@@ -191,21 +184,35 @@ fn unfinished(scene: &Scene<'_>, history: &History) -> Option<Course> {
 fn next_wave(scene: &Scene<'_>, history: &History) -> Course {
     let Scene { policy, census, .. } = *scene;
     let target = history.progress.target;
+    let capped = before_stretch(scene, history);
     if target > 0 && waves::complete(policy, census, target) {
-        return if must_be_paced(scene, history) {
+        return if capped.is_some() {
+            Course::AwaitStretch
+        } else if must_be_paced(scene, history) {
             Course::Pace
         } else {
             Course::Approve
         };
     }
     let next = waves::next_target(policy, census.full, history.progress);
-    if next <= target || waves::exhausted(census) {
+    let within = capped.map_or(next, |width| next.min(width));
+    if next > target && within <= target {
+        Course::AwaitStretch
+    } else if next <= target || waves::exhausted(census) {
         Course::AwaitNodes
     } else if target == 0 && young(scene, history) && begins_blindly(scene) {
         Course::Gather
     } else {
-        foreseeing(scene, history, next)
+        foreseeing(scene, history, within)
     }
+}
+
+/// How wide the rollout may become until its soak has included a time without deployments, if the policy demands
+/// that and it was not seen.
+pub(crate) fn before_stretch(scene: &Scene<'_>, history: &History) -> Option<u32> {
+    let demand = scene.policy.undisturbed;
+    let demand = demand.filter(|_| !history.progress.stretched)?;
+    Some(waves::undisturbed_width(demand, scene.census.full))
 }
 
 /// The next wave, as wide as is surely within budget: up to `next`. Once there was patience enough for more
@@ -315,7 +322,7 @@ fn forbidden(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Option<
     if scene.census.full == 0 {
         return Some(Course::Idle);
     }
-    verdict.foreseen().then_some(Course::Hold)
+    (verdict.elsewhere() || verdict.foreseen()).then_some(Course::Hold)
 }
 
 /// `end` once nothing is gated of what is let through whatever the waves say since `since`.

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     forecast::{Exceeded, Ledger, Recalled},
+    incident::Incident,
     plan::{Finding, Hold, Rule, Severity},
-    soak::Seen,
+    soak::{Begun, NodeSet, Seen, Stretch},
     time::{Moment, Span},
 };
 
@@ -32,6 +33,8 @@ pub struct Progress {
     /// What a wave's step is multiplied by, in (0, 4]: halves at each hold for harm, recovers with
     /// each clean wave, and grows beyond one as long as the forecast has room.
     pub pace: f64,
+    /// Whether soak time without deployments was ever as long as the policy demands.
+    pub stretched: bool,
 }
 
 /// What of a rollout is on record: all that is left of its history once nobody remembers it.
@@ -51,6 +54,8 @@ pub struct Record {
     pub paced: bool,
     /// When the order was given that was last carried out, or that a newer revision ended.
     pub obeyed: Option<Moment>,
+    /// The incident that goes on, or the last one.
+    pub incident: Option<Incident>,
 }
 
 /// A finding of harm that stands until it has been seen to be gone for long enough.
@@ -89,10 +94,18 @@ pub struct History {
     /// The pods that ran and could be judged when that soak began; nodes served because they starved
     /// add to it.
     pub soaked_width: u32,
+    /// Those of them that it began with, to see whether others took their place.
+    pub soaked_from: Begun,
+    /// The part of it without deployments in the workload's namespace.
+    pub stretch: Stretch,
+    /// The nodes, as far as a change of them disturbs.
+    pub nodes: NodeSet,
     /// Harm that stands, ordered by rule and subject.
     pub standing: Vec<Standing>,
     /// The hold for harm that stands.
     pub hold: Option<Hold>,
+    /// The incident that goes on, or the last one.
+    pub incident: Option<Incident>,
     /// The pace before the hold that stands halved it, if it did.
     pub pace_before: Option<f64>,
     /// Whether a hold's harm that began with this rollout's own starts was found to be others' once: its
@@ -139,11 +152,16 @@ impl History {
                 target: 0,
                 wave: 0,
                 pace: 1.0,
+                stretched: false,
             },
             soaked: Span::ZERO,
             soaked_width: 0,
+            soaked_from: Begun::default(),
+            stretch: Stretch::default(),
+            nodes: NodeSet::default(),
             standing: Vec::new(),
             hold: None,
+            incident: None,
             pace_before: None,
             forgiven: false,
             paced: false,
@@ -174,9 +192,11 @@ impl History {
             costs,
             paced,
             obeyed,
+            incident,
         } = record;
-        // Waves may begin anew, but no order is obeyed twice.
+        // Waves may begin anew, but no order is obeyed twice, and no incident is forgotten.
         let anew = Self {
+            incident,
             obeyed,
             ..Self::begin(begun, now)
         };
@@ -226,6 +246,11 @@ impl History {
             first_out: before.first_out.or(self.first_out),
             ledger: self.ledger.richer(before.ledger),
             obeyed: self.obeyed.max(before.obeyed),
+            // One that goes on by the record was told by whoever led.
+            incident: match (self.incident, before.incident) {
+                (Some(told), _) if told.mitigated.is_none() => Some(told),
+                (told, own) => own.or(told),
+            },
             ..self
         }
     }

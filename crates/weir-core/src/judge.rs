@@ -12,10 +12,12 @@ use crate::{
     evidence::{Evidence, LetThrough, ServerEvidence, ServerId},
     forecast::{self, Foreseen, Given, JUST_BEFORE, Look, Outlook},
     history::History,
+    incident::{self, Incident, Phase},
     plan::{Hold, Intent, Plan, Report},
     policy::Policy,
     release,
-    soak::{self, Seen},
+    soak::{self, Begun, Seen, Stretch},
+    still::{self, Still},
     summary,
     time::{Moment, Span},
     verdict::{self, Scene, Stance, Verdict},
@@ -89,6 +91,7 @@ fn at_the_valve(scene: &Scene<'_>, history: History) -> Judgement {
         let room = scene.outlook.is_some_and(Outlook::has_room);
         history.progress = waves::begun(history.progress, target, room);
         history.soaked = Span::ZERO;
+        history.stretch = Stretch::default();
     }
     history.paced |= course == Course::Pace;
     let intents = release::intents(scene, &verdict, course, elapsed, &mut history);
@@ -257,12 +260,27 @@ fn account(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
         history.first_out.get_or_insert(now);
     }
     count_hold(scene, verdict, history);
-    let seen = seen(scene, verdict, history.progress.target);
-    soak::count(history, seen, verdict.harmed(), scene.census.judged(), now);
+    count_soak(scene, verdict, history);
     history.standing.clone_from(&verdict.standing);
     history.informed |= !verdict.blind;
-    history.seen = seen;
     history.judged = now;
+}
+
+fn count_soak(scene: &Scene<'_>, verdict: &Verdict, history: &mut History) {
+    let rollout = &scene.evidence.rollout;
+    let (census, now) = (scene.census, scene.now);
+    history.nodes = history.nodes.after(rollout, now);
+    let seen = seen(scene, verdict, history);
+    history.stretch.see(rollout.deployed);
+    let anew = verdict.begins_soak_anew() || soak::is_replaced(history, census, &scene.policy.pods);
+    soak::count(history, seen, anew, census.judged(), now);
+    if history.soaked == Span::ZERO {
+        history.soaked_from = Begun::with(census);
+    }
+    let demand = scene.policy.undisturbed;
+    history.progress.stretched |=
+        demand.is_some_and(|demand| history.stretch.longest >= demand.stretch);
+    history.seen = seen;
 }
 
 /// Begins a hold for harm, or ends it.
@@ -304,13 +322,13 @@ fn give_back(pace: f64, verdict: &Verdict, history: &mut History) {
     history.pace_before = None;
 }
 
-fn seen(scene: &Scene<'_>, verdict: &Verdict, target: u32) -> Seen {
-    if verdict.blind {
-        Seen::Blind
-    } else if verdict.harmed() || !waves::settled(scene.policy, scene.census, target) {
-        Seen::Disturbed
-    } else {
-        Seen::Calm
+fn seen(scene: &Scene<'_>, verdict: &Verdict, history: &History) -> Seen {
+    match still::of(scene, verdict, history) {
+        None => Seen::Calm,
+        Some(Still::Masked | Still::Unseen) => Seen::Blind,
+        Some(Still::Harmed | Still::Elsewhere | Still::NodesTurning | Still::Unsettled) => {
+            Seen::Disturbed
+        }
     }
 }
 
@@ -320,12 +338,20 @@ fn conclude(
     verdict: Verdict,
     course: Course,
     intents: Vec<Intent>,
-    history: History,
+    mut history: History,
 ) -> Judgement {
     let census = scene.census;
     let summary = summary::of(scene, &verdict, course, &history);
-    let rests = matches!(course, Course::Rest | Course::Idle | Course::Left)
-        || course == Course::Pace && intents.is_empty();
+    let is_done = matches!(course, Course::Rest | Course::Idle | Course::Left);
+    let is_calm = course == Course::Pace && intents.is_empty();
+    let phase = match (is_done, is_calm) {
+        (true, _) => Phase::Done,
+        (false, true) => Phase::Rests,
+        (false, false) => Phase::OnItsWay,
+    };
+    incident::follow(scene, &verdict, phase, &mut history);
+    let rests = is_done || is_calm && !history.incident.as_ref().is_some_and(Incident::goes_on);
+    let soak_stands_still = still::of(scene, &verdict, &history);
     let report = Report {
         state: course.state(),
         findings: verdict.findings,
@@ -335,6 +361,9 @@ fn conclude(
         target: history.progress.target,
         wave: history.progress.wave,
         soaked: history.soaked,
+        soak_needed: soak::needed(scene.policy, census.full),
+        soak_stands_still,
+        incident: history.incident.clone(),
         forecast: scene.forecast.cloned(),
         nodes_without_pod: census.nodes_without_pod(),
         summary,

@@ -8,6 +8,7 @@
 //! - [`exposition`]: a push parser for `/metrics` pages.
 //! - [`usage`]: what an API server has counted, in all and of each client.
 //! - [`dns`]: the beacon, and what DNS servers show of it, turned into evidence.
+//! - [`burn`]: bad time over several windows.
 //! - [`servers`]: samples of each API server instance, turned into evidence.
 //! - [`policy`]: the validated form of a rollout policy.
 //! - [`history`]: what a judgement needs of the last ones.
@@ -16,6 +17,8 @@
 //! - `census`: who is out, who waits, and who can be judged.
 //! - [`verdict`]: one function per fault, and the verdict they add up to.
 //! - `waves`: how wide the next wave is and which pods it takes.
+//! - [`still`]: why soak time is not being added.
+//! - [`incident`]: when an incident was seen, understood and mitigated.
 //! - `starving`: which nodes a hold would leave without a pod, and how many are served.
 //! - `course`: where the rollout stands and what comes next, in one order.
 //! - `release`: the course as intents, at the policy's pace.
@@ -23,6 +26,7 @@
 //! - [`plan`]: what to do now, leaving no choice to whoever does it.
 //! - [`judge`]: the one entry point for a rollout.
 
+pub mod burn;
 mod census;
 mod course;
 pub mod dns;
@@ -30,6 +34,7 @@ pub mod evidence;
 pub mod exposition;
 pub mod forecast;
 pub mod history;
+pub mod incident;
 pub mod judge;
 pub mod plan;
 pub mod policy;
@@ -37,6 +42,7 @@ mod release;
 pub mod servers;
 pub mod soak;
 mod starving;
+pub mod still;
 mod summary;
 pub mod time;
 pub mod usage;

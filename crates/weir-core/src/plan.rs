@@ -7,6 +7,8 @@ use serde::{
 
 use crate::{
     forecast::Forecast,
+    incident::Incident,
+    still::Still,
     time::{Moment, Span},
 };
 
@@ -25,6 +27,11 @@ pub enum Rule {
     MemoryClimbing,
     /// An API server restarted a short while ago.
     ServerRestarted,
+    /// An API server has been bad for so much of the last hour, and of the last minutes, that its error budget
+    /// is spent far too fast.
+    BurnFast,
+    /// The same over hours and days.
+    BurnSlow,
     /// Released pods restart, crash or do not become ready.
     PodsUnhealthy,
     /// Released pods are not placed on their nodes.
@@ -51,6 +58,10 @@ pub enum Rule {
     EvidenceAbsent,
     /// Nobody writes what shows how old the answers of DNS are.
     BeaconLagging,
+    /// Something that the policy depends on has an incident of its own.
+    DependencyIncident,
+    /// No window of the policy is open.
+    OutsideWindow,
     /// Pods of an unapproved revision run without having passed the valve.
     PodsLeaked,
 }
@@ -62,6 +73,8 @@ pub enum Kind {
     Harm,
     /// Something is not known: soak stands still, and it clears as soon as it is known.
     Evidence,
+    /// Something elsewhere suffers, and not from this: soak stands still, and it clears as soon as that is over.
+    Elsewhere,
     /// Something is out of order that holding would not mend.
     Order,
     /// Nothing suffers yet: by what was seen it would. Soak goes on, and it clears when what was
@@ -85,6 +98,8 @@ impl Rule {
             Self::Rejecting => "Rejecting",
             Self::MemoryClimbing => "MemoryClimbing",
             Self::ServerRestarted => "ServerRestarted",
+            Self::BurnFast => "BurnFast",
+            Self::BurnSlow => "BurnSlow",
             Self::PodsUnhealthy => "PodsUnhealthy",
             Self::ReleasedUnschedulable => "ReleasedUnschedulable",
             Self::NodesLost => "NodesLost",
@@ -93,6 +108,8 @@ impl Rule {
             Self::EvidenceMasked => "EvidenceMasked",
             Self::ReplicaFrozen => "ReplicaFrozen",
             Self::BeaconLagging => "BeaconLagging",
+            Self::DependencyIncident => "DependencyIncident",
+            Self::OutsideWindow => "OutsideWindow",
             Self::PodsLeaked => "PodsLeaked",
         }
     }
@@ -118,6 +135,8 @@ impl Rule {
             | Self::Rejecting
             | Self::MemoryClimbing
             | Self::ServerRestarted
+            | Self::BurnFast
+            | Self::BurnSlow
             | Self::PodsUnhealthy
             | Self::ReleasedUnschedulable
             | Self::NodesLost
@@ -127,7 +146,8 @@ impl Rule {
             | Self::EvidenceMasked
             | Self::ReplicaFrozen
             | Self::BeaconLagging => Kind::Evidence,
-            Self::PodsLeaked | Self::NotTheCause => Kind::Order,
+            Self::DependencyIncident => Kind::Elsewhere,
+            Self::PodsLeaked | Self::OutsideWindow | Self::NotTheCause => Kind::Order,
             Self::ForecastExceedsCapacity
             | Self::UnisonExceedsCapacity
             | Self::EvidenceInsufficient
@@ -300,6 +320,12 @@ pub struct Report {
     pub wave: u32,
     /// Soak time at this width so far.
     pub soaked: Span,
+    /// Soak time that each width needs.
+    pub soak_needed: Span,
+    /// Why none is being added, if none is.
+    pub soak_stands_still: Option<Still>,
+    /// The incident that goes on, or the last one.
+    pub incident: Option<Incident>,
     /// What full width would cost, once something was seen to tell it from.
     pub forecast: Option<Forecast>,
     /// Nodes that wait for a pod of this workload.
@@ -388,6 +414,8 @@ mod tests {
             Rule::Rejecting,
             Rule::MemoryClimbing,
             Rule::ServerRestarted,
+            Rule::BurnFast,
+            Rule::BurnSlow,
             Rule::PodsUnhealthy,
             Rule::ReleasedUnschedulable,
             Rule::NodesLost,
@@ -396,6 +424,8 @@ mod tests {
             Rule::EvidenceMasked,
             Rule::ReplicaFrozen,
             Rule::BeaconLagging,
+            Rule::DependencyIncident,
+            Rule::OutsideWindow,
             Rule::PodsLeaked,
         ] {
             assert_eq!(Rule::named(rule.name()), Some(rule));

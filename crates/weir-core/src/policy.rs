@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Span;
+use crate::{burn, time::Span};
 
 /// How far Weir may go with a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Policy {
     pub max_step: f64,
     /// Fresh, undisturbed time at each width before the next wave.
     pub soak: Span,
+    /// What soak must include before the rollout becomes wide; `None` where any soak will do.
+    pub undisturbed: Option<Undisturbed>,
     /// Pods released per second at most.
     pub releases_per_second: f64,
     /// The node label that waves are spread over.
@@ -54,6 +56,16 @@ pub struct Policy {
     pub required: Required,
     /// Nodes that would starve get their pod at this rate, as a fraction of nodes per ten minutes.
     pub starving_per_ten_minutes: f64,
+}
+
+/// A time without deployments that soak must include: what fails only in processes that have run for long is
+/// masked by redeploys, and shows in a quiet night.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Undisturbed {
+    /// How long nobody may have deployed in the workload's namespace, in one piece of soak.
+    pub stretch: Span,
+    /// How wide the rollout may become before that, as a fraction of full width; at least one pod.
+    pub before: f64,
 }
 
 /// When the API servers are said to suffer.
@@ -72,6 +84,8 @@ pub struct HarmLimits {
     pub memory_growth: f64,
     /// … if it is also at least this many bytes.
     pub memory_growth_floor_bytes: f64,
+    /// The share of time that an API server should be good, in (0, 1): what it may be bad is its error budget.
+    pub objective: f64,
     /// How long after an API server's restart nothing is let through.
     pub restart_quiet: Span,
     /// How long a harm must have been gone before it counts as cleared, at the first hold; twice as
@@ -192,6 +206,7 @@ impl Policy {
             growth: 2.0,
             max_step: 0.5,
             soak: Span::from_secs(10),
+            undisturbed: None,
             releases_per_second: 20.0,
             spread_by: "topology.kubernetes.io/zone".to_owned(),
             harm: HarmLimits {
@@ -203,6 +218,7 @@ impl Policy {
                 rejected_per_second: 1.0,
                 memory_growth: 0.5,
                 memory_growth_floor_bytes: 512.0 * 1024.0 * 1024.0,
+                objective: burn::OBJECTIVE,
                 restart_quiet: Span::from_secs(60),
                 clear_after: Span::from_secs(10),
             },

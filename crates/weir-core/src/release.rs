@@ -58,6 +58,8 @@ pub(crate) fn intents(
         | Course::Settle
         | Course::Soak
         | Course::Learn
+        | Course::AwaitStretch
+        | Course::AwaitWindow { .. }
         | Course::AwaitNodes
         | Course::Widen(_) => {
             let starved = starved(scene, verdict, chunk, history);

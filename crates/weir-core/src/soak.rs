@@ -5,16 +5,27 @@
 //!
 //! ```text
 //!  seen     Calm ── Calm ── Blind ── Calm ── Calm ── Disturbed ── Calm
-//!  soak        +1 s    ·       ·       +1 s    ·          ·   (and a harm sets it back to 0)
+//!  soak        +1 s    ·       ·       +1 s    ·          ·
 //!  quiet       +1 s    ·       ·       +1 s    +1 s       +1 s
 //! ```
+//!
+//! | what happens | soak |
+//! |---|---|
+//! | something suffers; more pods are out | begins anew |
+//! | more pods than are tolerated are replaced on nodes that were there | begins anew |
+//! | an API server restarts; many nodes join or leave at once | stands still |
+//! | evidence is missing, masked or old; the wave is not out and ready | stands still |
+//! | somebody deploys in the namespace | goes on; the undisturbed stretch begins anew |
+//!
+//! What shows only in a process that has run for long has not had its time where pods are replaced.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    census::share,
+    census::{self, Census, Member, share},
+    evidence::RolloutEvidence,
     history::History,
-    policy::Policy,
+    policy::{PodLimits, Policy},
     time::{Moment, Span},
 };
 
@@ -43,14 +54,136 @@ pub(crate) fn quiet_since(history: &History, seen: Seen, now: Moment) -> Span {
 
 /// Counts the time since the last judgement as soak, if it is that.
 ///
-/// Soak belongs to a width, that of the pods that could be judged. A pod that is replaced does not
-/// disturb it; one more than it was begun with does, whoever let it through.
-pub(crate) fn count(history: &mut History, seen: Seen, harmed: bool, judged: u32, now: Moment) {
-    if harmed || judged > history.soaked_width {
+/// Soak belongs to a width, that of the pods that could be judged: one more than it was begun with begins it
+/// `anew`, whoever let it through.
+pub(crate) fn count(history: &mut History, seen: Seen, anew: bool, judged: u32, now: Moment) {
+    if anew || judged > history.soaked_width {
         history.soaked = Span::ZERO;
+        history.stretch = Stretch::default();
         history.soaked_width = judged;
     } else if (history.seen, seen) == (Seen::Calm, Seen::Calm) {
-        history.soaked = history.soaked + watched(history, now);
+        let time = watched(history, now);
+        history.soaked = history.soaked + time;
+        history.stretch.add(time);
+    }
+}
+
+/// The pods that a soak began with, as far as it shows that others took their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Begun {
+    /// How many there were.
+    pub pods: u32,
+    /// When the last of them was placed on its node, by the cluster's clock: only with others of that clock is it
+    /// compared.
+    pub placed: Option<Moment>,
+}
+
+impl Begun {
+    /// With the pods that can be judged now.
+    pub(crate) fn with(census: &Census<'_>) -> Self {
+        let judged = census.members.iter().filter(|member| member.judged());
+        Self {
+            pods: census.judged(),
+            placed: judged.filter_map(|member| member.row.placed).max(),
+        }
+    }
+}
+
+/// Whether more pods than are tolerated took the place of others since the soak began, on nodes that were there
+/// before. (Pods of nodes that joined since are others, those of nodes that starved take nobody's place, and one
+/// that restarted in its own is unhealthy.)
+pub(crate) fn is_replaced(history: &History, census: &Census<'_>, limits: &PodLimits) -> bool {
+    let Begun {
+        pods,
+        placed: Some(last),
+    } = history.soaked_from
+    else {
+        return false;
+    };
+    let is_new = |member: &Member<'_>| {
+        member.judged() && member.row.placed.is_some_and(|placed| placed > last)
+    };
+    let was_there = |member: &Member<'_>| member.node.is_some_and(|node| node.joined <= last);
+    let gone = (pods + census.number(is_new)).saturating_sub(census.judged());
+    let came = census.number(|member| is_new(member) && was_there(member));
+    history.soaked > Span::ZERO && came.min(gone) > census::tolerated(limits, census.judged())
+}
+
+/// Soak time without any deployment in the workload's namespace: what shows only then must have its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Since the last deployment.
+    pub lasts: Span,
+    /// The longest so far.
+    pub longest: Span,
+    /// When that deployment was.
+    pub deployed: Option<Moment>,
+}
+
+impl Stretch {
+    fn add(&mut self, time: Span) {
+        self.lasts = self.lasts + time;
+        self.longest = self.longest.max(self.lasts);
+    }
+
+    /// The last deployment was at `deployed`, as far as is known: it may be heard of late.
+    pub(crate) fn see(&mut self, deployed: Option<Moment>) {
+        if deployed > self.deployed {
+            self.lasts = Span::ZERO;
+            self.deployed = deployed;
+        }
+    }
+}
+
+/// The nodes as they were when they were last counted, and when many of them came or went since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeSet {
+    /// How many there were.
+    pub nodes: u32,
+    /// When the last of them had joined, by the cluster's clock.
+    pub newest: Moment,
+    /// When more than a tenth had come or gone since the count before.
+    pub turned: Option<Moment>,
+}
+
+/// The share of nodes that may come or go without anybody thinking of it.
+const FEW_NODES: f64 = 0.1;
+
+/// How long the pods of many new nodes may take to be there, and the cluster to settle.
+const NODES_SETTLE: Span = Span::from_secs(60);
+
+impl NodeSet {
+    /// The same, after a look at the nodes.
+    pub(crate) fn after(self, rollout: &RolloutEvidence, now: Moment) -> Self {
+        let Some(nodes) = rollout.nodes.fresh() else {
+            return self;
+        };
+        let here = census::count(nodes.len());
+        let newest = nodes.values().map(|node| node.joined).max();
+        let counted = |turned| Self {
+            nodes: here,
+            newest: newest.unwrap_or_default(),
+            turned,
+        };
+        // Nodes that join a cluster without any disturb nobody.
+        if self.nodes == 0 {
+            return counted(None);
+        }
+        let joined = nodes.values().filter(|node| node.joined > self.newest);
+        let joined = census::count(joined.count());
+        let left = (self.nodes + joined).saturating_sub(here);
+        let few = share(FEW_NODES, self.nodes).max(1.0);
+        if f64::from(joined.max(left)) > few {
+            counted(Some(now))
+        } else {
+            self
+        }
+    }
+
+    /// Whether many nodes came or went a moment ago.
+    pub(crate) fn is_turning(self, now: Moment) -> bool {
+        self.turned
+            .is_some_and(|turned| now.since(turned) < NODES_SETTLE)
     }
 }
 

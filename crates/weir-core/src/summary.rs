@@ -5,9 +5,11 @@
 use crate::{
     census::{Case, Member},
     course::{self, Course},
+    evidence::Window,
     history::History,
     plan::{Finding, Rule, Severity},
     soak,
+    time::Span,
     verdict::{Scene, Stance, Verdict},
 };
 
@@ -59,9 +61,12 @@ fn behind_valve(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &
             )
         }
         Course::Soak => format!(
-            "Wave {wave}: {width} of {full} pods are out and ready; soaking for {}.",
-            soak::needed(scene.policy, full)
+            "Wave {wave}: {width} of {full} pods are out and ready; soaking for {}.{}",
+            soak::needed(scene.policy, full),
+            standing_still(scene, history)
         ),
+        Course::AwaitStretch => stretching(scene, history),
+        Course::AwaitWindow { .. } => outside(scene, width),
         Course::Learn => learning(verdict, width, full),
         Course::Pace => paced_out(scene, width, full),
         Course::AwaitNodes => format!(
@@ -93,6 +98,8 @@ fn letting_go(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &Hi
         | Course::Settle
         | Course::Soak
         | Course::Learn
+        | Course::AwaitStretch
+        | Course::AwaitWindow { .. }
         | Course::Pace
         | Course::AwaitNodes
         | Course::Widen(_)
@@ -135,6 +142,8 @@ fn alongside(scene: &Scene<'_>, verdict: &Verdict, course: Course, history: &His
         | Course::Settle
         | Course::Soak
         | Course::Learn
+        | Course::AwaitStretch
+        | Course::AwaitWindow { .. }
         | Course::Pace
         | Course::Drain
         | Course::Left
@@ -223,6 +232,38 @@ fn learning(verdict: &Verdict, width: u32, full: u32) -> String {
     let why = findings.find(|finding| finding.rule == Rule::EvidenceInsufficient);
     let why = why.map_or("more is awaited to be seen", |why| why.clears_when.as_str());
     format!("{width} of {full} pods are out and soaked; watching on before the next wave: {why}.")
+}
+
+/// Why soak does not go on, where nothing else tells.
+fn standing_still(scene: &Scene<'_>, history: &History) -> &'static str {
+    if history.nodes.is_turning(scene.now) {
+        " Many nodes have come or gone a moment ago: that time does not count."
+    } else {
+        ""
+    }
+}
+
+fn stretching(scene: &Scene<'_>, history: &History) -> String {
+    let (width, full) = (history.width, scene.census.full);
+    let stretch = scene
+        .policy
+        .undisturbed
+        .map_or(Span::ZERO, |demand| demand.stretch);
+    format!(
+        "{width} of {full} pods are out and soaked; before there are more, nobody may deploy in the namespace for \
+         {stretch} (spec.undisturbed)."
+    )
+}
+
+fn outside(scene: &Scene<'_>, width: u32) -> String {
+    let opens = match &scene.evidence.rollout.window {
+        Window::Open => "",
+        Window::Closed { opens } => opens,
+    };
+    format!(
+        "{width} of {} pods are out; nothing more begins until a window of the policy opens: {opens}.",
+        scene.census.full
+    )
 }
 
 fn paced_out(scene: &Scene<'_>, width: u32, full: u32) -> String {

@@ -5,10 +5,12 @@
 //! takes silence for health, and none decides what is done: that is [`crate::judge`]'s.
 
 mod blame;
+mod burn;
 mod dns;
 mod evidence;
 mod foreseen;
 mod nodes;
+mod outside;
 mod pods;
 mod servers;
 mod standing;
@@ -37,17 +39,19 @@ type RolloutRule = fn(&Scene<'_>) -> Vec<Finding>;
 /// A fault that is foreseen, or seen in what the rollout's pods cost.
 type CostRule = fn(&Scene<'_>, &History) -> Option<Finding>;
 
-const SERVER_RULES: [ServerRule; 7] = [
+const SERVER_RULES: [ServerRule; 9] = [
     servers::latency_regressed,
     servers::queue_saturated,
     servers::rejecting,
     servers::memory_climbing,
     servers::server_restarted,
+    burn::burn_fast,
+    burn::burn_slow,
     evidence::server_stale,
     evidence::server_absent,
 ];
 
-const ROLLOUT_RULES: [RolloutRule; 11] = [
+const ROLLOUT_RULES: [RolloutRule; 14] = [
     pods::pods_unhealthy,
     pods::released_unschedulable,
     nodes::nodes_lost,
@@ -59,6 +63,9 @@ const ROLLOUT_RULES: [RolloutRule; 11] = [
     dns::replica_frozen,
     dns::beacon_lagging,
     dns::dns_absent,
+    outside::dependency_incident,
+    outside::dependency_silent,
+    outside::outside_window,
 ];
 
 const COST_RULES: [CostRule; 5] = [
@@ -116,12 +123,20 @@ pub(crate) struct Verdict {
     pub(crate) standing: Vec<Standing>,
     /// Some evidence is missing.
     pub(crate) blind: bool,
+    /// Time since the last judgement that counts towards the end of a harm.
+    pub(crate) quiet: Span,
 }
 
 impl Verdict {
     /// Something suffers, or did a short while ago.
     pub(crate) fn harmed(&self) -> bool {
         !self.standing.is_empty()
+    }
+
+    /// Something suffers whose end begins a new soak: a server that restarted is only waited for.
+    pub(crate) fn begins_soak_anew(&self) -> bool {
+        let mut standing = self.standing.iter();
+        standing.any(|harm| harm.finding.rule != Rule::ServerRestarted)
     }
 
     /// Something was found to suffer at this moment.
@@ -167,6 +182,14 @@ impl Verdict {
     pub(crate) fn cleared(&self) -> bool {
         let mut findings = self.findings.iter();
         findings.any(|finding| finding.rule == Rule::NotTheCause)
+    }
+
+    /// Something elsewhere suffers, so that nothing that is seen here counts.
+    pub(crate) fn elsewhere(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| {
+            finding.rule.kind() == Kind::Elsewhere && finding.severity == Severity::Hold
+        })
     }
 
     /// By what was seen, going on would do harm.
@@ -217,6 +240,7 @@ pub(crate) fn examine(scene: &Scene<'_>, history: &History) -> Verdict {
         findings: most_severe_first(findings),
         standing,
         blind,
+        quiet,
     }
 }
 
@@ -236,6 +260,7 @@ pub fn survey<'a>(
         expected_servers: Reading::Fresh(0),
         sources: BTreeMap::new(),
         dns: Dns::Unasked,
+        dependencies: BTreeMap::new(),
         rollout: RolloutEvidence::nothing(),
     };
     let scene = Scene {

@@ -17,7 +17,7 @@ use crate::{
     census::{self, Case, Census, Member, share, whole},
     evidence::{LetThrough, RolloutEvidence},
     history::Progress,
-    policy::Policy,
+    policy::{Policy, Undisturbed},
     time::Moment,
 };
 
@@ -61,6 +61,11 @@ pub(crate) fn next_target(policy: &Policy, full: u32, progress: Progress) -> u32
     (target + paced).min(full).max(target)
 }
 
+/// How wide a rollout may become before its soak has included what the policy demands.
+pub(crate) fn undisturbed_width(demand: Undisturbed, full: u32) -> u32 {
+    whole(share(demand.before, full)).max(1)
+}
+
 /// The progress once a wave to `target` has begun; `room` says that full width is within budget, by
 /// what was seen so far.
 pub(crate) fn begun(progress: Progress, target: u32, room: bool) -> Progress {
@@ -73,6 +78,7 @@ pub(crate) fn begun(progress: Progress, target: u32, room: bool) -> Progress {
         target,
         wave: progress.wave + 1,
         pace,
+        ..progress
     }
 }
 

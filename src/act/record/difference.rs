@@ -4,7 +4,8 @@
 //!  what differs      written again no sooner than
 //!  Turn               1 s     the state, what holds it, waves: what people and a restart go by
 //!  Figures            5 s     the width, lists, counts
-//!  Words             60 s     sentences, in which some figure always moves, and that there is a forecast
+//!  Words             60 s     sentences, in which some figure always moves, that there is a forecast, and how
+//!                             fast error budgets are spent
 //!  Forecast           5 min   what is foreseen, which every page of metrics moves a little
 //!  (nothing)        never     latencies, and how much a forecast was made from: those of the last
 //!                             change are enough
@@ -25,14 +26,16 @@ const IGNORED: [&str; 6] = [
 ];
 /// The field that holds a forecast.
 const FORECAST: &str = "forecast";
-/// Fields that hold sentences.
-const WORDS: [&str; 6] = [
+/// Fields that hold sentences, or figures that move as slowly as those in them should.
+const WORDS: [&str; 8] = [
     "summary",
     "evidence",
     "clearsWhen",
     "message",
+    "what",
     "why",
     "notMeasured",
+    "burn",
 ];
 /// Fields that move as a rollout goes on.
 const FIGURES: [&str; 12] = [
@@ -205,6 +208,19 @@ mod tests {
     fn a_latency_alone_is_never_written() {
         let server = |ms| json!({ "servers": [{ "state": "Quiet", "latencyMs": ms }] });
         assert_eq!(difference(&server(4), &server(9)), None);
+    }
+
+    #[test]
+    fn how_fast_a_budget_is_spent_is_written_once_a_minute() {
+        let server = |burn| json!({ "servers": [{ "state": "Quiet", "burn": burn }] });
+        let some = server(json!({ "hour": 2.5 }));
+        for other in [
+            server(json!({ "hour": 3.0 })),
+            json!({ "servers": [{ "state": "Quiet" }] }),
+        ] {
+            assert_eq!(difference(&some, &other), Some(Difference::Words));
+        }
+        assert_eq!(difference(&some, &some), None);
     }
 
     #[test]

@@ -405,6 +405,9 @@ const CASES: &[Case] = &[
     ("policies-are-used", Level::Warning, |facts| {
         facts.running.policies = Ok(parsed(json!([policy("Matched")])));
     }),
+    ("dependencies-are-known", Level::Warning, |facts| {
+        facts.running.policies = Ok(parsed(json!([policy("DependenciesKnown")])));
+    }),
     ("nothing-is-held", Level::Warning, |facts| {
         in_state(facts, "Held", 0);
     }),

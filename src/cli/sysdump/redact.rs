@@ -54,7 +54,9 @@ const SECRETIVE: [&str; 18] = [
     "access-key",
 ];
 /// Objects under a telling key that only say where a secret is.
-const REFERENCES: [&str; 5] = [
+const REFERENCES: [&str; 7] = [
+    "bearerToken",
+    "caSecret",
     "secretKeyRef",
     "secretRef",
     "imagePullSecrets",

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::{
     evidence::{Dns, Reading, ServerEvidence, ServerId},
-    plan::{Finding, Kind, Rule},
+    plan::{Finding, Kind, Rule, Severity},
     policy::{Mode, Policy, Servers},
     time::{Moment, Span},
     verdict::survey,
 };
 
 use super::{
+    burn,
     conditions::{Said, timed},
     dns,
     rollout::mode,
@@ -84,7 +85,9 @@ impl Survey {
             if is_seen && self.seen.insert(id.clone()) {
                 self.found.remove(id);
             }
-            if let Some(worst) = findings.into_iter().next() {
+            // What is only told is told by its figures.
+            let mut holds = findings.into_iter();
+            if let Some(worst) = holds.find(|finding| finding.severity == Severity::Hold) {
                 self.found.insert(id.clone(), (worst, world.now));
             }
         }
@@ -173,12 +176,15 @@ impl Survey {
             state: match found.map(|finding| finding.rule.kind()) {
                 None => ServerState::Quiet,
                 Some(Kind::Evidence) => ServerState::Unseen,
-                Some(Kind::Harm | Kind::Order | Kind::Foreseen) => ServerState::Suffering,
+                Some(Kind::Harm | Kind::Elsewhere | Kind::Order | Kind::Foreseen) => {
+                    ServerState::Suffering
+                }
             },
             latency_ms: latency.map(|latency| millis(latency.p50_ms)),
             usual_latency_ms: latency
                 .and_then(|latency| latency.baseline_p50_ms)
                 .map(millis),
+            burn: burn::status(&evidence.bad),
             why: found.map(|finding| clip(&finding.sentence(), bounds::TEXT)),
         }
     }

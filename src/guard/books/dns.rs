@@ -72,12 +72,15 @@ fn of_layer(name: &str, layer: &LayerEvidence) -> DnsLayerStatus {
             Role::Replica => DnsRole::Replica,
             Role::Service => DnsRole::Service,
             Role::Resolver => DnsRole::Resolver,
+            Role::ApiRead => DnsRole::ApiRead,
+            Role::ApiWatch => DnsRole::ApiWatch,
         },
         state,
         mask: layer.reading.mask().map(|mask| match mask {
             Mask::Cache => DnsMask::Cache,
             Mask::FrozenReplica => DnsMask::FrozenReplica,
             Mask::ControlPlane => DnsMask::ControlPlane,
+            Mask::FrozenWatch => DnsMask::FrozenWatch,
         }),
         ends_at,
         warm_replicas,
@@ -125,6 +128,12 @@ fn measured(dns: &DnsEvidence) -> (bool, &'static str, String) {
             format!("a replica answers that hears of no change of the API any longer: {names}");
         return (false, "ReplicaFrozen", message);
     }
+    if named(Mask::FrozenWatch).is_some() {
+        let message = "Weir's own watch of the API tells of no change, though the API takes some: all that it watches \
+                       may stand still"
+            .to_owned();
+        return (false, "WatchFrozen", message);
+    }
     if let Some(names) = named(Mask::Cache) {
         return (
             false,
@@ -158,7 +167,10 @@ fn measured(dns: &DnsEvidence) -> (bool, &'static str, String) {
 }
 
 /// The layers that are so, by their names, if any is.
-fn names(dns: &DnsEvidence, is_so: impl Fn(&LayerEvidence) -> bool) -> Option<String> {
+pub(in crate::guard) fn names(
+    dns: &DnsEvidence,
+    is_so: impl Fn(&LayerEvidence) -> bool,
+) -> Option<String> {
     const NAMED: usize = 5;
     let layers = dns.layers.iter().filter(|(_, layer)| is_so(layer));
     let all: Vec<&str> = layers.map(|(name, _)| name.as_str()).collect();

@@ -4,13 +4,17 @@
 //!
 //! - [`conditions`]: what is so, as KEP-1623 and kstatus read it.
 //! - [`rollout`]: a GuardedRollout.
-//! - [`policy`]: a RolloutPolicy's status.
+//! - [`policy`]: a RolloutPolicy's status; [`mod@dependencies`]: on what it depends.
 //! - [`mod@control_plane`]: the one ControlPlane.
+//! - [`mod@incident`]: an incident of a rollout.
 
+mod burn;
 mod conditions;
 mod control_plane;
+mod dependencies;
 mod dns;
 mod forecast;
+mod incident;
 mod policy;
 mod rollout;
 #[cfg(test)]
@@ -35,10 +39,13 @@ use weir_core::{
 use self::control_plane::Known;
 pub(super) use self::{
     control_plane::{ADOPTION_ADVICE, Count, GATE_ADVICE, Survey},
+    dns::names as dns_names,
+    incident::recalled as recalled_incident,
     rollout::state,
 };
 use super::{
     adoption::Obstacles,
+    dependencies::Unheard,
     held::Stranded,
     rollout::{Mandate, Rollout},
     roster::{Enrolled, RolloutId, is_refused, record},
@@ -66,6 +73,8 @@ pub(super) struct Ledger<'a> {
     /// What each enrolled workload is judged by, by `namespace/name`.
     pub(super) choices: &'a BTreeMap<String, Choice>,
     pub(super) survey: &'a Survey,
+    /// Since when questions are wanted of which nothing is known.
+    pub(super) unheard: &'a Unheard,
     /// What keeps the valve from being in order.
     pub(super) gating: Obstacles,
     /// Gated pods that Weir does not let through.
@@ -278,7 +287,9 @@ fn policies(ledger: &Ledger<'_>) -> Vec<Entry> {
         .iter()
         .filter_map(|(name, record): (&String, &RolloutPolicy)| {
             let conditions = ledger.policies.conditions(name, choices())?;
-            let status = policy::status(&conditions, record, ledger.world.now);
+            let world = ledger.world;
+            let depends = dependencies::Depends::of(ledger.policies, name, ledger.unheard, world);
+            let status = policy::status(&conditions, &depends, record, world.now);
             Some(status_of(record, &status, record.status.as_ref()))
         })
         .collect()

@@ -11,7 +11,7 @@ use weir_core::{
 
 use super::{
     conditions::{Said, Stand, of_rollout, timed},
-    forecast,
+    forecast, incident,
 };
 use crate::{
     act::failure::Failure,
@@ -106,6 +106,7 @@ pub(super) fn status(
             .forecast
             .as_ref()
             .map(|forecast| forecast::status(forecast, template)),
+        incident: report.incident.as_ref().map(incident::status),
         history: Some(rollout.to_record()),
         obeyed: rollout.history.obeyed.map(time),
         conditions: conditions(of_rollout(stand, &summary), record, now),

@@ -103,6 +103,9 @@ fn judged(state: plan::State) -> Judged {
             target: 4,
             wave: 3,
             soaked: Span::ZERO,
+            soak_needed: Span::ZERO,
+            soak_stands_still: None,
+            incident: None,
             forecast: None,
             nodes_without_pod: 0,
             summary: state.name().to_owned(),
@@ -190,8 +193,11 @@ fn of_policy(spec: Value) -> Value {
     let spec: RolloutPolicySpec = serde_json::from_value(spec).unwrap();
     let mut policy = RolloutPolicy::new("fleet", spec);
     policy.metadata.generation = Some(1);
-    let conditions = Policies::new([&policy]).conditions("fleet", []).unwrap();
-    json(&policy::status(&conditions, &policy, NOW))
+    let policies = Policies::new([&policy]);
+    let conditions = policies.conditions("fleet", []).unwrap();
+    let unheard = Unheard::default();
+    let depends = dependencies::Depends::of(&policies, "fleet", &unheard, &world(1));
+    json(&policy::status(&conditions, &depends, &policy, NOW))
 }
 
 fn of_servers(change: impl FnOnce(&mut World)) -> Value {

@@ -6,7 +6,7 @@ use weir_core::{
     policy::Mode,
 };
 
-use super::{Decision, Mind};
+use super::{Decision, Mind, Orders};
 use crate::{
     api::{
         GuardedRollout,
@@ -47,7 +47,9 @@ impl Mind {
                 view: &rollout.view,
                 hash: &id.hash,
                 mode: rollout.mandate.mode().unwrap_or(Mode::Shadow),
-                spread_by: &rollout.choice.policy.spread_by,
+                choice: &rollout.choice,
+                unheard: &self.unheard,
+                deployed: self.deployments.last_in(&id.workload.namespace),
                 asked: &rollout.asked,
                 refused: rollout.refused(world.now),
                 paused: record.is_some_and(|record| record.spec.paused),
@@ -59,6 +61,17 @@ impl Mind {
         let before = rollout.last.take().map(|last| gist(&last.report));
         let judged = rollout.judge(&evidence, decision, world.now);
         before != Some(gist(&judged.report))
+    }
+
+    /// What is ordered is decided as well, whether or not the judgement has changed.
+    pub(super) fn take_orders(&self, orders: &Orders, decisions: &mut Vec<Decision>) {
+        for (id, order) in &orders.rollouts {
+            let mut known = decisions.iter_mut();
+            match known.find(|decision| decision.rollout == *id) {
+                Some(decision) => decision.intents.clone_from(&order.intents),
+                None => decisions.extend(self.decision(id, order.intents.clone())),
+            }
+        }
     }
 
     pub(super) fn decision(&self, id: &RolloutId, intents: Vec<Intent>) -> Option<Decision> {

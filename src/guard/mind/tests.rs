@@ -1,9 +1,12 @@
 //! The mind in a small cluster: what people would see of it, second by second.
 
+mod dependencies;
 mod doors;
+mod masks;
 mod metering;
 mod play;
 mod restarts;
+mod timing;
 mod writes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

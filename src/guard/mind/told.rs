@@ -28,6 +28,7 @@ impl Mind {
         policies: &Policies,
         choices: &BTreeMap<String, Choice>,
     ) -> Vec<Notice> {
+        self.masks.look(world);
         if !world.leads {
             // Nobody is told anything, and so nothing is taken as told: should this replica come to
             // lead, it tells what the record does not show as told by another.
@@ -46,6 +47,7 @@ impl Mind {
             }
         }
         notices.extend(self.adoption.rebuilt().map(notices::valve_rebuilt));
+        notices.extend(self.masks.tell(world));
         let mut facts = enrolment_facts(world, enrolled);
         facts.extend(policy_facts(world, policies, choices));
         facts.extend(self.valve_facts(world));

@@ -7,7 +7,10 @@ use weir_core::{
     time::Moment,
 };
 
-use crate::api::{self, GuardedRollout, HistoryStatus, PointStatus, times::moment};
+use crate::{
+    api::{self, GuardedRollout, HistoryStatus, PointStatus, times::moment},
+    guard::books,
+};
 
 /// The history that the record tells; one that begins if there is none.
 pub(super) fn history(record: Option<&GuardedRollout>, now: Moment) -> History {
@@ -28,14 +31,27 @@ fn read(record: &GuardedRollout, now: Moment) -> Record {
         costs: costs(record),
         paced: status.is_some_and(|status| status.state == Some(api::State::Paced)),
         obeyed: obeyed(record),
+        incident: status
+            .and_then(|status| status.incident.as_ref())
+            .and_then(books::recalled_incident),
     }
 }
 
 /// How far the waves had come, if the record's rollout is still the same run of them.
 pub(super) fn progress(record: &GuardedRollout) -> Option<Progress> {
     let status = record.status.as_ref()?;
-    let HistoryStatus { target, wave, pace } = status.history?;
-    Some(Progress { target, wave, pace })
+    let HistoryStatus {
+        target,
+        wave,
+        pace,
+        stretched,
+    } = status.history?;
+    Some(Progress {
+        target,
+        wave,
+        pace,
+        stretched,
+    })
 }
 
 /// When the order was given that was last carried out, or that a newer revision ended.

@@ -13,12 +13,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use http::{Request, StatusCode, header::CONTENT_TYPE};
-use http_body_util::BodyExt;
+use http::{Request, StatusCode};
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{client::Body, core::Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_core::{
@@ -31,6 +29,7 @@ use crate::{
     api::{MANAGER, times::time},
     client::{chain, is_over_budget},
     fnv,
+    observe::request::{Answer, get, send, with_body},
     tasks::TaskError,
 };
 
@@ -52,7 +51,7 @@ const WRITER: &str = "weir.dev/writer";
 const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What an API server said to a request.
-type Said = Result<(StatusCode, Vec<u8>), kube::Error>;
+type Said = Result<Answer, kube::Error>;
 
 /// Writes for as long as it is polled, while this replica leads.
 pub(super) async fn run(mut desk: Desk, client: kube::Client) -> Result<(), TaskError> {
@@ -121,11 +120,18 @@ impl Beacon {
 
     /// Writes an epoch, and tells what became of it.
     async fn beat(&mut self, desk: &Desk, epoch: Epoch) {
-        let said = self.write(epoch, desk.clock.now()).await;
+        let sent = desk.clock.now();
+        let said = self.write(epoch, sent).await;
         let now = desk.clock.now();
         let mut layers = desk.layers();
+        if let Ok(Answer {
+            date: Some(date), ..
+        }) = &said
+        {
+            layers.clock(*date, sent, now);
+        }
         match said {
-            Ok((status, _)) if status.is_success() => layers.beats.took(epoch, now),
+            Ok(answer) if answer.status.is_success() => layers.beats.took(epoch, now),
             said => unwritten(&mut layers.beats, said, now),
         }
     }
@@ -134,19 +140,26 @@ impl Beacon {
     async fn write(&mut self, epoch: Epoch, now: Moment) -> Said {
         let owner = match self.owner.take() {
             Some(owner) => owner,
-            None => match self.get(&self.service).await? {
-                (status, body) if status.is_success() => uid(&body),
+            None => match send(&self.client, get(&self.service)).await? {
+                answer if answer.status.is_success() => uid(&answer.body),
                 refused => return Ok(refused),
             },
         };
-        let body = content(epoch, &self.writer, &owner, now).to_string();
-        let request = Request::patch(format!("{}?fieldManager={MANAGER}&force=true", self.slice))
-            .header(CONTENT_TYPE, "application/apply-patch+yaml")
-            .body(Body::from(body.into_bytes()))
-            .expect("a URI of a valid name");
-        let said = self.send(request).await;
-        // One that had to be made anew may have gone with its owner: which may be another by now.
-        if matches!(said, Ok((StatusCode::OK, _))) {
+        let request = Request::patch(format!("{}?fieldManager={MANAGER}&force=true", self.slice));
+        let content = content(epoch, &self.writer, &owner, now);
+        let request = with_body(request, "application/apply-patch+yaml", &content);
+        let said = send(&self.client, request).await;
+        // One that had to be made anew may have gone with its owner, which may be another by now. A beat that nobody
+        // had time for says nothing of the owner: it is not read again for that.
+        let keeps_owner = |status: StatusCode| {
+            status == StatusCode::OK
+                || status == StatusCode::TOO_MANY_REQUESTS
+                || status.is_server_error()
+        };
+        if said
+            .as_ref()
+            .map_or(true, |answer| keeps_owner(answer.status))
+        {
             self.owner = Some(owner);
         }
         said
@@ -154,31 +167,17 @@ impl Beacon {
 
     /// Reads what there is, whoever wrote it.
     async fn look(&self, desk: &Desk) {
-        let said = self.get(&self.slice).await;
+        let said = send(&self.client, get(&self.slice)).await;
         let now = desk.clock.now();
         let mut layers = desk.layers();
         match said {
-            Ok((status, body)) if status.is_success() => {
-                layers.beats.read(epoch(&body, now), now);
+            Ok(answer) if answer.status.is_success() => {
+                layers.beats.read(epoch(&answer.body, now), now);
             }
             // It is made with the first beat.
-            Ok((StatusCode::NOT_FOUND, _)) => layers.beats.read(None, now),
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => layers.beats.read(None, now),
             said => unwritten(&mut layers.beats, said, now),
         }
-    }
-
-    async fn get(&self, uri: &str) -> Said {
-        let request = Request::get(uri)
-            .body(Body::empty())
-            .expect("a URI of a valid name");
-        self.send(request).await
-    }
-
-    async fn send(&self, request: Request<Body>) -> Said {
-        let response = self.client.send(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, body.to_vec()))
     }
 }
 
@@ -186,8 +185,8 @@ impl Beacon {
 /// nothing; what Weir itself did not send says nothing of anybody.
 fn unwritten(beats: &mut Beats, said: Said, now: Moment) {
     match said {
-        Ok((status, body)) if status.is_server_error() => beats.unanswered(refusal(status, &body)),
-        Ok((status, body)) => beats.refused(refusal(status, &body), now),
+        Ok(answer) if answer.status.is_server_error() => beats.unanswered(refusal(&answer)),
+        Ok(answer) => beats.refused(refusal(&answer), now),
         Err(error) if is_over_budget(&error) => {}
         Err(error) => beats.unanswered(chain(&error)),
     }
@@ -245,16 +244,15 @@ fn epoch(body: &[u8], now: Moment) -> Option<Epoch> {
     Epoch::read(&addresses.ok()?, now).ok()
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> String {
-    let message = serde_json::from_slice::<Status>(body);
-    let message = message.map_or_else(|_| String::new(), |status| format!(": {}", status.message));
-    match status {
+fn refusal(answer: &Answer) -> String {
+    let said = answer.said();
+    match answer.status {
         StatusCode::NOT_FOUND => format!(
             "there is no Service {BEACON}, whose endpoints are the beacon; it comes with Weir's manifests: apply \
              them again"
         ),
-        StatusCode::FORBIDDEN => format!("Weir may not write its beacon{message}"),
-        _ => format!("{status}{message}"),
+        StatusCode::FORBIDDEN => format!("Weir may not write its beacon: {said}"),
+        _ => said,
     }
 }
 
@@ -298,11 +296,22 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        assert!(refusal(StatusCode::NOT_FOUND, b"").contains("apply them again"));
-        let body = br#"{"kind":"Status","status":"Failure","message":"no","reason":"Forbidden","code":403}"#;
+        let refused = |status, body: &str| {
+            refusal(&Answer {
+                status,
+                body: body.as_bytes().to_vec(),
+                date: None,
+            })
+        };
+        assert!(refused(StatusCode::NOT_FOUND, "").contains("apply them again"));
+        let body = r#"{"kind":"Status","status":"Failure","message":"no","reason":"Forbidden","code":403}"#;
         assert_eq!(
-            refusal(StatusCode::FORBIDDEN, body),
+            refused(StatusCode::FORBIDDEN, body),
             "Weir may not write its beacon: no"
+        );
+        assert_eq!(
+            refused(StatusCode::TOO_MANY_REQUESTS, ""),
+            "429 Too Many Requests"
         );
     }
 }

@@ -5,20 +5,24 @@
 //!  Service kube-system/kube-dns                       the address that clients are given
 //!  /etc/resolv.conf                                   what this pod was given: a cache of its node's, if any
 //!  ConfigMaps coredns, node-local-dns                 zone, TTL, for how long stale answers are served
+//!  EndpointSlices of kube-system/node-local-dns       some of the nodes that have a cache of their own
 //! ```
 //!
 //! All but the first change next to never, and are read once in five minutes. What cannot be read is not known: a
 //! cluster whose DNS is not CoreDNS has no Corefile, and its zone may be in resolv.conf alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::Api;
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::{Api, api::ListParams};
 use tokio::sync::watch;
 use weir_core::{
     dns::{
@@ -46,6 +50,12 @@ const REPLICAS: usize = 100;
 const CORE_DNS: &str = "coredns";
 /// That of the cache on each node.
 const NODE_LOCAL: &str = "node-local-dns";
+/// The label of a Service's EndpointSlices. The cache on each node has a Service of its own, for its metrics.
+const OF_SERVICE: &str = "kubernetes.io/service-name";
+/// Nodes whose cache is asked for its metrics.
+const NODES: usize = 20;
+/// EndpointSlices of that Service that are read: a hundred nodes each.
+const SLICES: u32 = 50;
 /// The key of a Corefile in both.
 const COREFILE: &str = "Corefile";
 
@@ -64,6 +74,8 @@ pub(super) struct Facts {
     service: Option<SocketAddr>,
     /// The servers that this process itself was given.
     given: Vec<SocketAddr>,
+    /// Nodes that have a cache of their own: a sample of them.
+    pub(super) nodes: Vec<IpAddr>,
 }
 
 /// A DNS server that can be asked.
@@ -153,10 +165,15 @@ async fn look(desk: &Desk, client: &kube::Client, before: &Facts) -> (Facts, Str
     let namespace = &desk.place.namespace;
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let (service, core, node, given) = tokio::join!(
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
+    let of_nodes = ListParams::default()
+        .labels(&format!("{OF_SERVICE}={NODE_LOCAL}"))
+        .limit(SLICES);
+    let (service, core, node, nodes, given) = tokio::join!(
         services.get_opt(&desk.place.service),
         maps.get_opt(CORE_DNS),
         maps.get_opt(NODE_LOCAL),
+        slices.list(&of_nodes),
         tokio::fs::read_to_string(&desk.place.resolv_conf),
     );
     let mut trouble = Trouble::default();
@@ -175,8 +192,26 @@ async fn look(desk: &Desk, client: &kube::Client, before: &Facts) -> (Facts, Str
     let core = trouble.blocks(CORE_DNS, core);
     let node = trouble.blocks(NODE_LOCAL, node);
     let service = trouble.take("the Service of DNS", service);
-    let found = gather(&core, &node, service.as_ref(), given);
+    let mut found = gather(&core, &node, service.as_ref(), given);
+    found.nodes = match nodes {
+        Ok(slices) => sample(&slices.items),
+        Err(error) => {
+            trouble.add(&format!("where caches on nodes are: {}", chain(&error)));
+            before.nodes.clone()
+        }
+    };
     (unread.keep(found, before), trouble.0)
+}
+
+/// Some of the addresses in EndpointSlices, from all over them.
+fn sample(slices: &[EndpointSlice]) -> Vec<IpAddr> {
+    let endpoints = slices
+        .iter()
+        .flat_map(|slice| slice.endpoints.iter().flatten());
+    let addresses = endpoints.filter_map(|endpoint| endpoint.addresses.first()?.parse().ok());
+    let all: BTreeSet<IpAddr> = addresses.collect();
+    let step = all.len().div_ceil(NODES).max(1);
+    all.into_iter().step_by(step).collect()
 }
 
 /// What could not be read.
@@ -272,6 +307,7 @@ fn gather(
         } else {
             Vec::new()
         },
+        nodes: Vec::new(),
         zone,
     }
 }

@@ -9,11 +9,13 @@
 //!
 //! - [`find`]: which DNS servers there are, and what of them is known beforehand.
 //! - [`ask`]: the two questions, by UDP and TCP.
-//! - [`beat`]: the beacon is written.
+//! - [`beat`]: the beacon is written; it is watched as well, since a watch can stand still.
+//! - [`caches`]: what caches count of themselves.
 //! - [`round`]: all of them are asked, again and again.
 
 mod ask;
 mod beat;
+mod caches;
 mod find;
 mod resolv_conf;
 mod round;
@@ -27,7 +29,7 @@ use std::{
 
 use tokio::sync::watch;
 use weir_core::{
-    dns::Layers,
+    dns::{Epoch, Layers},
     evidence::Dns,
     time::{Moment, Span},
 };
@@ -36,6 +38,7 @@ use self::find::Facts;
 use super::{
     Own,
     watches::{
+        beacon::Beacons,
         kept::Kept,
         name_server::NameServers,
         run::{Selection, run},
@@ -60,6 +63,7 @@ pub struct Place {
 /// The cluster's DNS servers, each one.
 pub(super) struct NameService {
     servers: Arc<Kept<NameServers>>,
+    beacons: Arc<Kept<Beacons>>,
     layers: Arc<Mutex<Layers>>,
     clock: Clock,
     asking: watch::Sender<Asking>,
@@ -125,10 +129,22 @@ impl NameService {
             "facts of DNS",
             find::poll(desk.clone(), clients.api(), facts),
         );
+        let beacons = Arc::new(Kept::new(Beacons, clock));
+        let watch = run(clients.api(), Arc::clone(&beacons), beacon(own.namespace));
+        let told = tell(Arc::clone(&beacons), desk.clone());
+        tasks.start("watch on the beacon", async {
+            tokio::join!(watch, told);
+            Ok(())
+        });
         tasks.start("beacon", beat::run(desk.clone(), clients.beacon()));
+        tasks.start(
+            "metrics of DNS caches",
+            caches::run(desk.clone(), known.clone()),
+        );
         tasks.start("questions to DNS servers", round::run(desk, known));
         Self {
             servers,
+            beacons,
             layers,
             clock,
             asking,
@@ -136,7 +152,8 @@ impl NameService {
     }
 
     /// Whether this replica leads as far as it knows, and whether it may write now. What another has asked meanwhile
-    /// is not known here: whoever begins to lead begins anew.
+    /// is not known here: whoever begins to lead begins anew. What its own watch last told of is: one that has stood
+    /// still since tells of nothing else.
     pub(super) fn set_leading(&self, leads: bool, may_write: bool) {
         let now = Asking {
             asks: leads,
@@ -144,7 +161,13 @@ impl NameService {
         };
         self.asking.send_if_modified(|before| {
             if now.asks && !before.asks {
-                *lock(&self.layers) = Layers::new(self.clock.now());
+                let at = self.clock.now();
+                // Whoever tells of an event waits for this, so that none is lost.
+                let mut layers = lock(&self.layers);
+                *layers = Layers::new(at);
+                if let Some(epoch) = shown(&self.beacons, at) {
+                    layers.watched(Some(epoch), at);
+                }
             }
             let turned = *before != now;
             *before = now;
@@ -167,6 +190,31 @@ impl NameService {
     pub(super) fn age(&self, now: Moment) -> Option<Span> {
         self.servers.age(now)
     }
+}
+
+/// The beacon alone.
+fn beacon(namespace: &str) -> Selection {
+    Selection {
+        namespace: Some(namespace.to_owned()),
+        labels: None,
+        fields: Some(format!("metadata.name={BEACON}")),
+    }
+}
+
+/// Tells of each event that the watch brings, for as long as it is polled.
+async fn tell(beacons: Arc<Kept<Beacons>>, desk: Desk) {
+    loop {
+        beacons.changed().await;
+        let now = desk.clock.now();
+        let epoch = shown(&beacons, now);
+        desk.layers().watched(epoch, now);
+    }
+}
+
+/// The epoch that the watch last told of, if that was one.
+fn shown(beacons: &Kept<Beacons>, now: Moment) -> Option<Epoch> {
+    let reading = beacons.reading(now);
+    reading.last().and_then(|all| all.get(BEACON).copied())
 }
 
 impl Desk {

@@ -22,6 +22,7 @@ fn targets(pods: &[(&str, &str)], nodes: Option<&[&str]>) -> Targets {
     Targets {
         pods: pods.iter().map(pods_of).collect(),
         nodes: nodes.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect()),
+        deployed_in: BTreeSet::new(),
     }
 }
 

@@ -18,11 +18,10 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use futures::{StreamExt, stream::FuturesUnordered};
 use http::{
     Request, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{CONNECTION, HeaderValue},
 };
-use http_body_util::BodyExt;
-use kube::{client::Body, core::Status};
-use serde_json::{Value, json};
+use kube::client::Body;
+use serde_json::json;
 use weir_core::{
     servers::{ProbeKind, ProbeResult},
     time::Moment,
@@ -33,7 +32,10 @@ use crate::{
     api::{MANAGER, times::micro_time},
     client::{chain, is_over_budget},
     clock::Clock,
-    observe::watches::trouble::REFUSAL_LASTS,
+    observe::{
+        request::{self, get, with_body},
+        watches::trouble::REFUSAL_LASTS,
+    },
 };
 
 /// The name of the Lease that probes read and write.
@@ -91,8 +93,8 @@ struct Prober {
     namespace: Arc<str>,
 }
 
-/// An answer, read to its end.
-type Answer = Result<(StatusCode, Vec<u8>), kube::Error>;
+/// What came back to a probe.
+type Answer = Result<request::Answer, kube::Error>;
 
 impl Prober {
     /// One probe, and what its end says about the server. A `last` one of its connection lets a
@@ -109,7 +111,7 @@ impl Prober {
             request.headers_mut().insert(CONNECTION, close);
         }
         let begun = clock.elapsed();
-        let asked = self.ask(request);
+        let asked = request::send(&self.client, request);
         let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
         let took = clock.elapsed().saturating_sub(begun);
         if kind == ProbeKind::Write && answer.as_ref().is_some_and(is_missing) {
@@ -121,8 +123,8 @@ impl Prober {
     fn request(&self, kind: ProbeKind, now: Moment) -> Request<Body> {
         let leases = self.leases();
         match kind {
-            ProbeKind::Get => get(format!("{leases}/{OBJECT}")),
-            ProbeKind::List => get(format!("{leases}?limit={LIMIT}")),
+            ProbeKind::Get => get(&format!("{leases}/{OBJECT}")),
+            ProbeKind::List => get(&format!("{leases}?limit={LIMIT}")),
             ProbeKind::Write => {
                 let patch = json!({ "spec": { "renewTime": micro_time(now) } });
                 let uri = format!("{leases}/{OBJECT}?fieldManager={MANAGER}");
@@ -138,13 +140,6 @@ impl Prober {
         )
     }
 
-    async fn ask(&self, request: Request<Body>) -> Answer {
-        let response = self.client.send(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, body.to_vec()))
-    }
-
     /// Makes the object; the next write tells whether that went well.
     async fn create(&self, now: Moment) {
         let lease = json!({
@@ -155,9 +150,10 @@ impl Prober {
         });
         let uri = format!("{}?fieldManager={MANAGER}", self.leases());
         let request = with_body(Request::post(uri), "application/json", &lease);
-        let why = match tokio::time::timeout(TIMEOUT, self.ask(request)).await {
-            Ok(Ok((status, _))) if status.is_success() => return,
-            Ok(Ok((status, body))) => message(&body).unwrap_or_else(|| status.to_string()),
+        let asked = request::send(&self.client, request);
+        let why = match tokio::time::timeout(TIMEOUT, asked).await {
+            Ok(Ok(answer)) if answer.status.is_success() => return,
+            Ok(Ok(answer)) => answer.said(),
             Ok(Err(error)) => chain(&error),
             Err(_) => return,
         };
@@ -175,13 +171,12 @@ impl Prober {
             let why = format!("no whole answer within {} s", TIMEOUT.as_secs());
             return Some(ProbeResult::Failed { why });
         };
-        let (status, body) = match answer {
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) if is_over_budget(&error) => return None,
             Err(error) => return Some(ProbeResult::Failed { why: chain(&error) }),
         };
-        let said = || message(&body).unwrap_or_else(|| status.to_string());
-        Some(match status {
+        Some(match answer.status {
             // That there is no such object is an answer, too.
             status if status.is_success() => ProbeResult::Served(took),
             StatusCode::NOT_FOUND => ProbeResult::Served(took),
@@ -191,10 +186,10 @@ impl Prober {
                     "grant Weir the verb {} on leases in {} ({})",
                     verb(kind),
                     self.namespace,
-                    said()
+                    answer.said()
                 ),
             },
-            _ => ProbeResult::Failed { why: said() },
+            _ => ProbeResult::Failed { why: answer.said() },
         })
     }
 }
@@ -222,7 +217,7 @@ impl Denials {
 }
 
 fn is_missing(answer: &Answer) -> bool {
-    matches!(answer, Ok((StatusCode::NOT_FOUND, _)))
+    matches!(answer, Ok(answer) if answer.status == StatusCode::NOT_FOUND)
 }
 
 const fn verb(kind: ProbeKind) -> &'static str {
@@ -231,25 +226,6 @@ const fn verb(kind: ProbeKind) -> &'static str {
         ProbeKind::List => "list",
         ProbeKind::Write => "patch",
     }
-}
-
-/// What an API server says in an answer that is not an object.
-fn message(body: &[u8]) -> Option<String> {
-    let status: Status = serde_json::from_slice(body).ok()?;
-    Some(status.message).filter(|message| !message.is_empty())
-}
-
-fn get(uri: String) -> Request<Body> {
-    Request::get(uri)
-        .body(Body::empty())
-        .expect("a namespace is a DNS label, fit for a path")
-}
-
-fn with_body(request: http::request::Builder, kind: &str, body: &Value) -> Request<Body> {
-    request
-        .header(CONTENT_TYPE, kind)
-        .body(Body::from(body.to_string().into_bytes()))
-        .expect("a namespace is a DNS label, fit for a path")
 }
 
 #[cfg(test)]

@@ -5,41 +5,17 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use serde::Deserialize;
 
-use super::slim::{Keep, Seen};
+use super::{
+    slice::{Body, Port},
+    slim::{Keep, Seen},
+};
 
 /// The port for UDP where there are several: CoreDNS's manifests call it so.
 const PORT: &str = "dns";
 
 /// How the DNS Service's EndpointSlices are read.
 pub(in crate::observe) struct NameServers;
-
-#[derive(Debug, Clone, Deserialize)]
-pub(in crate::observe) struct Body {
-    endpoints: Option<Vec<Endpoint>>,
-    ports: Option<Vec<Port>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Endpoint {
-    addresses: Vec<std::net::IpAddr>,
-    target_ref: Option<Target>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Target {
-    name: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Port {
-    name: Option<String>,
-    #[serde(rename = "port")]
-    number: Option<u16>,
-    protocol: Option<String>,
-}
 
 impl Keep for NameServers {
     type Kind = EndpointSlice;
@@ -58,8 +34,7 @@ impl Keep for NameServers {
         body: Body,
         _: Seen<'_, Self::Row>,
     ) -> Result<Option<Self::Row>, String> {
-        let ports: Vec<Port> = body.ports.into_iter().flatten().collect();
-        let endpoints: Vec<Endpoint> = body.endpoints.into_iter().flatten().collect();
+        let (endpoints, ports) = body.into_parts();
         if endpoints.is_empty() {
             return Ok(None);
         }
@@ -74,7 +49,7 @@ impl Keep for NameServers {
         };
         let replicas = endpoints.into_iter().filter_map(|endpoint| {
             let address = SocketAddr::new(*endpoint.addresses.first()?, port);
-            let pod = endpoint.target_ref.and_then(|target| target.name);
+            let pod = endpoint.pod();
             Some((pod.unwrap_or_else(|| address.ip().to_string()), address))
         });
         Ok(Some(replicas.collect()))

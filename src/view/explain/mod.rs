@@ -11,7 +11,8 @@ mod text;
 use serde::Serialize;
 
 use crate::api::{
-    Finding, ForecastStatus, GuardedRollout, GuardedRolloutSpec, Hold, Mode, State, WorkloadRef,
+    Finding, ForecastStatus, GuardedRollout, GuardedRolloutSpec, Hold, IncidentStatus, Mode, State,
+    WorkloadRef,
 };
 
 pub use text::render;
@@ -56,6 +57,9 @@ pub struct Explanation {
     pub findings: Vec<Finding>,
     /// Findings that its status had no room for.
     pub findings_omitted: u32,
+    /// The incident that goes on, or the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentStatus>,
     /// What full width would cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastStatus>,
@@ -92,6 +96,7 @@ pub fn explain(object: GuardedRollout) -> Explanation {
         policies: status.policies,
         findings: status.findings,
         findings_omitted: status.findings_omitted.unwrap_or_default(),
+        incident: status.incident,
         forecast: status.forecast,
         no_forecast,
     }

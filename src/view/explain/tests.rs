@@ -158,6 +158,22 @@ fn what_weir_cannot_write_holds_whatever_the_state_says() {
 }
 
 #[test]
+fn the_three_times_of_an_incident_are_told() {
+    let mut object = held();
+    let fault =
+        |reason: &str| json!({ "reason": reason, "subject": "api-a", "evidence": "400 ms" });
+    let told = json!({
+        "seen": "2026-11-21T09:40:00Z", "sign": fault("LatencyRegressed"),
+        "understood": "2026-11-21T09:40:30Z", "cause": fault("NotTheCause"),
+    });
+    object.status.as_mut().unwrap().incident = serde_json::from_value(told).unwrap();
+    let shown = plain(object, 80);
+    let expected = "\n\nINCIDENT  goes on\n  seen 2026-11-21T09:40:00Z: LatencyRegressed on api-a: 400 ms\n  \
+                    understood 30s later: NotTheCause on api-a: 400 ms\n  not mitigated yet\n\n";
+    assert!(shown.contains(expected), "{shown}");
+}
+
+#[test]
 fn as_data_it_is_the_status_and_whether_it_holds() {
     let document = serde_json::to_value(explain(held())).unwrap();
     assert_eq!(document["held"], true);

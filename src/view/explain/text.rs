@@ -5,6 +5,7 @@ use crate::{
     api::{Finding, Mode, Severity, State},
     view::{
         clean::one_line,
+        incident,
         style::{BAD, HEAD, WARN},
         words::{mode, state},
         wrap::{used, wrapped},
@@ -17,6 +18,7 @@ pub fn render(explanation: &Explanation, columns: usize) -> String {
     let columns = used(columns);
     let mut parts = vec![stand(explanation, columns)];
     parts.extend(findings(explanation, columns));
+    parts.extend(incident(explanation, columns));
     match (&explanation.forecast, &explanation.no_forecast) {
         (Some(told), _) => parts.extend(forecast::render(told, columns)),
         (None, why) => {
@@ -84,6 +86,24 @@ fn stand(explanation: &Explanation, columns: usize) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn incident(explanation: &Explanation, columns: usize) -> Option<Vec<String>> {
+    let told = explanation.incident.as_ref()?;
+    let is_followed = !matches!(
+        explanation.state,
+        Some(State::Complete | State::LetGo | State::Superseded)
+    );
+    let which = match told.mitigated {
+        None if !is_followed => "its end was not seen: this rollout is no longer followed",
+        None => "goes on",
+        Some(_) => "the last one",
+    };
+    let mut lines = vec![format!("{HEAD}INCIDENT{HEAD:#}  {which}")];
+    for line in incident::lines(told) {
+        lines.extend(wrapped(&line, columns, "  ", "    "));
+    }
+    Some(lines)
 }
 
 fn findings(explanation: &Explanation, columns: usize) -> Option<Vec<String>> {

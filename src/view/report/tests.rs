@@ -122,6 +122,35 @@ fn a_hold_without_events_is_told_from_its_condition() {
     assert!(plain(&report).ends_with("not known: events: no\n"));
 }
 
+#[test]
+fn the_times_of_an_incident_are_told_as_long_as_it_is_lately() {
+    let told = |mitigated: Option<&str>| {
+        let fault = json!({ "reason": "EvidenceMasked", "subject": "DNS", "evidence": "any" });
+        let status = json!({
+            "state": "Complete", "incident": {
+                "seen": "2026-11-21T08:40:00Z", "sign": fault,
+                "understood": "2026-11-21T08:40:00Z", "cause": fault, "mitigated": mitigated,
+            },
+        });
+        let mut record = record("logs-1", &status);
+        let begun = json!("2026-11-20T09:30:00Z");
+        record.metadata.creation_timestamp = serde_json::from_value(begun).unwrap();
+        plain(&report(&[record], &[], SINCE, NOW, Vec::new()))
+    };
+    let lately = told(Some("2026-11-21T09:05:00Z"));
+    assert!(
+        lately.contains(
+            "  incident: seen 2026-11-21T08:40:00Z (EvidenceMasked on DNS), understood at once \
+             (EvidenceMasked on DNS), mitigated 25m later\n"
+        ),
+        "{lately}"
+    );
+    for before in [Some("2026-11-21T08:55:00Z"), None] {
+        let shown = told(before);
+        assert!(!shown.contains("incident"), "{shown}");
+    }
+}
+
 /// The holds of one rollout with these Events and this status.
 fn holds_of(events: &[Event], status: &Value) -> Vec<Hold> {
     let record = record("logs-1", status);

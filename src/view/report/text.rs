@@ -6,7 +6,7 @@ use super::{Report, Rollout};
 use crate::view::{
     age::age,
     clean::one_line,
-    figures,
+    figures, incident,
     style::{BAD, FAINT, HEAD, WARN},
     words,
 };
@@ -89,6 +89,8 @@ fn of_rollout(one: &Rollout) -> Vec<String> {
             .iter()
             .map(|what| format!("  {}", one_line(what))),
     );
+    let incident = one.incident.as_ref().map(incident::line);
+    lines.extend(incident.map(|told| format!("  {}", one_line(&told))));
     lines.extend(one.forecast.as_ref().map(|forecast| {
         let capacity = forecast.capacity.map(figures::cores);
         let capacity = capacity

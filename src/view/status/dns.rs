@@ -5,7 +5,8 @@ use weir_core::time::Moment;
 
 use crate::{
     api::{
-        ControlPlaneStatus, DnsLayerStatus, DnsMask, DnsState, marks::conditions, times::moment,
+        ControlPlaneStatus, DnsLayerStatus, DnsMask, DnsRole, DnsState, marks::conditions,
+        times::moment,
     },
     view::{
         clean::one_line,
@@ -36,6 +37,8 @@ pub struct NameService {
 pub struct Layer {
     /// What it is known by.
     pub name: String,
+    /// How it is asked.
+    pub role: DnsRole,
     /// How fresh what it says is.
     pub state: DnsState,
     /// What hides that it does not follow the API.
@@ -77,6 +80,7 @@ fn of_layer(layer: &DnsLayerStatus, now: Moment) -> Layer {
     let ends_at = layer.ends_at.as_ref().map(|time| moment(time.0));
     Layer {
         name: layer.name.clone(),
+        role: layer.role,
         state: layer.state,
         mask: layer.mask,
         ends_in_seconds: ends_at.map(|at| at.since(now).as_millis() / 1000),
@@ -102,13 +106,17 @@ pub(super) fn lines(dns: &NameService) -> Vec<String> {
     let rest = match (dns.is_measured, dns.is_fresh) {
         (true, Some(true)) => format!(
             "{GOOD}Fresh{GOOD:#}, {} of {} servers follow the API",
-            fresh(dns),
-            dns.layers.len()
+            servers(dns)
+                .filter(|layer| layer.state == DnsState::Fresh)
+                .count(),
+            servers(dns).count()
         ),
         (true, Some(false)) => format!(
             "{BAD}Not fresh{BAD:#}, {} of {} servers follow the API",
-            fresh(dns),
-            dns.layers.len()
+            servers(dns)
+                .filter(|layer| layer.state == DnsState::Fresh)
+                .count(),
+            servers(dns).count()
         ),
         (true, None) | (false, _) => {
             let why = dns.message.as_deref().map(one_line).unwrap_or_default();
@@ -125,12 +133,10 @@ pub(super) fn lines(dns: &NameService) -> Vec<String> {
     lines
 }
 
-fn fresh(dns: &NameService) -> usize {
-    let fresh = dns
-        .layers
-        .iter()
-        .filter(|layer| layer.state == DnsState::Fresh);
-    fresh.count()
+/// The DNS servers: the API itself is none.
+fn servers(dns: &NameService) -> impl Iterator<Item = &Layer> {
+    let is_api = |layer: &&Layer| matches!(layer.role, DnsRole::ApiRead | DnsRole::ApiWatch);
+    dns.layers.iter().filter(move |layer| !is_api(layer))
 }
 
 fn row(layer: &Layer) -> Vec<Cell> {
@@ -153,6 +159,7 @@ fn hides(layer: &Layer) -> String {
         DnsMask::Cache => "by a cache",
         DnsMask::FrozenReplica => "by a replica that hears of no change",
         DnsMask::ControlPlane => "while the API is silent",
+        DnsMask::FrozenWatch => "by a watch that tells of no change",
     });
     let until = match (layer.ends_in_seconds, layer.warm_replicas) {
         (Some(0), _) => Some("for longer than it should be".to_owned()),

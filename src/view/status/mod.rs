@@ -13,7 +13,9 @@ mod text;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::Serialize;
 
-use crate::api::{ControlPlane, Finding, GuardedRollout, Hold, Mode, ServerState, State};
+use crate::api::{
+    BurnStatus, ControlPlane, Finding, GuardedRollout, Hold, Mode, ServerState, State,
+};
 
 pub use dns::{Layer, NameService};
 pub use live::{frame, line, under_way};
@@ -98,6 +100,9 @@ pub struct ApiServer {
     /// What is usual when quiet, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual_latency_ms: Option<u32>,
+    /// How fast its error budget is spent, while any of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burn: Option<BurnStatus>,
     /// Why it is not quiet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -124,6 +124,7 @@ fn api_servers(control_plane: Answer<ControlPlane>) -> ApiServers {
         state: server.state,
         latency_ms: server.latency_ms,
         usual_latency_ms: server.usual_latency_ms,
+        burn: server.burn,
         why: server.why,
     });
     let not_ready = status

@@ -180,6 +180,42 @@ fn what_weir_cannot_write_or_let_through_is_trouble_whatever_the_state_says() {
 }
 
 #[test]
+fn how_fast_a_budget_is_spent_is_shown_where_that_is_too_fast() {
+    let server = |address: &str, burn: Value, why: Option<&str>| json!({ "address": address, "state": "Quiet", "latencyMs": 4, "burn": burn, "why": why });
+    let burn = |pace: Option<&str>| {
+        json!({
+            "fiveMinutes": 0.0, "halfHour": 7.5, "hour": 3.0, "sixHours": 6.5, "threeDays": 0.9,
+            "tooFast": pace,
+        })
+    };
+    let answers = Answers {
+        control_plane: control_plane(&json!([
+            server("10.0.0.1:6443", burn(Some("Slow")), None),
+            server("10.0.0.2:6443", burn(None), None),
+            server(
+                "10.0.0.3:6443",
+                burn(Some("Fast")),
+                Some("BurnFast (10.0.0.3:6443): bad")
+            ),
+        ])),
+        rollouts: page(Vec::new()),
+        lease: lease("2026-11-21T09:59:55.500000Z"),
+    };
+    let shown = plain(&summarize(answers, NOW), Detail::Screen);
+    assert!(
+        shown.contains(
+            "10.0.0.1:6443  Quiet  4 ms  spends its error budget 6.5 times too fast over 6h, 7.5 over 30m\n"
+        ),
+        "{shown}"
+    );
+    assert!(shown.contains("10.0.0.2:6443  Quiet  4 ms\n"), "{shown}");
+    assert!(
+        shown.contains("4 ms  BurnFast (10.0.0.3:6443): bad\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn what_others_wrote_neither_forges_a_line_nor_moves_the_cursor() {
     let mut held = held();
     let status = held.status.as_mut().unwrap();
@@ -288,7 +324,7 @@ fn a_cluster_without_weir_is_said_to_be_one() {
 fn where_weir_is_installed_and_holds_no_lease_it_may_only_read() {
     let answers = Answers {
         control_plane: Answer::Missing,
-        rollouts: page([]),
+        rollouts: page(Vec::new()),
         lease: Answer::Missing,
     };
     let status = summarize(answers, NOW);
@@ -313,7 +349,7 @@ fn what_should_be_gated_and_is_not_is_trouble() {
         status.conditions = serde_json::from_value(conditions).unwrap();
         let answers = Answers {
             control_plane: Answer::Found(object),
-            rollouts: page([]),
+            rollouts: page(Vec::new()),
             lease: lease("2026-11-21T10:00:00.000000Z"),
         };
         let status = summarize(answers, NOW);
@@ -397,7 +433,7 @@ fn a_lease_given_up_in_good_order_is_silence_too() {
     }));
     let answers = Answers {
         control_plane: control_plane(&quiet_servers()),
-        rollouts: page([]),
+        rollouts: page(Vec::new()),
         lease: given_up,
     };
     let status = summarize(answers, NOW);
@@ -447,7 +483,7 @@ fn a_control_plane_that_is_not_ready_though_its_servers_are_quiet_says_why() {
         conditions.push(ready);
         let answers = Answers {
             control_plane: Answer::Found(object.clone()),
-            rollouts: page([]),
+            rollouts: page(Vec::new()),
             lease: lease("2026-11-21T10:00:00.000000Z"),
         };
         summarize(answers, NOW).trouble

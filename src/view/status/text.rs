@@ -4,7 +4,7 @@ use weir_core::time::Span;
 
 use super::{ApiServer, ApiServers, Gate, Life, Rollout, Rollouts, Status, Weir, dns};
 use crate::{
-    api::{Finding, Hold, ServerState, Severity, State},
+    api::{BurnPace, BurnStatus, Finding, Hold, ServerState, Severity, State},
     view::{
         age::age,
         clean::one_line,
@@ -83,12 +83,29 @@ fn api_server(server: &ApiServer) -> Vec<Cell> {
         (Some(now), None) => format!("{now} ms"),
         (None, _) => String::new(),
     };
+    let why = server.why.as_deref();
+    // A finding about it says more.
+    let is_said = why.is_some_and(|why| why.starts_with("BurnFast"));
+    let burn = server.burn.as_ref().filter(|_| !is_said).and_then(burn);
+    let why = burn.into_iter().chain(why.map(str::to_owned));
     vec![
         server.address.as_str().into(),
         Cell::styled(state, style),
         latency.into(),
-        server.why.clone().unwrap_or_default().into(),
+        why.collect::<Vec<_>>().join("; ").into(),
     ]
+}
+
+/// How fast its error budget is spent, where that is beyond a limit.
+fn burn(burn: &BurnStatus) -> Option<String> {
+    let [(long, over_long), (short, over_short)] = match burn.too_fast? {
+        BurnPace::Fast => [(burn.hour, "1h"), (burn.five_minutes, "5m")],
+        BurnPace::Slow => [(burn.six_hours, "6h"), (burn.half_hour, "30m")],
+        BurnPace::Steady => [(burn.three_days, "3d"), (burn.six_hours, "6h")],
+    };
+    Some(format!(
+        "spends its error budget {long} times too fast over {over_long}, {short} over {over_short}"
+    ))
 }
 
 fn rollouts(rollouts: &Rollouts, detail: Detail) -> Vec<String> {

@@ -8,6 +8,10 @@
 //!  API answers        Beating                      Stalled       Unknown, then Stalled
 //!  API is silent      Silent: whatever DNS says now is from before
 //! ```
+//!
+//! Of beats from before anybody looked here only the epochs tell. Those are of their writers' clocks, and where for a
+//! while nobody wrote they make servers look late that were told all there was: so they say of no server that it is
+//! late, but they keep one from counting as fresh ([`Beats::perhaps_behind`]).
 
 use std::collections::VecDeque;
 
@@ -42,6 +46,8 @@ pub struct Beats {
     begun: Moment,
     /// The last ones, in the order of their epochs.
     taken: VecDeque<Taken>,
+    /// The first one that was known here.
+    first: Option<Taken>,
     /// Why the last one was refused, if it was.
     refused: Option<String>,
     /// When the API last answered.
@@ -59,6 +65,7 @@ impl Beats {
             period: BEAT,
             begun: now,
             taken: VecDeque::new(),
+            first: None,
             refused: None,
             heard: now,
             failed: 0,
@@ -124,6 +131,7 @@ impl Beats {
     fn take(&mut self, epoch: Epoch, at: Moment) {
         if self.taken.back().is_none_or(|last| epoch > last.epoch) {
             self.taken.push_back(Taken { epoch, at });
+            self.first.get_or_insert(Taken { epoch, at });
         }
         if self.taken.len() > REMEMBERED {
             self.taken.pop_front();
@@ -134,6 +142,11 @@ impl Beats {
     #[must_use]
     pub fn newest(&self) -> Option<Epoch> {
         self.taken.back().map(|last| last.epoch)
+    }
+
+    /// The newest epoch that the API is known to have, and by when it had it.
+    pub(super) fn last(&self) -> Option<(Epoch, Moment)> {
+        self.taken.back().map(|last| (last.epoch, last.at))
     }
 
     /// Whether there is anything that DNS servers could be late for.
@@ -164,10 +177,29 @@ impl Beats {
         self.period + self.period + SLACK
     }
 
-    /// How long ago the API took the first beat that is newer than `epoch`.
+    /// How long ago, at the least, the API took the first beat that is newer than `epoch`.
     pub(super) fn behind(&self, epoch: Epoch, now: Moment) -> Option<Span> {
-        let newer = self.taken.iter().find(|beat| beat.epoch > epoch);
+        let mut known = self.first.iter().chain(&self.taken);
+        let newer = known.find(|beat| beat.epoch > epoch);
         newer.map(|beat| now.since(beat.at))
+    }
+
+    /// How long ago that may have been, where it was before anybody looked here; nothing where it was not.
+    ///
+    /// The beat after `epoch` was due a period later. How long ago that is tells this process's clock; that it was so
+    /// long before the first beat that is known here tell the epochs, by the clock of whoever wrote these. Writers'
+    /// clocks may differ, and each of the two alone is too short where this one is behind, or where the last beat
+    /// before this process was long ago: so it is the longer one.
+    pub(super) fn perhaps_behind(&self, epoch: Epoch, now: Moment) -> Option<Span> {
+        let first = self.first.filter(|first| first.epoch > epoch)?;
+        let due = epoch.begins() + self.period;
+        let by_epochs = first.epoch.begins().since(due) + now.since(first.at);
+        Some(by_epochs.max(now.since(due)))
+    }
+
+    /// How long ago the first beat came to be known here.
+    pub(super) fn known_for(&self, now: Moment) -> Option<Span> {
+        self.first.map(|first| now.since(first.at))
     }
 
     /// How long ago the API took the first beat after `moment`.
@@ -243,6 +275,25 @@ mod tests {
         );
         assert_eq!(beats.since(at(45), at(69)), Some(Span::from_secs(19)));
         assert_eq!(beats.since(at(61), at(69)), None);
+    }
+
+    #[test]
+    fn who_shows_what_was_before_anybody_looked_may_be_later_than_is_known() {
+        let mut beats = Beats::new(at(600));
+        beats.read(Some(Epoch::at(at(600))), at(603));
+        let [old, new] = [at(0), at(600)].map(Epoch::at);
+        assert_eq!(beats.behind(old, at(605)), Some(Span::from_secs(2)));
+        let perhaps = beats.perhaps_behind(old, at(605));
+        assert_eq!(perhaps, Some(Span::from_secs(595)));
+        assert_eq!(beats.perhaps_behind(new, at(605)), None);
+        // Whoever wrote until now had a clock that is two minutes ahead, or behind.
+        for (written, shown, perhaps) in [(720, 240, 472), (480, 0, 595)] {
+            let mut beats = Beats::new(at(600));
+            beats.read(Some(Epoch::at(at(written))), at(603));
+            let perhaps = Some(Span::from_secs(perhaps));
+            let shown = Epoch::at(at(shown));
+            assert_eq!(beats.perhaps_behind(shown, at(605)), perhaps, "{written}");
+        }
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //!  the API is silent     Masked, by the control plane's absence, as long as anything is answered
 //! ```
 //!
+//! Whoever begins to look may find one that shows a beat from before the first that is known here. Where it may have
+//! been late by then it is Absent, until it shows a newer beat or has been late for long enough since: for as long as
+//! the diagram says, at the most.
+//!
 //! How long ago is counted to the last look: what happened since could not have been seen.
 //!
 //! Two clocks are at work. An epoch is of the writer's clock, and comes back as it was written. A serial is of
@@ -40,6 +44,10 @@ const DOWN_LOOKS: u32 = 2;
 
 /// How far a writer's clock may be ahead of what the API has: a beat that Weir has not heard of yet.
 const AHEAD_EPOCHS: u64 = 2;
+
+/// What is told of a server that shows a beat from before anybody looked, and may have been late by then.
+const UNSETTLED: &str = "it shows a beacon from before this replica of Weir began to look: whether a cache keeps that \
+                         for too long shows within a minute";
 
 /// Clocks differ, but a serial of a day ahead is no time (others number their zones by date).
 const AHEAD_AT_MOST_S: u64 = 24 * 3600;
@@ -248,8 +256,16 @@ impl Layer {
         let Some(late) = beats.behind(epoch, value.heard) else {
             return Reading::Fresh(value);
         };
-        if late <= ttl + floors(self.role) + SLACK {
-            return Reading::Fresh(value);
+        let allowed = ttl + floors(self.role) + SLACK;
+        if late <= allowed {
+            let perhaps = beats.perhaps_behind(epoch, value.heard);
+            return if perhaps.is_some_and(|perhaps| perhaps > allowed) {
+                Reading::Absent {
+                    why: UNSETTLED.to_owned(),
+                }
+            } else {
+                Reading::Fresh(value)
+            };
         }
         // Who does not tell what it heard of is judged by what it shows.
         let is_replica = self.role == Role::Replica;
@@ -299,8 +315,26 @@ impl Serial {
 /// the node: `NodeLocal` listens at the Service's own address too.
 fn floors(role: Role) -> Span {
     match role {
+        Role::ApiRead | Role::ApiWatch => Span::ZERO,
         Role::Replica => FLOOR,
         Role::Service | Role::Resolver => FLOOR + FLOOR,
+    }
+}
+
+/// Whether it is not known yet how old its answers are, since they are from before anybody looked.
+pub(super) fn is_unsettled(reading: &Reading<Sight>) -> bool {
+    matches!(reading, Reading::Absent { why } if why == UNSETTLED)
+}
+
+/// The same for one before it, that clients are answered by.
+pub(super) fn behind_unsettled(reading: Reading<Sight>) -> Reading<Sight> {
+    match reading {
+        Reading::Fresh(_) => Reading::Absent {
+            why: "a replica behind it shows a beacon from before this replica of Weir began to look: whether that \
+                  replica hears of anything shows within a minute"
+                .to_owned(),
+        },
+        other => other,
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
+    beacon::Epoch,
     beats::Beats,
+    caches::{CacheCounts, Counted},
+    direct::{self, Watched},
     heard::Answers,
-    layer::{Around, Layer},
+    layer::{self, Around, Layer},
 };
 use crate::{
     evidence::{Dns, DnsEvidence, Horizon, LayerEvidence, Mask, Measured, Reading, Role, Sight},
@@ -29,6 +32,10 @@ const ROUND: Span = Span::from_secs(5);
 /// Looks that may be missed before what was seen is stale, and what a look may take.
 const MISSES: f64 = 3.0;
 const LOOK: Span = Span::from_secs(3);
+
+/// What people are told that the API itself is called.
+const API_READ: &str = "API (read)";
+const API_WATCH: &str = "API (watch)";
 
 /// What is known of a DNS server before it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +65,9 @@ pub struct Layers {
     ttl: Span,
     every: Span,
     asked: BTreeMap<String, Asked>,
+    watched: Watched,
+    skew_ms: i64,
+    counted: Counted,
 }
 
 impl Layers {
@@ -70,6 +80,9 @@ impl Layers {
             ttl: TTL,
             every: ROUND,
             asked: BTreeMap::new(),
+            watched: Watched::new(),
+            skew_ms: 0,
+            counted: Counted::new(),
         }
     }
 
@@ -110,6 +123,26 @@ impl Layers {
         }
     }
 
+    /// An API server's clock showed the whole second `told` at some time between `sent` and `received`.
+    pub const fn clock(&mut self, told: Moment, sent: Moment, received: Moment) {
+        self.skew_ms = skew_ms(told, sent, received);
+    }
+
+    /// A server's caches had counted this by `at`.
+    pub fn counted(&mut self, server: &str, counts: CacheCounts, at: Moment) {
+        self.counted.server(server, counts, at);
+    }
+
+    /// The cache on the node of this address had counted this by `at`.
+    pub fn node_counted(&mut self, node: &str, counts: CacheCounts, at: Moment) {
+        self.counted.node(node, counts, at);
+    }
+
+    /// Weir's own watch of the beacon told of an epoch, or of none, at `at`.
+    pub fn watched(&mut self, epoch: Option<Epoch>, at: Moment) {
+        self.watched.saw(epoch, at);
+    }
+
     /// How fresh DNS is at `now`.
     #[must_use]
     pub fn evidence(&self, now: Moment) -> Dns {
@@ -136,22 +169,39 @@ impl Layers {
             .values()
             .map(|asked| asked.layer.reading(self.around(now)))
             .collect();
-        let is_frozen = |(asked, reading): (&Asked, &Reading<Sight>)| {
-            asked.placed.role == Role::Replica && reading.mask() == Some(Mask::FrozenReplica)
-        };
-        let frozen = self.asked.values().zip(&readings).any(is_frozen);
+        let is_replica = |asked: &Asked| asked.placed.role == Role::Replica;
+        let mut of_all = self.asked.values().zip(&readings);
+        let frozen = of_all.any(|(asked, reading)| {
+            is_replica(asked) && reading.mask() == Some(Mask::FrozenReplica)
+        });
+        let mut of_all = self.asked.values().zip(&readings);
+        let unsettled =
+            of_all.any(|(asked, reading)| is_replica(asked) && layer::is_unsettled(reading));
         let layers = self.asked.iter().zip(readings);
         let layers = layers.map(|((name, asked), reading)| {
-            let reading = if frozen && asked.placed.role.is_on_clients_path() {
+            let is_told_by_any = asked.placed.role.is_on_clients_path();
+            let reading = if is_told_by_any && frozen {
                 behind_frozen(reading)
+            } else if is_told_by_any && unsettled {
+                layer::behind_unsettled(reading)
             } else {
                 reading
             };
             (name.clone(), self.told(asked, reading, now))
         });
+        let around = self.around(now);
+        let api = [
+            (API_READ, direct::read(around)),
+            (API_WATCH, self.watched.told(around)),
+        ];
+        let api = api
+            .into_iter()
+            .filter_map(|(name, layer)| Some((name.to_owned(), layer?)));
         DnsEvidence {
             source: self.beats.source(now),
-            layers: layers.collect(),
+            layers: layers.chain(api).collect(),
+            skew_ms: self.skew_ms,
+            caches: self.counted.told(now),
         }
     }
 
@@ -201,6 +251,8 @@ impl Layers {
                 }
             }
             Mask::FrozenReplica | Mask::ControlPlane => Horizon::UntilRestart { warm: self.warm() },
+            // No DNS server has that one.
+            Mask::FrozenWatch => return None,
         })
     }
 
@@ -222,6 +274,14 @@ impl Asked {
             Measured::No
         }
     }
+}
+
+/// The least that makes a clock show this second at a time in between: of what lies within there is no telling.
+const fn skew_ms(told: Moment, sent: Moment, received: Moment) -> i64 {
+    let ends = Moment::from_millis(told.as_millis().saturating_add(1000));
+    let ahead = told.since(received).as_millis();
+    let behind = sent.since(ends).as_millis();
+    ahead.cast_signed() - behind.cast_signed()
 }
 
 /// Behind an address at which a frozen replica answers too, clients are told now this and now that: neither is

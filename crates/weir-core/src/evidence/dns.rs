@@ -3,7 +3,7 @@
 //! DNS caches go on answering for a control plane that is gone. So long as they do, nothing that depends on names
 //! shows that anything is wrong, and time proves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,33 @@ pub struct DnsEvidence {
     pub source: Source,
     /// Each server by its name for people.
     pub layers: BTreeMap<String, LayerEvidence>,
+    /// How far the API server's clock is ahead of Weir's at the least, in milliseconds; behind where it is negative.
+    /// Nothing goes by it.
+    pub skew_ms: i64,
+    /// What caches count of themselves, where they are reached.
+    pub caches: Caches,
+}
+
+/// What DNS caches count of themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Caches {
+    /// Requests of a thousand that a DNS server answers from its cache, by the server's name.
+    pub hits_per_mille: BTreeMap<String, u32>,
+    /// Nodes whose own cache was heard.
+    pub nodes: u32,
+    /// Those of them, by their addresses, whose cache served answers beyond their end a moment ago.
+    pub stale_nodes: BTreeSet<String>,
+}
+
+impl Caches {
+    /// How many times the load on what a server asks would be without its cache: 1 where that answers nothing.
+    #[must_use]
+    pub fn leverage(&self, server: &str) -> Option<f64> {
+        let hits = self.hits_per_mille.get(server)?;
+        // To a thousandth no more can be told.
+        let through = 1000_u32.saturating_sub(*hits).max(1);
+        Some(1000.0 / f64::from(through))
+    }
 }
 
 /// Whether there is anything that DNS servers could be late for.
@@ -94,6 +121,10 @@ pub enum Role {
     Service,
     /// Whatever Weir's own process was given: a cache on its node, or the Service's address.
     Resolver,
+    /// No DNS server: the API, by what it answers.
+    ApiRead,
+    /// No DNS server: the API, by Weir's own watch.
+    ApiWatch,
 }
 
 impl Role {
@@ -101,6 +132,12 @@ impl Role {
     #[must_use]
     pub const fn is_on_clients_path(self) -> bool {
         matches!(self, Self::Service | Self::Resolver)
+    }
+
+    /// Whether it is the API itself, and no DNS server.
+    #[must_use]
+    pub const fn is_api(self) -> bool {
+        matches!(self, Self::ApiRead | Self::ApiWatch)
     }
 }
 
@@ -130,6 +167,8 @@ pub enum Mask {
     FrozenReplica,
     /// The API is silent, and DNS servers answer with what they last heard of it.
     ControlPlane,
+    /// Weir's own watch of the API tells of no change, though the API takes some.
+    FrozenWatch,
 }
 
 impl Mask {
@@ -140,6 +179,7 @@ impl Mask {
             Self::Cache => "Cache",
             Self::FrozenReplica => "FrozenReplica",
             Self::ControlPlane => "ControlPlane",
+            Self::FrozenWatch => "FrozenWatch",
         }
     }
 }

@@ -100,7 +100,7 @@ impl Address {
         if quiet {
             self.probes.remember_quiet(&result);
         }
-        self.probes.push(kind, result, at, cadence.probe_timeout);
+        self.probes.push(kind, result, at, cadence);
     }
 
     /// Its page was read, or not. Returns whether it is the first of a process.
@@ -197,6 +197,7 @@ impl Address {
                     flow: self.reading(process, process.flow(at_most), &limits, now),
                     process: self.reading(process, process.process(at_most), &limits, now),
                     counted: self.reading(process, Some(process.counted()), &limits, now),
+                    bad: self.probes.bad(now).worse(&process.bad(now)),
                     restarted: process.restarted,
                     spare: is_spare,
                 },
@@ -221,6 +222,7 @@ impl Address {
                 flow: self.unread(now),
                 process: self.unread(now),
                 counted: self.unread(now),
+                bad: self.probes.bad(now),
                 restarted: None,
                 spare: is_spare,
             },

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    burn::{BadTime, Spent},
     evidence::{Latency, OBJECTIVE_MS, Reading},
     servers::Cadence,
     time::{Moment, Span},
@@ -73,6 +74,11 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// Whether a client that met it was served as it may expect.
+    fn is_bad(&self) -> bool {
+        self.is_slow() || matches!(self, Self::Refused { .. })
+    }
+
     const fn ms(&self) -> f64 {
         match self {
             Self::Served { ms } | Self::Refused { ms } | Self::Failed { ms, .. } => *ms,
@@ -94,6 +100,8 @@ pub(super) struct Probes {
     window: VecDeque<Probe>,
     /// Round trips in quiet times, in milliseconds.
     quiet: VecDeque<f64>,
+    /// The time between two probes is as the later one was.
+    spent: Spent,
     /// Kinds whose last probe was denied, and why.
     denied: BTreeMap<ProbeKind, String>,
 }
@@ -107,8 +115,15 @@ impl Probes {
         }
     }
 
-    /// Takes the result of a probe that ended at `at`, and might have taken as long as `timeout`.
-    pub(super) fn push(&mut self, kind: ProbeKind, result: ProbeResult, at: Moment, timeout: Span) {
+    /// Takes the result of a probe that ended at `at`, and might have taken as long as a probe may.
+    pub(super) fn push(
+        &mut self,
+        kind: ProbeKind,
+        result: ProbeResult,
+        at: Moment,
+        cadence: Cadence,
+    ) {
+        let timeout = cadence.probe_timeout;
         let timeout_ms = timeout.as_millis() as f64;
         let outcome = match result {
             ProbeResult::Served(time) => Outcome::Served { ms: millis(time) },
@@ -123,7 +138,18 @@ impl Probes {
             }
         };
         self.denied.remove(&kind);
+        if let Some(last) = self.window.back() {
+            // Over a longer gap nobody watched.
+            let lasted = at.since(last.at).min(cadence.probe_every + timeout);
+            self.spent
+                .add(at, lasted, f64::from(u8::from(outcome.is_bad())));
+        }
         push_bounded(&mut self.window, Probe { at, outcome }, WINDOW);
+    }
+
+    /// How much of the last hours and days was bad, by what probes met.
+    pub(super) fn bad(&self, now: Moment) -> BadTime {
+        self.spent.told(now)
     }
 
     /// What is known at `now`.
@@ -226,7 +252,7 @@ mod tests {
     fn probes(results: impl IntoIterator<Item = ProbeResult>) -> Probes {
         let mut probes = Probes::default();
         for (second, result) in (1..).zip(results) {
-            probes.push(ProbeKind::Get, result, at(second), CADENCE.probe_timeout);
+            probes.push(ProbeKind::Get, result, at(second), CADENCE);
         }
         probes
     }
@@ -292,7 +318,7 @@ mod tests {
     #[test]
     fn what_was_probed_long_before_the_last_probe_is_left_out() {
         let mut probes = probes([served(500), served(500)]);
-        probes.push(ProbeKind::Get, served(1), at(60), CADENCE.probe_timeout);
+        probes.push(ProbeKind::Get, served(1), at(60), CADENCE);
         let latency = probes.latency(at(60), CADENCE);
         let latency = latency.fresh().expect("a probe has just ended");
         assert_eq!((latency.p50_ms, latency.probes), (1.0, 1));
@@ -304,13 +330,13 @@ mod tests {
         let denied = ProbeResult::Denied {
             why: "create leases".to_owned(),
         };
-        probes.push(ProbeKind::Write, denied, at(1), CADENCE.probe_timeout);
-        probes.push(ProbeKind::Get, served(1), at(1), CADENCE.probe_timeout);
+        probes.push(ProbeKind::Write, denied, at(1), CADENCE);
+        probes.push(ProbeKind::Get, served(1), at(1), CADENCE);
         assert!(matches!(
             probes.latency(at(1), CADENCE),
             Reading::Absent { .. }
         ));
-        probes.push(ProbeKind::Write, served(1), at(2), CADENCE.probe_timeout);
+        probes.push(ProbeKind::Write, served(1), at(2), CADENCE);
         assert!(probes.latency(at(2), CADENCE).fresh().is_some());
     }
 

@@ -16,7 +16,8 @@ use std::{
 
 use super::{Scrape, scrape::Schema};
 use crate::{
-    evidence::{Flow, Process, Wait},
+    burn::{BadTime, Spent},
+    evidence::{Flow, OBJECTIVE_MS, Process, Wait},
     time::{Moment, Span},
     usage::Counted,
 };
@@ -32,6 +33,9 @@ const MAX_MEMORY: usize = 121;
 /// second, and a request's whole wait is counted in the moment in which it ends.
 const MIN_INTERVAL_SECONDS: f64 = 1.0;
 
+/// The longest time between two scrapes that can count as bad: over a longer one nobody watched.
+const LONGEST_INTERVAL: Span = Span::from_secs(120);
+
 /// The scrapes of one process.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
@@ -45,6 +49,8 @@ pub(super) struct Series {
     last: Timed,
     /// Resident bytes, over the memory window.
     memory: VecDeque<(Moment, f64)>,
+    /// The time between two scrapes is as bad as the share of requests that were not served as they should.
+    spent: Spent,
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +98,7 @@ impl Series {
             is_replaced: false,
             before: None,
             memory: VecDeque::from([(at, scrape.resident_bytes)]),
+            spent: Spent::default(),
             last: Timed::new(at, scrape),
         }
     }
@@ -129,6 +136,16 @@ impl Series {
             self.memory.clear();
         }
         self.remember(memory);
+        if let Some(interval) = self.interval(LONGEST_INTERVAL) {
+            let lasted = Span::from_secs(1).times(interval.seconds);
+            let bad = interval.bad_share();
+            self.spent.add(at, lasted, bad);
+        }
+    }
+
+    /// How much of the last hours and days was bad, by what became of its clients' requests.
+    pub(super) fn bad(&self, now: Moment) -> BadTime {
+        self.spent.told(now)
     }
 
     /// Keeps what lies in the memory window, and at least the scrape before.
@@ -151,16 +168,12 @@ impl Series {
         let worst = levels
             .iter()
             .max_by(|one, other| one.queued.total_cmp(&other.queued));
-        // The server counts a request that it refuses by its code, and one that Priority and
-        // Fairness refuses also at its level.
-        let rejected =
-            total(|level| level.rejected).max(increase(interval.old.refused, interval.new.refused));
         Some(Flow {
             queued: total(|level| level.queued),
             in_queue: total(|level| level.in_queue),
             standing: total(|level| level.standing),
             waits: interval.waits(),
-            rejected_per_second: rejected / interval.seconds,
+            rejected_per_second: interval.rejected() / interval.seconds,
             worst_level: worst
                 .filter(|level| level.queued > 0.0)
                 .map(|level| level.name.to_owned()),
@@ -235,6 +248,36 @@ impl<'a> Interval<'a> {
                 rejected: increase(old.rejected, new.rejected),
             }
         })
+    }
+
+    /// Requests refused. The server counts one that it refuses by its code, and one that Priority and Fairness
+    /// refuses also at its level.
+    fn rejected(&self) -> f64 {
+        let at_levels: f64 = self.levels().map(|level| level.rejected).sum();
+        at_levels.max(increase(self.old.refused, self.new.refused))
+    }
+
+    /// The share of requests that were refused, or of a FlowSchema whose requests waited for longer on average
+    /// than the objective allows them to take.
+    fn bad_share(&self) -> f64 {
+        let none = Schema::default();
+        let schemas = self.new.totals.schemas.iter();
+        let run: f64 = schemas
+            .map(|(name, new)| {
+                let old = self.old.totals.schemas.get(name).unwrap_or(&none);
+                increase(old.count.dispatched, new.count.dispatched)
+            })
+            .sum();
+        let waits = self.waits();
+        let late = waits.values().filter(|wait| wait.mean_ms() >= OBJECTIVE_MS);
+        let late: f64 = late.map(|wait| wait.per_second * self.seconds).sum();
+        let rejected = self.rejected();
+        let all = run + rejected;
+        if all > 0.0 {
+            (late + rejected) / all
+        } else {
+            0.0
+        }
     }
 
     fn waits(&self) -> BTreeMap<String, Wait> {

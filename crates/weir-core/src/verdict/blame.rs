@@ -48,7 +48,7 @@ pub(super) fn not_the_cause(
 /// Rules whose harm comes from what clients ask for, as a meter counts it.
 const fn is_of_load(rule: Rule) -> bool {
     match rule {
-        Rule::LatencyRegressed | Rule::QueueSaturated | Rule::Rejecting => true,
+        Rule::LatencyRegressed | Rule::QueueSaturated | Rule::Rejecting | Rule::BurnFast => true,
         // Open watches take memory, and no meter counts them.
         Rule::MemoryClimbing
         | Rule::NotTheCause
@@ -66,6 +66,9 @@ const fn is_of_load(rule: Rule) -> bool {
         | Rule::EvidenceMasked
         | Rule::ReplicaFrozen
         | Rule::BeaconLagging
+        | Rule::BurnSlow
+        | Rule::DependencyIncident
+        | Rule::OutsideWindow
         | Rule::PodsLeaked => false,
     }
 }

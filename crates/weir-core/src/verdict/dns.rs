@@ -34,7 +34,59 @@ pub(super) fn evidence_masked(scene: &Scene<'_>) -> Vec<Finding> {
         _ => None,
     });
     findings.extend(caches);
+    findings.extend(api(dns).filter_map(watch_frozen));
+    findings.extend(nodes_stale(dns));
     findings
+}
+
+/// Caches on nodes serve answers beyond their end. Some are told to do so at once, and to ask meanwhile: that is no
+/// reason to hold, and worth to be known.
+fn nodes_stale(dns: &DnsEvidence) -> Option<Finding> {
+    const NAMED: usize = 3;
+    let stale = &dns.caches.stale_nodes;
+    let some: Vec<&str> = stale.iter().take(NAMED).map(String::as_str).collect();
+    let finding = Finding::hold(
+        Rule::EvidenceMasked,
+        "caches on nodes",
+        format!(
+            "{} of {} that were asked serve answers beyond their end ({}{})",
+            stale.len(),
+            dns.caches.nodes,
+            some.join(", "),
+            if stale.len() > NAMED { ", …" } else { "" }
+        ),
+        "they reach what they ask again; see coredns_forward_* of their metrics",
+    );
+    (!stale.is_empty()).then(|| finding.only_told())
+}
+
+/// Weir's own watch stands still: what it watches besides the beacon may do so too, and would look calm.
+fn watch_frozen((name, layer): (&str, &LayerEvidence)) -> Option<Finding> {
+    let Reading::Masked {
+        value,
+        by: Mask::FrozenWatch,
+    } = &layer.reading
+    else {
+        return None;
+    };
+    let shown = if value.epoch.is_some() {
+        format!(
+            "what Weir's own watch last told of was so {} ago, though the API took changes since",
+            value.lag
+        )
+    } else {
+        format!(
+            "Weir's own watch has told of no change for {}, though the API took some",
+            value.lag
+        )
+    };
+    Some(Finding::hold(
+        Rule::EvidenceMasked,
+        name,
+        format!("{shown}: all that it watches may stand still, or come as late"),
+        "it tells of changes as they are made; if it does not within a minute, restart the replica of Weir that \
+         leads, and see what is between it and the API",
+    ))
 }
 
 /// DNS servers answer for an API that is silent.
@@ -163,10 +215,22 @@ pub(super) fn dns_absent(scene: &Scene<'_>) -> Vec<Finding> {
         (Dns::Awaited { why }, _) => return vec![awaited(why)],
         (Dns::Measured(dns), _) => dns,
     };
-    let layers = dns.layers.iter();
-    layers
-        .filter_map(|(name, layer)| layer_absent(name, layer, &dns.source))
-        .collect()
+    let unwritten = (dns.source == Source::Unknown).then(beacon_awaited);
+    // What the API itself does not say is told of what it is the source of.
+    let layers = dns.layers.iter().filter(|(_, layer)| !layer.role.is_api());
+    let absent = layers.filter_map(|(name, layer)| layer_absent(name, layer, &dns.source));
+    unwritten.into_iter().chain(absent).collect()
+}
+
+/// There is nothing yet that DNS servers could be late for, and nobody has waited for long enough to say that it is not
+/// written.
+fn beacon_awaited() -> Finding {
+    Finding::hold(
+        Rule::EvidenceAbsent,
+        ALL,
+        "no beacon of Weir's is known to be written yet, so that nothing shows how old its answers are",
+        "one is; that it is not is told within half a minute",
+    )
 }
 
 /// What clients are answered by has to be there; of replicas others are, and one that never showed how old its
@@ -218,10 +282,17 @@ fn required<'a>(scene: &Scene<'a>) -> Option<&'a DnsEvidence> {
     }
 }
 
+/// The DNS servers that can be measured.
 fn measured(dns: &DnsEvidence) -> impl Iterator<Item = (&str, &LayerEvidence)> {
     let layers = dns
         .layers
         .iter()
-        .filter(|(_, layer)| layer.measured == Measured::Yes);
+        .filter(|(_, layer)| layer.measured == Measured::Yes && !layer.role.is_api());
+    layers.map(|(name, layer)| (name.as_str(), layer))
+}
+
+/// The API itself, as it shows the beacon.
+fn api(dns: &DnsEvidence) -> impl Iterator<Item = (&str, &LayerEvidence)> {
+    let layers = dns.layers.iter().filter(|(_, layer)| layer.role.is_api());
     layers.map(|(name, layer)| (name.as_str(), layer))
 }

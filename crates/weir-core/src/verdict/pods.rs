@@ -63,6 +63,10 @@ const fn case_of(rule: Rule) -> Option<Case> {
         | Rule::EvidenceMasked
         | Rule::ReplicaFrozen
         | Rule::BeaconLagging
+        | Rule::BurnFast
+        | Rule::BurnSlow
+        | Rule::DependencyIncident
+        | Rule::OutsideWindow
         | Rule::PodsLeaked
         | Rule::NotTheCause
         | Rule::ForecastExceedsCapacity

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Scene, nodes, pods};
 use crate::{
+    burn::FAST,
     history::Standing,
     plan::{Finding, Rule},
     time::Span,
@@ -62,13 +63,13 @@ pub(super) fn lingering(
                 ..old.clone()
             }
         })
-        .filter(|old| old.quiet < needed(scene, old.finding.rule))
+        .filter(|old| old.quiet < needed(scene, old))
         .collect()
 }
 
 /// What is told of lingering harm.
 pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
-    let wait = needed(scene, harm.finding.rule);
+    let wait = needed(scene, harm);
     let first = if pods::are_tolerated(scene, &harm.pods) {
         String::new()
     } else {
@@ -81,10 +82,14 @@ pub(super) fn told(scene: &Scene<'_>, harm: &Standing) -> Finding {
     harm.finding.clone().not_seen_for(harm.quiet, clears_when)
 }
 
-/// A restart's rule has a quiet time of its own, and nodes take longer than servers.
-fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
-    match rule {
-        Rule::ServerRestarted => Span::ZERO,
+/// How long harm must have been gone: nodes take longer than servers.
+fn needed(scene: &Scene<'_>, harm: &Standing) -> Span {
+    match harm.finding.rule {
+        // What was spent is not on record: a process that recalls the harm has first to see as much of quiet as ends
+        // it for one that saw all of it.
+        Rule::BurnFast if scene.now.since(harm.since) < FAST.short => FAST.short,
+        // These have quiet times of their own in what they look at.
+        Rule::ServerRestarted | Rule::BurnFast | Rule::BurnSlow => Span::ZERO,
         Rule::NodesLost => nodes::quiet(scene),
         Rule::LatencyRegressed
         | Rule::QueueSaturated
@@ -97,6 +102,8 @@ fn needed(scene: &Scene<'_>, rule: Rule) -> Span {
         | Rule::EvidenceMasked
         | Rule::ReplicaFrozen
         | Rule::BeaconLagging
+        | Rule::DependencyIncident
+        | Rule::OutsideWindow
         | Rule::PodsLeaked
         | Rule::NotTheCause
         | Rule::ForecastExceedsCapacity

@@ -7,13 +7,15 @@ use std::{
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use weir_core::{
+    burn::BadTime,
     evidence::{
-        Dns, DnsEvidence, Evidence, Horizon, LayerEvidence, Mask, Measured, NodeRow, PodRow,
-        PodState, Reading, Role, RolloutEvidence, ServerEvidence, Sight, Source,
+        Caches, Dependency, Dns, DnsEvidence, Evidence, Health, Horizon, LayerEvidence, Mask,
+        Measured, NodeRow, PodRow, PodState, Reading, Role, RolloutEvidence, ServerEvidence, Sight,
+        Source, Window,
     },
     history::{History, Progress, Record, Standing},
     plan::{Finding, Rule, Severity},
-    policy::{DnsRequired, Policy, Required, Servers},
+    policy::{DnsRequired, Policy, Required, Servers, Undisturbed},
     soak::Seen,
     time::{Moment, Span},
     usage::Meter,
@@ -57,7 +59,7 @@ pub(crate) fn harmless_case() -> impl Strategy<Value = Case> {
     })
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
+fn policy() -> BoxedStrategy<Policy> {
     (
         prop_oneof![Just(Policy::fast()), Just(Policy::careful())],
         0.1..30.0,
@@ -67,19 +69,30 @@ fn policy() -> impl Strategy<Value = Policy> {
             Servers::Stated(1),
             Servers::Stated(2),
         ]),
+        option::weighted(0.3, Just(UNDISTURBED)),
     )
         .prop_map(
-            |(policy, releases_per_second, starving_per_ten_minutes, servers)| Policy {
-                releases_per_second,
-                starving_per_ten_minutes,
-                required: Required {
-                    servers,
-                    dns: DnsRequired::WhereMeasured,
-                },
-                ..policy
+            |(policy, releases_per_second, starving_per_ten_minutes, servers, undisturbed)| {
+                Policy {
+                    releases_per_second,
+                    starving_per_ten_minutes,
+                    undisturbed,
+                    required: Required {
+                        servers,
+                        dns: DnsRequired::WhereMeasured,
+                    },
+                    ..policy
+                }
             },
         )
+        .boxed()
 }
+
+/// What soak must include, where a policy says so.
+const UNDISTURBED: Undisturbed = Undisturbed {
+    stretch: Span::from_secs(30),
+    before: 0.5,
+};
 
 fn reading<T: Clone + std::fmt::Debug>(value: T) -> impl Strategy<Value = Reading<T>> {
     let stale = Reading::Stale {
@@ -94,7 +107,22 @@ fn reading<T: Clone + std::fmt::Debug>(value: T) -> impl Strategy<Value = Readin
     ]
 }
 
-fn a_server() -> impl Strategy<Value = ServerEvidence> {
+/// None, or as much as is told, or as much as holds.
+fn bad_time() -> impl Strategy<Value = BadTime> {
+    let slow = BadTime {
+        half_hour: 0.1,
+        six_hours: 0.1,
+        ..BadTime::default()
+    };
+    let fast = BadTime {
+        five_minutes: 0.5,
+        hour: 0.2,
+        ..slow
+    };
+    prop_oneof![8 => Just(BadTime::default()), 1 => Just(slow), 1 => Just(fast)]
+}
+
+fn a_server() -> BoxedStrategy<ServerEvidence> {
     let faults = (
         select(vec![5.0, 5.0, 5.0, 300.0]),
         select(vec![0, 0, 0, 2]),
@@ -106,11 +134,11 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
     );
     let restarted = option::weighted(0.1, (0..100_u64).prop_map(Span::from_secs));
     let spare = prop::bool::weighted(0.2);
-    (faults, flows, restarted, spare)
+    (faults, flows, restarted, spare, bad_time())
         .prop_map(
-            |((p50_ms, slow, known), (queued, rejected), restarted, spare)| {
+            |((p50_ms, slow, known), (queued, rejected), restarted, spare, bad)| {
                 let mut server = calm();
-                server.spare = spare;
+                (server.spare, server.bad) = (spare, bad);
                 if let Reading::Fresh(latency) = &mut server.latency {
                     latency.p50_ms = p50_ms;
                     latency.slow = slow;
@@ -135,10 +163,12 @@ fn a_server() -> impl Strategy<Value = ServerEvidence> {
                 flow,
                 process,
                 counted: Reading::Fresh(Arc::default()),
+                bad: server.bad,
                 restarted: server.restarted,
                 spare: server.spare,
             })
         })
+        .boxed()
 }
 
 fn pod() -> impl Strategy<Value = (PodState, Span, bool)> {
@@ -156,28 +186,38 @@ fn pod() -> impl Strategy<Value = (PodState, Span, bool)> {
     )
 }
 
-fn node() -> impl Strategy<Value = NodeRow> {
+fn node() -> BoxedStrategy<NodeRow> {
     let zone = select(vec!["", "a", "b"]);
     let joined = select(vec![
         BEGIN - Span::from_secs(60),
         BEGIN + Span::from_secs(60),
     ]);
     let turned = (0..600_u64).prop_map(|ago| NOW - Span::from_secs(ago));
-    (zone, prop::bool::weighted(0.85), turned, joined).prop_map(|(zone, ready, turned, joined)| {
-        NodeRow {
+    (zone, prop::bool::weighted(0.85), turned, joined)
+        .prop_map(|(zone, ready, turned, joined)| NodeRow {
             zone: zone.to_owned(),
             ready,
             turned,
             joined,
-        }
-    })
+        })
+        .boxed()
 }
 
 fn name(node: usize) -> String {
     format!("node-{node}")
 }
 
-fn rollout() -> impl Strategy<Value = RolloutEvidence> {
+/// Whether waves may begin, and when somebody last deployed.
+fn times() -> impl Strategy<Value = (Window, Option<Moment>)> {
+    let closed = Window::Closed {
+        opens: "on Monday at 08:00".to_owned(),
+    };
+    let window = prop_oneof![8 => Just(Window::Open), 1 => Just(closed)];
+    let deployed = (0..600_u64).prop_map(|ago| NOW - Span::from_secs(ago));
+    (window, option::weighted(0.3, deployed))
+}
+
+fn rollout() -> BoxedStrategy<RolloutEvidence> {
     let nodes = vec(node(), NODES);
     let pods = vec(option::weighted(0.8, pod()), NODES);
     let others = vec(prop::bool::weighted(0.2), NODES);
@@ -188,59 +228,64 @@ fn rollout() -> impl Strategy<Value = RolloutEvidence> {
         prop::bool::weighted(0.1),
     );
     let counts = (0..12_u32, 1..3_u32);
-    (nodes, pods, others, refused, counts, flags).prop_flat_map(
-        |(nodes, pods, others, refused, (desired, max_unavailable), flags)| {
-            let (earlier_approved, approved, paused) = flags;
-            let refused: BTreeSet<_> = refused.iter().map(|at| format!("pod-{at}")).collect();
-            let nodes: BTreeMap<_, _> = nodes
-                .into_iter()
-                .enumerate()
-                .map(|(at, node)| (name(at), node))
-                .collect();
-            let row = |(at, pod): (usize, Option<(PodState, Span, bool)>)| {
-                let (state, age, tame) = pod?;
-                let born_gated = tame || state == PodState::Gated;
-                let row = PodRow {
-                    node: name(at),
-                    state,
-                    since: NOW - age,
-                    placed: (!matches!(state, PodState::Gated | PodState::Unscheduled))
-                        .then_some(NOW - age),
-                    born_gated,
+    (nodes, pods, others, refused, counts, flags, times())
+        .prop_flat_map(
+            |(nodes, pods, others, refused, (desired, max_unavailable), flags, times)| {
+                let (earlier_approved, approved, paused) = flags;
+                let refused: BTreeSet<_> = refused.iter().map(|at| format!("pod-{at}")).collect();
+                let nodes: BTreeMap<_, _> = nodes
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, node)| (name(at), node))
+                    .collect();
+                let row = |(at, pod): (usize, Option<(PodState, Span, bool)>)| {
+                    let (state, age, tame) = pod?;
+                    let born_gated = tame || state == PodState::Gated;
+                    let row = PodRow {
+                        node: name(at),
+                        state,
+                        since: NOW - age,
+                        placed: (!matches!(state, PodState::Gated | PodState::Unscheduled))
+                            .then_some(NOW - age),
+                        born_gated,
+                    };
+                    Some((format!("pod-{at}"), row))
                 };
-                Some((format!("pod-{at}"), row))
-            };
-            let pods: BTreeMap<_, _> = pods.into_iter().enumerate().filter_map(row).collect();
-            let served: BTreeSet<_> = (0..NODES).filter(|at| others[*at]).map(name).collect();
-            (reading(pods), reading(nodes)).prop_map(move |(pods, nodes)| RolloutEvidence {
-                desired,
-                max_unavailable,
-                pods,
-                nodes,
-                served_by_others: served.clone(),
-                refused: refused.clone(),
-                earlier_approved,
-                approved,
-                paused,
-                let_through: None,
-                meter: Meter::Own {
-                    schema: "weir-meter-shop.logs".to_owned(),
-                },
-            })
-        },
-    )
+                let pods: BTreeMap<_, _> = pods.into_iter().enumerate().filter_map(row).collect();
+                let served: BTreeSet<_> = (0..NODES).filter(|at| others[*at]).map(name).collect();
+                (reading(pods), reading(nodes)).prop_map(move |(pods, nodes)| RolloutEvidence {
+                    desired,
+                    max_unavailable,
+                    pods,
+                    nodes,
+                    served_by_others: served.clone(),
+                    refused: refused.clone(),
+                    earlier_approved,
+                    approved,
+                    paused,
+                    let_through: None,
+                    meter: Meter::Own {
+                        schema: "weir-meter-shop.logs".to_owned(),
+                    },
+                    window: times.0.clone(),
+                    deployed: times.1,
+                })
+            },
+        )
+        .boxed()
 }
 
-fn evidence() -> impl Strategy<Value = Evidence> {
+fn evidence() -> BoxedStrategy<Evidence> {
     (
         vec(a_server(), 1..3),
         reading(1),
         reading(()),
         dns(),
+        dependencies(),
         rollout(),
     )
         .prop_map(
-            |(servers, expected_servers, source, dns, rollout)| Evidence {
+            |(servers, expected_servers, source, dns, dependencies, rollout)| Evidence {
                 servers: servers
                     .into_iter()
                     .enumerate()
@@ -249,53 +294,130 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 expected_servers,
                 sources: BTreeMap::from([("daemon sets".to_owned(), source)]),
                 dns,
+                dependencies,
                 rollout,
             },
         )
+        .boxed()
 }
 
-fn dns() -> impl Strategy<Value = Dns> {
-    let sight = Sight {
-        epoch: Some(1),
-        lag: Span::from_secs(3),
-        ttl: Span::from_secs(30),
-        expires: NOW,
-        serial_age: None,
-        heard: NOW,
+/// What a policy depends on, if it depends on anything.
+fn dependencies() -> BoxedStrategy<BTreeMap<String, Dependency>> {
+    let incident = Health::Incident {
+        what: "it is down".to_owned(),
     };
-    let masked = |by| Reading::Masked { value: sight, by };
-    let readings = vec![
-        Reading::Fresh(sight),
-        masked(Mask::Cache),
-        masked(Mask::ControlPlane),
-        Reading::Absent {
-            why: "silent".to_owned(),
-        },
+    let health = prop_oneof![6 => Just(Health::Well), 1 => Just(incident)];
+    let dependency = (health.prop_flat_map(reading), any::<bool>());
+    let dependency = dependency.prop_map(|(reading, is_awaited)| {
+        // It is waited for from when it last said something: whatever is fresh is. (An incident that has fallen silent
+        // is milder once that is over, and is meant to be.)
+        let is_awaited = is_awaited || reading.fresh().is_some();
+        let awaits = Span::from_secs(if is_awaited { 60 } else { 0 });
+        Dependency {
+            reading,
+            awaited_until: NOW + awaits,
+        }
+    });
+    let named = |dependency| ("cloud".to_owned(), dependency);
+    option::weighted(0.4, dependency)
+        .prop_map(move |one| one.map(named).into_iter().collect())
+        .boxed()
+}
+
+/// What a DNS server shows, if anything.
+const SIGHT: Sight = Sight {
+    epoch: Some(1),
+    lag: Span::from_secs(3),
+    ttl: Span::from_secs(30),
+    expires: NOW,
+    serial_age: None,
+    heard: NOW,
+};
+
+/// One of this role, with any of the masks that it can have.
+fn layer(role: Role) -> BoxedStrategy<LayerEvidence> {
+    let masks: &[Mask] = match role {
+        Role::Replica | Role::Service | Role::Resolver => {
+            &[Mask::Cache, Mask::FrozenReplica, Mask::ControlPlane]
+        }
+        Role::ApiRead => &[],
+        Role::ApiWatch => &[Mask::FrozenWatch],
+    };
+    let masked = masks.iter().map(|by| Reading::Masked {
+        value: SIGHT,
+        by: *by,
+    });
+    let shown: Vec<Reading<Sight>> = masked.chain([Reading::Fresh(SIGHT)]).collect();
+    let reading = prop_oneof![
+        6 => reading(SIGHT),
+        2 => select(shown),
     ];
-    let measured = select(readings).prop_map(|reading| {
-        let silent = reading.mask() == Some(Mask::ControlPlane);
-        let source = if silent {
-            Source::Silent {
-                since: NOW,
-                why: "refused".to_owned(),
-            }
-        } else {
-            Source::Beating
-        };
-        let layer = LayerEvidence {
-            role: Role::Service,
+    let measured = if role.is_api() {
+        vec![Measured::Yes]
+    } else {
+        vec![Measured::Yes, Measured::Yes, Measured::NotYet, Measured::No]
+    };
+    (reading, select(measured))
+        .prop_map(move |(reading, measured)| LayerEvidence {
+            role,
             horizon: reading.mask().map(|_| Horizon::UntilRestart { warm: 2 }),
             reading,
-            measured: Measured::Yes,
-        };
+            measured,
+        })
+        .boxed()
+}
+
+/// What there is to be fresh about.
+fn source() -> BoxedStrategy<Source> {
+    let stalled = Source::Stalled {
+        since: NOW - Span::from_secs(40),
+        why: None,
+    };
+    prop_oneof![
+        8 => Just(Source::Beating),
+        1 => Just(Source::Unknown),
+        1 => Just(stalled),
+        1 => Just(silent()),
+    ]
+    .boxed()
+}
+
+fn silent() -> Source {
+    Source::Silent {
+        since: NOW,
+        why: "refused".to_owned(),
+    }
+}
+
+fn dns() -> BoxedStrategy<Dns> {
+    let layers = (
+        option::weighted(0.4, layer(Role::Replica)),
+        option::weighted(0.9, layer(Role::Service)),
+        option::weighted(0.3, layer(Role::Resolver)),
+        option::weighted(0.3, layer(Role::ApiRead)),
+        option::weighted(0.4, layer(Role::ApiWatch)),
+    );
+    let measured = (layers, source()).prop_map(|(layers, source)| {
+        let (replica, service, resolver, read, watch) = layers;
+        let layers = [replica, service, resolver, read, watch].into_iter();
+        let layers = layers.flatten();
+        let layers: BTreeMap<String, LayerEvidence> = layers
+            .map(|layer| (format!("{:?}", layer.role), layer))
+            .collect();
+        // Only the absence of a silent API hides anything.
+        let mut masks = layers.values().map(|layer| layer.reading.mask());
+        let is_silent = masks.any(|mask| mask == Some(Mask::ControlPlane));
         Dns::Measured(DnsEvidence {
-            source,
-            layers: BTreeMap::from([("kube-dns".to_owned(), layer)]),
+            source: if is_silent { silent() } else { source },
+            layers,
+            skew_ms: 0,
+            caches: Caches::default(),
         })
     });
     let why = "there is none".to_owned();
     let awaited = Dns::Awaited { why: why.clone() };
     prop_oneof![6 => measured, 1 => Just(Dns::NotMeasured { why }), 1 => Just(awaited), 1 => Just(Dns::Unasked)]
+    .boxed()
 }
 
 fn standing() -> impl Strategy<Value = Vec<Standing>> {
@@ -325,31 +447,43 @@ fn record(progress: Progress) -> Record {
         costs: None,
         paced: false,
         obeyed: None,
+        incident: None,
     }
 }
 
-fn history() -> impl Strategy<Value = History> {
-    let progress = (0..12_u32, 0..8_u32, 0.02..1.0).prop_map(|(target, wave, pace)| Progress {
+fn history() -> BoxedStrategy<History> {
+    let progress = (0..12_u32, 0..8_u32, 0.02..1.0, any::<bool>());
+    let progress = progress.prop_map(|(target, wave, pace, stretched)| Progress {
         target,
         wave,
         pace,
+        stretched,
     });
     let seen = select(vec![Seen::Calm, Seen::Calm, Seen::Disturbed, Seen::Blind]);
     let soak = (0..200_u64, 0..14_u32);
     let starving = (0.0..3.0, vec(0..NODES, 0..3));
-    (progress, seen, soak, 0..8000_u64, standing(), starving).prop_map(
-        |(progress, seen, (soaked, soaked_width), gap, standing, (starving_tokens, serving))| {
-            History {
-                judged: NOW - Span::from_millis(gap),
-                informed: true,
+    (progress, seen, soak, 0..8000_u64, standing(), starving)
+        .prop_map(
+            |(
+                progress,
                 seen,
-                soaked: Span::from_secs(soaked),
-                soaked_width,
+                (soaked, soaked_width),
+                gap,
                 standing,
-                starving_tokens,
-                serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
-                ..History::resumed(record(progress), BEGIN)
-            }
-        },
-    )
+                (starving_tokens, serving),
+            )| {
+                History {
+                    judged: NOW - Span::from_millis(gap),
+                    informed: true,
+                    seen,
+                    soaked: Span::from_secs(soaked),
+                    soaked_width,
+                    standing,
+                    starving_tokens,
+                    serving: serving.into_iter().map(|at| format!("pod-{at}")).collect(),
+                    ..History::resumed(record(progress), BEGIN)
+                }
+            },
+        )
+        .boxed()
 }

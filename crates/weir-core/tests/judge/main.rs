@@ -3,6 +3,7 @@
 mod any;
 mod costs;
 mod foreseen;
+mod incident;
 mod letting_go;
 mod losing_nodes;
 mod masks;
@@ -14,4 +15,6 @@ mod recalled;
 mod rules;
 mod summaries;
 mod timelines;
+mod turnover;
+mod uncounted;
 mod waves;

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Restart(usize, u64),
     /// Nobody writes the beacon.
     Unwritten(Range<u64>),
+    /// Weir's own watch of the beacon tells of nothing.
+    FrozenWatch(Range<u64>),
     /// Of so many packets one is lost.
     Loss(u64),
 }
@@ -44,11 +46,25 @@ pub(crate) struct Names {
     faults: Vec<Fault>,
     layers: Layers,
     replicas: Vec<Replica>,
-    /// What the cache has: the beat, and when it was told.
-    cached: (u64, u64),
+    cache: Cache,
     /// The beats that the API took, by their seconds.
     beats: Vec<u64>,
+    /// The second of the beat that Weir's own watch last told of; none before its first event.
+    watched: Option<u64>,
     dice: Dice,
+}
+
+/// The cache before the replicas.
+#[derive(Debug, Clone)]
+struct Cache {
+    /// The second of the beat that it has.
+    knows: u64,
+    /// When it was told.
+    told: u64,
+    /// For how long it keeps what it is told.
+    keeps: u64,
+    /// For how long it serves what has ended while it reaches no replica; for ever, unless that is known.
+    serve_stale: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,11 +99,7 @@ impl Names {
     /// `replicas` that know the first beat, at second 0 of a play that begins at `begin`.
     pub(crate) fn new(replicas: usize, faults: Vec<Fault>, mut dice: Dice, begin: Moment) -> Self {
         let mut layers = Layers::new(begin);
-        let mut placed = BTreeMap::from([("kube-dns".to_owned(), place(Role::Service))]);
-        for number in 0..replicas {
-            placed.insert(name(number), place(Role::Replica));
-        }
-        layers.placed(&placed, begin);
+        layers.placed(&placed(replicas, 0), begin);
         let replica = |_| Replica {
             knows: Some(0),
             reads_from: 0,
@@ -97,18 +109,60 @@ impl Names {
             faults,
             layers,
             replicas: (0..replicas).map(replica).collect(),
-            cached: (0, 0),
+            cache: Cache {
+                knows: 0,
+                told: 0,
+                keeps: TTL,
+                serve_stale: None,
+            },
             beats: vec![0],
+            watched: None,
             dice,
         }
+    }
+
+    /// The cache serves what has ended for so many seconds while it reaches no replica, and that is known.
+    pub(crate) fn serving_stale(mut self, seconds: u64, begin: Moment) -> Self {
+        self.cache.serve_stale = Some(seconds);
+        self.layers
+            .placed(&placed(self.replicas.len(), seconds), begin);
+        self
+    }
+
+    /// The cache keeps whatever it is told for so many seconds.
+    pub(crate) fn stubborn(mut self, seconds: u64) -> Self {
+        self.cache.keeps = seconds;
+        self
+    }
+
+    /// When what the cache has ends, in seconds of the play.
+    pub(crate) fn cache_ends(&self) -> u64 {
+        self.cache.told + self.cache.keeps + self.cache.serve_stale.unwrap_or(0)
     }
 
     /// One second passes, to `second` of the play, which is the moment `now`.
     pub(crate) fn second(&mut self, second: u64, now: Moment) {
         self.write(second, now);
+        self.watch(second, now);
         self.follow(second);
         if second.is_multiple_of(ROUND) {
             self.ask(second, now);
+        }
+    }
+
+    /// Another replica of Weir begins to lead at `second`, reads what the one before has written, and has a watch that
+    /// has told of as much.
+    pub(crate) fn lead_anew(&mut self, second: u64, now: Moment) {
+        let begin = now - Span::from_secs(second);
+        let record = self.layers.beats.newest();
+        self.layers = Layers::new(now);
+        let serve_stale = self.cache.serve_stale.unwrap_or(0);
+        let placed = placed(self.replicas.len(), serve_stale);
+        self.layers.placed(&placed, now);
+        self.layers.beats.read(record, now);
+        if let Some(beat) = self.watched {
+            let epoch = Epoch::at(begin + Span::from_secs(beat));
+            self.layers.watched(Some(epoch), now);
         }
     }
 
@@ -135,9 +189,12 @@ impl Names {
             unknown.is_some_and(|beat| second - beat > allowed)
         };
         let frozen = |replica: &Replica| replica.knows.is_some_and(|knows| behind(knows, ALLOWED));
+        // No client sees it, but whatever else Weir watches may hide as much from it.
+        let watch = behind(self.watched.unwrap_or(0), ALLOWED);
         self.faults.iter().any(gone)
+            || watch
             || self.replicas.iter().any(frozen)
-            || behind(self.cached.0, TTL + 10 + 2 + ROUND)
+            || behind(self.cache.knows, TTL + 10 + 2 + ROUND)
     }
 
     fn is(&self, holds: impl Fn(&Fault) -> bool) -> bool {
@@ -166,6 +223,22 @@ impl Names {
         }
     }
 
+    /// Weir's own watch tells of the beat.
+    fn watch(&mut self, second: u64, now: Moment) {
+        let frozen =
+            self.is(|fault| matches!(fault, Fault::FrozenWatch(when) if when.contains(&second)));
+        let last = self.beats.last().copied();
+        if frozen || self.api_is_gone(second) || last == self.watched {
+            return;
+        }
+        if let Some(beat) = last {
+            let begin = now - Span::from_secs(second);
+            let epoch = Epoch::at(begin + Span::from_secs(beat));
+            self.layers.watched(Some(epoch), now);
+            self.watched = last;
+        }
+    }
+
     /// Replicas hear of the beat, and the cache asks one of them.
     fn follow(&mut self, second: u64) {
         let gone = self.api_is_gone(second);
@@ -184,18 +257,19 @@ impl Names {
                 replica.knows = self.beats.last().copied();
             }
         }
-        let alone =
-            self.is(|fault| matches!(fault, Fault::CacheAlone(when) if when.contains(&second)));
-        let (_, told) = self.cached;
-        if !alone && second >= told + TTL {
+        if !self.cache_is_alone(second) && second >= self.cache.told + self.cache.keeps {
             let which = self.dice.below(self.replicas.len() as u64);
             let asked = usize::try_from(which)
                 .ok()
                 .and_then(|which| self.replicas.get(which));
             if let Some(knows) = asked.and_then(|replica| replica.knows) {
-                self.cached = (knows, second);
+                (self.cache.knows, self.cache.told) = (knows, second);
             }
         }
+    }
+
+    fn cache_is_alone(&self, second: u64) -> bool {
+        self.is(|fault| matches!(fault, Fault::CacheAlone(when) if when.contains(&second)))
     }
 
     fn ask(&mut self, second: u64, now: Moment) {
@@ -208,8 +282,15 @@ impl Names {
             };
             self.hear(&name(number), said, now);
         }
-        let (beat, told) = self.cached;
-        let left = (told + TTL).saturating_sub(second);
+        if self.cache.serve_stale.is_some()
+            && self.cache_is_alone(second)
+            && second >= self.cache_ends()
+        {
+            self.hear("kube-dns", cold(), now);
+            return;
+        }
+        let beat = self.cache.knows;
+        let left = (self.cache.told + self.cache.keeps).saturating_sub(second);
         let behind = self
             .replicas
             .iter()
@@ -237,11 +318,15 @@ fn name(number: usize) -> String {
     format!("coredns-{number}")
 }
 
-const fn place(role: Role) -> Placed {
-    Placed {
+/// So many replicas, and the Service before them, whose cache serves what has ended for so many seconds.
+fn placed(replicas: usize, serve_stale: u64) -> BTreeMap<String, Placed> {
+    let place = |role| Placed {
         role,
-        serve_stale: Some(Span::ZERO),
-    }
+        serve_stale: Some(Span::from_secs(serve_stale)),
+    };
+    let replicas = (0..replicas).map(|number| (name(number), place(Role::Replica)));
+    let service = ("kube-dns".to_owned(), place(Role::Service));
+    replicas.chain([service]).collect()
 }
 
 fn message(code: Code) -> Message {

@@ -7,9 +7,10 @@ use std::{
 };
 
 use weir_core::{
+    burn::BadTime,
     evidence::{
         Dns, Evidence, Flow, Latency, NodeRow, PodRow, PodState, Process, Reading, RolloutEvidence,
-        ServerEvidence, ServerId,
+        ServerEvidence, ServerId, Window,
     },
     forecast::{Forecast, Recalled},
     history::{History, Record},
@@ -54,6 +55,7 @@ pub(crate) fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         counted: Reading::Fresh(Arc::default()),
+        bad: BadTime::default(),
         restarted: None,
         spare: false,
     }
@@ -151,6 +153,8 @@ impl Play {
             meter: Meter::Own {
                 schema: "weir-meter-shop.logs".to_owned(),
             },
+            window: Window::Open,
+            deployed: None,
         };
         Self {
             policy,
@@ -159,6 +163,7 @@ impl Play {
                 expected_servers: Reading::Fresh(1),
                 sources: BTreeMap::from([("daemon sets".to_owned(), Reading::Fresh(()))]),
                 dns: Dns::Unasked,
+                dependencies: BTreeMap::new(),
                 rollout,
             },
             history: History::begin(BEGIN, BEGIN),
@@ -325,6 +330,8 @@ impl Play {
             paced: report.is_some_and(|report| report.state == State::Paced),
             // Which order was carried out is on record too.
             obeyed: self.history.obeyed,
+            // The last incident too.
+            incident: report.and_then(|report| report.incident.clone()),
         }
     }
 

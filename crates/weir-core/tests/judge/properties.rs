@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use weir_core::{
-    evidence::{Dns, Evidence, Mask, PodRow, PodState, Reading, Sight},
+    evidence::{Dns, Evidence, LayerEvidence, Mask, PodRow, PodState, Reading, Sight, Source},
     judge::{Judgement, judge},
-    plan::{Because, Intent, Kind, Plan, Severity, State},
+    plan::{Because, Intent, Kind, Plan, Rule, Severity, State},
     policy::Policy,
     soak::LONGEST_GAP,
     time::Span,
@@ -95,9 +95,19 @@ pub(crate) fn degrade(evidence: &mut Evidence, steps: &[u8]) {
         .values_mut()
         .for_each(|source| worse(source, next()));
     if let Dns::Measured(dns) = &mut evidence.dns {
-        let layers = dns.layers.values_mut();
+        // What is hidden from clients may be hidden by less yet. A replica that falls silent is not missed, whatever it
+        // hid, since others answer; and what the API's own layers say is said of what these are the source of.
+        let can_be_lost = |layer: &&mut LayerEvidence| {
+            layer.role.is_on_clients_path() || layer.reading.mask().is_none()
+        };
+        let layers = dns.layers.values_mut().filter(can_be_lost);
         layers.for_each(|layer| mask(&mut layer.reading, next()));
+        if next() > 0 {
+            dns.source = Source::Unknown;
+        }
     }
+    let dependencies = evidence.dependencies.values_mut();
+    dependencies.for_each(|one| worse(&mut one.reading, next()));
 }
 
 /// What was fresh is hidden, and what is hidden falls silent.
@@ -172,7 +182,9 @@ proptest! {
         let gap = NOW.since(case.history.judged);
         let may_add = if blind || suffers(&judgement) || gap > LONGEST_GAP { Span::ZERO } else { gap };
         prop_assert!(judgement.history.soaked <= case.history.soaked + may_add);
-        if suffers(&judgement) {
+        // A server that restarted is waited for, and nothing else begins anew for it.
+        let mut harm = judgement.history.standing.iter();
+        if harm.any(|harm| harm.finding.rule != Rule::ServerRestarted) {
             prop_assert_eq!(judgement.history.soaked, Span::ZERO);
         }
     }

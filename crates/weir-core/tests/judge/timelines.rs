@@ -459,6 +459,7 @@ fn in_shadow_the_seventh_hold_lasts_as_long_as_the_first_and_no_pace_is_lost() {
     assert!((play.history.progress.pace - 1.0).abs() < 1e-9);
 }
 
+/// As many nodes more as there were: for a minute from second 4 no time counts.
 #[test]
 fn in_shadow_nothing_is_done_and_everything_is_said() {
     let mut play = Play::in_shadow(Policy::fast());
@@ -475,7 +476,7 @@ fn in_shadow_nothing_is_done_and_everything_is_said() {
         2 s: Soaking 4/4 of 4
         4 s: Held 8/8 of 8
         17 s: Soaking 8/8 of 8
-        27 s: Complete 8/8 of 8
+        74 s: Complete 8/8 of 8
         ",
     );
 }
@@ -537,6 +538,7 @@ fn one_two_and_three_nodes() {
     );
 }
 
+/// What the first canary soaked is not the second one's.
 #[test]
 fn the_canary_s_node_dies_and_another_takes_its_place() {
     let mut play = Play::first_rollout(Policy::fast(), 20);
@@ -553,9 +555,9 @@ fn the_canary_s_node_dies_and_another_takes_its_place() {
         3 s: Soaking 1/1 of 20
         5 s: Progressing 1/1 of 20, release 1
         7 s: Soaking 2/1 of 20
-        16 s: Progressing 2/2 of 20
-        17 s: Soaking 2/2 of 20
-        28 s: Progressing 2/4 of 20, release 2
+        17 s: Progressing 2/2 of 20
+        18 s: Soaking 2/2 of 20
+        29 s: Progressing 2/4 of 20, release 2
         ",
     );
 }
@@ -885,6 +887,7 @@ fn a_full_node_does_not_hold_a_rollout_for_ever() {
     assert_eq!(play.report().width, 20);
 }
 
+/// That so many go at once disturbs: for a minute from second 38 no time counts.
 #[test]
 fn nodes_that_leave_make_full_width_smaller() {
     let mut play = Play::first_rollout(Policy::fast(), 50);
@@ -903,10 +906,10 @@ fn nodes_that_leave_make_full_width_smaller() {
         27 s: Soaking 4/4 of 50
         37 s: Progressing 4/8 of 50, release 4
         39 s: Soaking 8/8 of 10
-        49 s: Progressing 8/10 of 10, release 2
-        51 s: Soaking 10/10 of 10
-        61 s: Progressing 10/10 of 10, approve
-        67 s: Complete 10/10 of 10
+        108 s: Progressing 8/10 of 10, release 2
+        110 s: Soaking 10/10 of 10
+        120 s: Progressing 10/10 of 10, approve
+        126 s: Complete 10/10 of 10
         ",
     );
 }

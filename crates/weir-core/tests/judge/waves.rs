@@ -418,6 +418,24 @@ fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
 }
 
 #[test]
+fn a_node_served_because_its_old_pod_went_away_takes_nobody_s_place() {
+    let soak = Span::from_secs(900);
+    let mut play = Play::update(
+        Policy {
+            soak,
+            ..Policy::fast()
+        },
+        100,
+        1,
+    );
+    play.until("wave 1 soaks", |report| report.soaked == Span::from_secs(1));
+    let before = play.elapsed();
+    play.bear("node-050");
+    play.until("wave 2", |report| report.wave == 2);
+    assert_eq!((play.report().width, play.elapsed() - before), (2, 899 + 2));
+}
+
+#[test]
 fn a_policy_without_a_rate_serves_no_node() {
     let mut play = blind_update(1);
     play.policy.starving_per_ten_minutes = 0.0;

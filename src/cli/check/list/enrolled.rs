@@ -83,6 +83,14 @@ fn enrolled() -> impl Iterator<Item = Entry> {
             hint: "compare its selectors with the labels of the namespace and of the pod template",
             ask: |facts| policies(facts, conditions::MATCHED, Level::Warning),
         },
+        Entry {
+            id: "dependencies-are-known",
+            title: "What RolloutPolicies depend on says how it is",
+            about: "A dependency that says nothing holds rollouts for as long as its policy says (silentFor).",
+            hint: "the message names the address, or the right that is missing; see dependencies.secrets and \
+                   networkPolicy.dependencies in the chart's values",
+            ask: |facts| policies(facts, conditions::DEPENDENCIES_KNOWN, Level::Warning),
+        },
     ]
     .into_iter()
 }

@@ -123,3 +123,16 @@ fn a_key_that_was_cut_off_does_not_swallow_the_rest_of_a_log() {
     assert!(!redacted.contains("line 50\n"));
     assert!(redacted.contains("line 499"), "{redacted}");
 }
+
+#[test]
+fn a_policy_s_dependency_keeps_where_its_secrets_are_and_loses_what_is_one() {
+    let http = json!({
+        "url": "https://status.example.com/a?api_key=hunter2",
+        "bearerToken": { "name": "prometheus-token", "key": "token" },
+        "tls": { "caSecret": "our-ca" },
+    });
+    let redacted = object(json!({ "name": "cloud", "http": http }));
+    assert!(!redacted.to_string().contains("hunter2"), "{redacted}");
+    assert_eq!(redacted["http"]["bearerToken"]["name"], "prometheus-token");
+    assert_eq!(redacted["http"]["tls"]["caSecret"], "our-ca");
+}

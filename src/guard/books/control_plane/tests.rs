@@ -2,13 +2,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weir_core::{
+    burn::BadTime,
     evidence::{Dns, Flow, Latency, Process, Reading},
     time::Span,
 };
 
 use super::*;
 use crate::{
-    api::SINGLETON,
+    api::{BurnPace, SINGLETON},
     observe::Cluster,
     valve::{Approvals, Standing},
 };
@@ -26,6 +27,7 @@ pub(in crate::guard::books) fn world(servers: u16) -> World {
     };
     World {
         now: Moment::from_millis(1_800_000_000_000),
+        wall: Moment::from_millis(1_800_000_000_000),
         cluster: Cluster {
             daemon_sets: Reading::Fresh(Arc::default()),
             namespaces: Reading::Fresh(Arc::default()),
@@ -36,12 +38,14 @@ pub(in crate::guard::books) fn world(servers: u16) -> World {
             flow_schemas: Reading::Fresh(Arc::default()),
             nodes: absent(),
             pods: BTreeMap::new(),
+            deployed: BTreeMap::new(),
             gated: Reading::Fresh(Arc::default()),
         },
         servers: (1..=servers).map(|number| (id(number), calm())).collect(),
         expected_servers: Reading::Fresh(2),
         addresses: Reading::Fresh(BTreeSet::new()),
         dns: Dns::Unasked,
+        dependencies: None,
         unrecorded: BTreeMap::new(),
         gate: None,
         ceiling: Mode::Enforce,
@@ -77,6 +81,7 @@ fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         counted: Reading::Fresh(std::sync::Arc::default()),
+        bad: BadTime::default(),
         restarted: None,
         spare: false,
     }
@@ -178,6 +183,43 @@ fn a_server_that_suffered_suffers_on_for_a_while() {
         status(&mut survey, &world).servers[0].state,
         ServerState::Quiet
     );
+}
+
+#[test]
+fn a_budget_that_is_spent_is_told_by_its_figures_and_too_fast_is_suffering() {
+    let mut world = world(2);
+    let spent = |world: &mut World, bad| {
+        let mut survey = Survey::default();
+        world.servers.values_mut().next().unwrap().bad = bad;
+        let said = status(&mut survey, world);
+        let server = said.servers[0].clone();
+        (condition(&said, "Ready"), server.state, server.burn)
+    };
+    let (ready, state, burn) = spent(&mut world, BadTime::default());
+    assert_eq!(
+        (ready.as_str(), state, burn),
+        ("True Quiet", ServerState::Quiet, None)
+    );
+    // For days nothing would come of it: it is told, and everything is Ready.
+    let slow = BadTime {
+        half_hour: 0.08,
+        six_hours: 0.07,
+        ..BadTime::default()
+    };
+    let (ready, state, burn) = spent(&mut world, slow);
+    assert_eq!((ready.as_str(), state), ("True Quiet", ServerState::Quiet));
+    assert_eq!(burn.and_then(|burn| burn.too_fast), Some(BurnPace::Slow));
+    let fast = BadTime {
+        five_minutes: 0.3,
+        hour: 0.2,
+        ..BadTime::default()
+    };
+    let (ready, state, burn) = spent(&mut world, fast);
+    assert_eq!(
+        (ready.as_str(), state),
+        ("False BurnFast", ServerState::Suffering)
+    );
+    assert_eq!(burn.and_then(|burn| burn.too_fast), Some(BurnPace::Fast));
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl Play {
             flow_schemas: fresh(BTreeMap::new()),
             nodes: fresh((0..nodes).map(node).collect()),
             pods: BTreeMap::new(),
+            deployed: BTreeMap::new(),
             gated: fresh(BTreeMap::new()),
         };
         let server = ServerId {
@@ -116,11 +117,13 @@ impl Play {
             mind: Mind::default(),
             world: World {
                 now: BEGIN,
+                wall: BEGIN,
                 cluster,
                 servers: BTreeMap::from([(server, calm())]),
                 expected_servers: Reading::Fresh(1),
                 addresses: Reading::Fresh(["172.16.0.1:6443".to_owned()].into()),
                 dns: Dns::Unasked,
+                dependencies: None,
                 unrecorded: BTreeMap::new(),
                 gate: None,
                 ceiling,
@@ -233,6 +236,7 @@ impl Play {
             .map(|one| (one, fresh(BTreeMap::new())))
             .collect();
         self.world.now = self.world.now + Span::from_secs(1);
+        self.world.wall = self.world.wall + Span::from_secs(1);
         thought
     }
 
@@ -554,9 +558,24 @@ impl Play {
                     policies.get_mut(&entry.name).unwrap().status = Some(status);
                 }
                 ("FlowSchema", want) if self.recorder => self.keep_schema(&entry.name, want),
-                ("ControlPlane" | "FlowSchema", _) => {}
+                ("ControlPlane", want) => self.keep_control_plane(want),
+                ("FlowSchema", _) => {}
                 (kind, want) => panic!("nobody writes {want:?} of a {kind}"),
             }
+        }
+    }
+
+    fn keep_control_plane(&mut self, want: &Want) {
+        let record = &mut self.world.cluster.control_plane;
+        match (want, record) {
+            (Want::Created(object), record) => {
+                let object = serde_json::to_value(object).unwrap();
+                *record = Reading::Fresh(serde_json::from_value(object).unwrap());
+            }
+            (Want::Status { desired, .. }, Reading::Fresh(Some(record))) => {
+                record.status = serde_json::from_value(desired.clone()).unwrap();
+            }
+            (want, _) => panic!("nobody writes {want:?} of the ControlPlane"),
         }
     }
 
@@ -697,6 +716,7 @@ fn calm() -> ServerEvidence {
             inflight: 3.0,
         }),
         counted: Reading::Fresh(std::sync::Arc::default()),
+        bad: weir_core::burn::BadTime::default(),
         restarted: None,
         spare: false,
     }

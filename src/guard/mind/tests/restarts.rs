@@ -54,6 +54,24 @@ fn harm_that_was_on_record_stands_after_a_restart() {
 }
 
 #[test]
+fn an_incident_that_was_on_record_goes_on_after_a_restart() {
+    let incident = |play: &mut Play| {
+        let status = play.record("logs-aaa").unwrap().status.unwrap();
+        status.incident.unwrap()
+    };
+    let mut play = held_twice();
+    let before = incident(&mut play);
+    assert_eq!(before.mitigated, None);
+    play.restart();
+    play.steps(3);
+    assert_eq!(incident(&mut play), before);
+    assert!(play.until(300, |play| play.state("logs-aaa") == Some(State::Complete)));
+    let over = incident(&mut play);
+    assert_eq!(over.seen, before.seen);
+    assert!(over.mitigated.is_some());
+}
+
+#[test]
 fn harm_stands_while_the_lease_is_lost_and_regained() {
     let mut play = held_twice();
     play.world.leads = false;

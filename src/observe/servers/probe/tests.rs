@@ -31,7 +31,7 @@ async fn one(kind: ProbeKind, answer: Answer) -> Option<ProbeResult> {
         namespace,
     };
     let clock = Clock::start();
-    let asked = prober.ask(prober.request(kind, clock.now()));
+    let asked = request::send(&prober.client, prober.request(kind, clock.now()));
     let answer = tokio::time::timeout(TIMEOUT, asked).await.ok();
     prober.result(kind, answer, clock.elapsed())
 }

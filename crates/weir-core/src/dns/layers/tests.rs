@@ -82,20 +82,32 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
-        let mut layers = Layers::new(at(0));
-        let servers = [
-            ("coredns-a", Role::Replica),
-            ("coredns-b", Role::Replica),
-            ("kube-dns", Role::Service),
-        ];
-        layers.placed(&placed(servers), at(0));
         Self {
-            layers,
+            layers: Self::asking(0),
             follows: [u64::MAX; 2],
             cache: u64::MAX,
             api: u64::MAX,
             skew: 0,
         }
+    }
+
+    /// Whoever begins to ask.
+    fn asking(now: u64) -> Layers {
+        let mut layers = Layers::new(at(now));
+        let servers = [
+            ("coredns-a", Role::Replica),
+            ("coredns-b", Role::Replica),
+            ("kube-dns", Role::Service),
+        ];
+        layers.placed(&placed(servers), at(now));
+        layers
+    }
+
+    /// Another replica of Weir begins to lead, and reads what the one before has written.
+    fn lead_anew(&mut self, now: u64) {
+        let record = self.layers.beats.newest();
+        self.layers = Self::asking(now);
+        self.layers.beats.read(record, at(now));
     }
 
     /// Plays the seconds from `from` to before `until`.
@@ -136,9 +148,13 @@ impl Play {
             .collect()
     }
 
+    /// What is told of DNS servers: of the API itself [`super::direct`] has tests of its own.
     fn told(&self, now: u64) -> DnsEvidence {
         match self.layers.evidence(at(now)) {
-            Dns::Measured(told) => told,
+            Dns::Measured(mut told) => {
+                told.layers.retain(|_, layer| !layer.role.is_api());
+                told
+            }
             other => panic!("not measured: {other:?}"),
         }
     }
@@ -414,4 +430,114 @@ fn an_epoch_of_nobody_is_not_understood() {
         matches!(reading, Reading::Garbled { why } if why.contains("never had")),
         "{reading:?}"
     );
+}
+
+#[test]
+fn a_clock_is_off_by_no_more_than_it_must_be() {
+    let second = 1_795_860_000_000_u64;
+    let skew = |told: u64, sent: u64, received: u64| {
+        let at = |offset| Moment::from_millis(second + offset);
+        super::skew_ms(at(told), at(sent), at(received))
+    };
+    assert_eq!(skew(0, 300, 340), 0);
+    assert_eq!(
+        skew(0, 990, 1_040),
+        0,
+        "it may have been stamped before the second ended"
+    );
+    assert_eq!(skew(5_000, 300, 340), 4_660);
+    assert_eq!(skew(0, 5_300, 5_340), -4_300);
+}
+
+#[test]
+fn whoever_begins_to_look_takes_no_cache_for_fresh_that_may_have_been_late_before() {
+    let mut play = Play::new();
+    play.cache = 100;
+    play.play(0, 700);
+    assert_eq!(play.masks(700), [None, None, Some(Mask::Cache)]);
+    play.lead_anew(700);
+    for now in (705..760).step_by(5) {
+        play.play(now - 5, now);
+        let told = play.told(now);
+        let is_fresh = |name: &str| told.layers[name].reading.fresh().is_some();
+        assert!(is_fresh("coredns-a") && is_fresh("coredns-b"), "{told:?}");
+        assert!(!is_fresh("kube-dns"), "{now}: {told:?}");
+    }
+    assert_eq!(play.masks(755), [None, None, Some(Mask::Cache)]);
+    play.cache = u64::MAX;
+    play.play(755, 760);
+    assert_eq!(play.masks(760), [None; 3]);
+}
+
+#[test]
+fn nor_anything_behind_a_replica_that_may_have_stood_still_before() {
+    let mut play = Play::new();
+    play.follows[1] = 100;
+    play.play(0, 700);
+    play.lead_anew(700);
+    for now in (705..760).step_by(5) {
+        play.play(now - 5, now);
+        let told = play.told(now);
+        let is_fresh = |name: &str| told.layers[name].reading.fresh().is_some();
+        assert!(is_fresh("coredns-a"), "{told:?}");
+        assert!(!is_fresh("coredns-b") && !is_fresh("kube-dns"), "{told:?}");
+    }
+    let frozen = Some(Mask::FrozenReplica);
+    assert_eq!(play.masks(755), [None, frozen, frozen]);
+}
+
+/// Also where a cache has a beat from before the one that is on record, as it may.
+#[test]
+fn what_is_well_is_fresh_at_the_first_look_of_whoever_begins_to_lead() {
+    for cached in [670, 680, 690, u64::MAX] {
+        let mut play = Play::new();
+        play.cache = cached;
+        play.play(0, 700);
+        play.lead_anew(700);
+        play.play(700, 703);
+        let told = play.told(703);
+        let mut layers = told.layers.values();
+        assert!(
+            layers.all(|layer| layer.reading.fresh().is_some()),
+            "{cached}: {told:?}"
+        );
+    }
+}
+
+/// Whoever begins to lead may have another clock than whoever wrote before: epochs go on from what is there, and nobody
+/// is late for that.
+#[test]
+fn a_new_leader_whose_clock_is_a_minute_off_blames_nobody() {
+    for (begins, left) in [(1_000, 1_060), (1_060, 1_000)] {
+        let mut layers = Layers::new(at(begins));
+        let servers = [("coredns-a", Role::Replica), ("kube-dns", Role::Service)];
+        layers.placed(&placed(servers), at(begins));
+        let mut known = Epoch::at(at(left));
+        layers.beats.read(Some(known), at(begins));
+        for now in begins..begins + 200 {
+            if now % 10 == 0 {
+                known = layers.beats.next(at(now));
+                layers.beats.took(known, at(now));
+                layers.watched(Some(known), at(now));
+            }
+            if now % 5 == 2 {
+                let written = known.begins().since(BEGIN).as_millis() / 1000;
+                for name in ["coredns-a", "kube-dns"] {
+                    layers.looked(name, &answers(now, written, 0), at(now));
+                }
+            }
+            let Dns::Measured(told) = layers.evidence(at(now)) else {
+                continue;
+            };
+            let fresh = |layer: &LayerEvidence| layer.reading.fresh().is_some();
+            let mut seen = told
+                .layers
+                .values()
+                .filter(|layer| layer.measured == Measured::Yes);
+            assert!(
+                seen.all(fresh),
+                "{now}, where epochs were left at {left}: {told:?}"
+            );
+        }
+    }
 }
