@@ -132,6 +132,12 @@ test-e2e: ## Behaviour on real control planes, in namespaces of their own (Linux
 	$(E2E) --test measured -- --test-threads=1
 	$(E2E) --test worlds -- --test-threads=3
 
+.PHONY: test-e2e-dns
+test-e2e-dns: ## The worlds of DNS that test-e2e has no room for (4 minutes, once built)
+	$(CARGO) build $(LOCKED) --release -p weir -p weir-e2e
+	$(LAB) tools
+	$(E2E) --test worlds -- --test-threads=3 --ignored masks::
+
 # The image and the chart on a real cluster: of kind's, which E2E_KUBECONFIG names and E2E_LOAD (a command,
 # to which archives are appended) puts images on; else one that ../shared/kindlab makes, and that is gone
 # afterwards unless E2E_KEEP is set. KIND_ARGS='--only update' runs one case.
@@ -211,6 +217,11 @@ proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
 		--proof docs/proof/two-servers.md
 	$(LAB) repeat --profile e2e/profiles/node-exporter.yaml --pace Careful --runs 1 \
 		--idle 75s --proof docs/proof/careful.md
+
+# Nodes and pods are few: what is measured is CoreDNS and Weir.
+.PHONY: proof-dns
+proof-dns: ## How soon masks of DNS are seen, waves in masked seconds, half an hour in which all is well (2 hours)
+	$(LAB) dns --nodes 50 --pods 200 --churn 0.2 --proof docs/proof/dns.md
 
 # The programs that are measured are those of the image.
 .PHONY: proof-plugin

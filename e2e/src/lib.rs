@@ -10,6 +10,7 @@ mod leash;
 pub mod line;
 pub mod profile;
 pub mod proxy;
+pub mod relay;
 pub mod report;
 pub mod rights;
 pub mod signals;

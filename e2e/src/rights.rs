@@ -35,13 +35,18 @@ pub type Excuse = (&'static str, &'static str);
 const KNOWN: [&str; 4] = ["default", "kube-system", "weir-check", "weir-system"];
 
 const LISTS: &str = "where an API server streams no lists";
+const UNDISTURBED: &str = "where a policy asks for an undisturbed soak";
 const GRANTS: &str = "held only so that it may be granted";
 
 /// Rights of Weir that only other times call for.
-pub const ELSEWHERE: [Excuse; 14] = [
+pub const ELSEWHERE: [Excuse; 18] = [
     ("list controllerrevisions.apps", LISTS),
     ("list controlplanes.weir.dev", LISTS),
     ("list daemonsets.apps", LISTS),
+    ("list deployments.apps", UNDISTURBED),
+    ("watch deployments.apps", UNDISTURBED),
+    ("list statefulsets.apps", UNDISTURBED),
+    ("watch statefulsets.apps", UNDISTURBED),
     ("list endpointslices.discovery.k8s.io in default", LISTS),
     ("list flowschemas.flowcontrol.apiserver.k8s.io", LISTS),
     ("list guardedrollouts.weir.dev", LISTS),

@@ -14,15 +14,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use weir::api::{ControlPlane, RolloutPolicy, SINGLETON, marks};
+use weir::api::{ControlPlane, RolloutPolicy, SINGLETON, State, marks};
 
 use crate::kubectl::Kubectl;
 use crate::world::approvals::Approvals;
 use crate::world::{Ceiling, WeirProcess, World};
 
 mod logs;
+mod measured;
 
 pub use logs::{Count, Logs, Shape};
+pub use measured::{Measured, Server};
 
 /// What a whole rollout may take on a machine that others use too.
 pub const LIMIT: Duration = Duration::from_mins(3);
@@ -142,6 +144,20 @@ impl<G: Ground> Stage<'_, G> {
     pub async fn logs(&self, namespace: &str, shape: &Shape) -> Result<Logs> {
         self.namespace(namespace, Some("enforce")).await?;
         Logs::create(self, namespace, shape).await
+    }
+
+    /// The same once its first wave is out and soaks, `below` so many pods; its revision, too.
+    ///
+    /// # Errors
+    /// That does not happen.
+    pub async fn soaking(&self, namespace: &str, below: u32) -> Result<(Logs, String)> {
+        let logs = self.logs(namespace, &Shape::default()).await?;
+        let revision = logs.revision().await?;
+        logs.until(&revision, "its first wave soaks", |status| {
+            status.state == Some(State::Soaking) && status.width < below
+        })
+        .await?;
+        Ok((logs, revision))
     }
 
     /// Waits until a policy's condition has this reason; returns its status and message.
@@ -312,15 +328,27 @@ pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) 
     }
 }
 
-/// Asks for a while; each answer must be yes. One that an API server did not give is asked for
+/// Asks for a while; each answer must be yes.
+///
+/// # Errors
+/// As [`all_for`].
+pub async fn all_the_while(what: &str, ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    all_for(A_WHILE, what, ask).await
+}
+
+/// Asks for so long; each answer must be yes. One that an API server did not give is asked for
 /// again, and must then be had: a connection may break, but no more than that goes unseen.
 ///
 /// # Errors
 /// An answer was no, or could not be had twice in a row; or whatever else went wrong.
-pub async fn all_the_while(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub async fn all_for(
+    time: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
     let started = Instant::now();
     let mut unseen = false;
-    while unseen || started.elapsed() < A_WHILE {
+    while unseen || started.elapsed() < time {
         match ask().await {
             Ok(true) => unseen = false,
             Ok(false) => bail!("no longer: {what}"),

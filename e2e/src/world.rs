@@ -21,7 +21,7 @@ mod audit;
 mod background;
 mod churn;
 mod components;
-mod dns;
+pub mod dns;
 mod enrolled;
 mod enter;
 mod faults;
@@ -41,7 +41,7 @@ mod weir;
 
 pub use audit::{Asked, AuditedRequest, audited};
 pub use churn::Churn;
-pub use dns::{DnsSpec, NameService, Replica, SERVICE};
+pub use dns::{DnsSpec, NameService};
 pub use enrolled::Enrolled;
 pub use enter::{enter, is_inside};
 pub use in_test::{Beside, run_test};

@@ -44,7 +44,7 @@ impl Bench {
             end,
         } = measured;
         let Seen { main, .. } = seen;
-        let bystander = bystander(&samples, (zero, calm), idle);
+        let bystander = bystander(&samples, (zero, calm), idle, main.course.agents_from());
         let harm = stats::harm(&idle, &bystander.series, main.course.agents_from());
         let ran = Ran {
             course: &main.course,
@@ -105,18 +105,24 @@ impl Bench {
     }
 }
 
-/// What the quiet client felt before `zero` and from then on.
+/// What the quiet client felt before `zero` and from then on; the first agent ran so many seconds after it.
 fn bystander(
     samples: &[Sample],
     (zero, calm): (Instant, bool),
     idle: Latency,
+    agents_from: Option<f64>,
 ) -> report::Bystander {
     let after = samples.iter().filter(|sample| sample.due >= zero);
     let during: Vec<_> = after.copied().collect();
+    let agents_from = agents_from.map(|from| zero + Duration::from_secs_f64(from.max(0.0)));
+    let is_creation = |sample: &Sample| agents_from.is_none_or(|from| sample.due < from);
+    let (creation, agents): (Vec<_>, Vec<_>) = during.iter().copied().partition(is_creation);
     report::Bystander {
         idle,
         calm,
         during: Latency::of(&during),
+        creation: Latency::of(&creation),
+        agents: agents_from.map(|_| Latency::of(&agents)),
         worst_p99_ms: stats::worst_p99_ms(&during),
         series: stats::by_second(samples, zero),
     }

@@ -3,6 +3,7 @@
 mod budget;
 mod cells;
 mod demo;
+mod dns;
 mod join;
 mod live;
 mod pictures;
@@ -47,6 +48,8 @@ enum Command {
     Truth(truth::TruthRun),
     /// Nodes that join at once after a rollout, without and with Weir
     Join(join::Join),
+    /// How soon masks of DNS are seen, what that is worth to rollouts, and what it costs
+    Dns(dns::DnsRun),
     /// A harmful rollout without and with Weir, then a harmless one
     Demo(demo::DemoRun),
     /// How long the plugin and Weir's start take, beside a rollout that is in flight
@@ -84,8 +87,26 @@ impl WorldArgs {
         Bench::set(self.world().await?, self.nodes, self.pods).await
     }
 
+    /// What the world consists of.
+    fn spec(&self) -> WorldSpec {
+        WorldSpec {
+            nodes: self.nodes,
+            pods: self.pods,
+            churn_per_second: self.churn,
+            api_servers: self.api_servers,
+            audit: true,
+            // A table or a repetition starts the same world many times over.
+            reuse: true,
+            ..WorldSpec::bare()
+        }
+    }
+
     /// Starts the world, telling a person how long it takes.
     async fn world(&self) -> Result<World> {
+        self.begin(&self.spec()).await
+    }
+
+    async fn begin(&self, spec: &WorldSpec) -> Result<World> {
         let servers = match self.api_servers {
             1 => "one API server on a core of its own".to_owned(),
             more => format!("{more} API servers on a core of their own"),
@@ -95,17 +116,7 @@ impl WorldArgs {
             self.nodes, self.pods
         ));
         let began = tokio::time::Instant::now();
-        let spec = WorldSpec {
-            nodes: self.nodes,
-            pods: self.pods,
-            churn_per_second: self.churn,
-            api_servers: self.api_servers,
-            audit: true,
-            // A table or a repetition starts the same world many times over.
-            reuse: true,
-            ..WorldSpec::bare()
-        };
-        let world = World::start(&spec)
+        let world = World::start(spec)
             .await
             .context("the control plane does not start")?;
         line(&format!(
@@ -162,6 +173,7 @@ impl Command {
             Self::Repeat(repeat) => repeat.run(),
             Self::Truth(truth) => truth.run(),
             Self::Join(join) => join.run(),
+            Self::Dns(dns) => dns.run(),
             Self::Demo(demo) => demo.run(),
             Self::Plugin(plugin) => plugin.run(),
             Self::Pictures(pictures) => pictures.run(),

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     WorldArgs,
@@ -33,9 +34,11 @@ pub(super) struct ProofArgs {
     proof: Option<PathBuf>,
 }
 
-/// Where and when figures were taken.
+/// Where and when figures were taken, and by which command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Taken {
-    commit: Option<String>,
+    pub(super) commit: Option<String>,
+    command: String,
     started: Timestamp,
     machine: Machine,
     nodes: u32,
@@ -48,6 +51,7 @@ impl Taken {
     pub(super) fn now(world: &WorldArgs) -> Self {
         Self {
             commit: machine::commit(Path::new(env!("CARGO_MANIFEST_DIR"))),
+            command: command(),
             started: Timestamp::now(),
             machine: Machine::here(),
             nodes: world.nodes,
@@ -55,12 +59,41 @@ impl Taken {
             api_servers: world.api_servers.into(),
         }
     }
+
+    /// As the lines of a list.
+    pub(super) fn told(&self) -> String {
+        let Self {
+            commit,
+            command,
+            started,
+            machine,
+            nodes,
+            pods,
+            api_servers,
+        } = self;
+        format!(
+            "- command: `cargo run -p weir-e2e --release --bin lab -- {command}`\n\
+             - commit: {}\n\
+             - date: {}\n\
+             - machine: {machine}\n\
+             - world: {nodes} nodes, {pods} pods, {api_servers} API server(s) on one core\n",
+            commit.as_deref().unwrap_or("unknown"),
+            started.strftime("%Y-%m-%d"),
+        )
+    }
+}
+
+/// The arguments that this was called with.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    arguments.join(" ")
 }
 
 impl From<&Report> for Taken {
     fn from(report: &Report) -> Self {
         Self {
             commit: report.commit.clone(),
+            command: command(),
             started: report.started,
             machine: report.machine.clone(),
             nodes: report.nodes,
@@ -78,33 +111,22 @@ impl ProofArgs {
         taken: impl Into<Taken>,
         parts: &[String],
     ) -> Result<()> {
+        self.write(&page(title, &taken.into(), parts))
+    }
+
+    /// Writes what is told already, if there is to be a proof.
+    pub(super) fn write(&self, page: &str) -> Result<()> {
         let Some(path) = &self.proof else {
             return Ok(());
         };
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let page = page(title, &taken.into(), &arguments, parts);
         report::write_whole(path, page.as_bytes())?;
         line(&format!("proof: {}", path.display()));
         Ok(())
     }
 }
 
-fn page(title: &str, taken: &Taken, arguments: &[String], parts: &[String]) -> String {
-    let commit = taken.commit.as_deref().unwrap_or("unknown");
-    let mut page = format!(
-        "# {title}\n\n\
-         - command: `cargo run -p weir-e2e --release --bin lab -- {}`\n\
-         - commit: {commit}\n\
-         - date: {}\n\
-         - machine: {}\n\
-         - world: {} nodes, {} pods, {} API server(s) on one core\n",
-        arguments.join(" "),
-        taken.started.strftime("%Y-%m-%d"),
-        taken.machine,
-        taken.nodes,
-        taken.pods,
-        taken.api_servers,
-    );
+fn page(title: &str, taken: &Taken, parts: &[String]) -> String {
+    let mut page = format!("# {title}\n\n{}", taken.told());
     for part in parts {
         // Writing to a String cannot fail.
         write!(page, "\n{}\n", part.trim_end()).ok();
@@ -163,13 +185,11 @@ mod tests {
     #[test]
     fn a_proof_says_where_when_and_how() {
         let report = report("pod-lister", true, State::Held);
-        let arguments = ["repeat", "--runs", "10"].map(str::to_owned);
-        let page = page(
-            "Title",
-            &Taken::from(&report),
-            &arguments,
-            &["It held.".to_owned()],
-        );
+        let taken = Taken {
+            command: "repeat --runs 10".to_owned(),
+            ..Taken::from(&report)
+        };
+        let page = page("Title", &taken, &["It held.".to_owned()]);
         for said in [
             "# Title\n",
             "lab -- repeat --runs 10`",

@@ -121,7 +121,7 @@ impl Demo {
             unmet.push(format!(
                 "a quiet client felt {}: its slowest hundredth took {}, when idle {}",
                 held.profile,
-                millis(held.bystander.during.p99_ms),
+                millis(held.bystander.of_agents().p99_ms),
                 millis(held.bystander.idle.p99_ms)
             ));
         }
@@ -173,9 +173,10 @@ fn with(report: &Report) -> String {
         format!(", {} after the first harm", seconds(after))
     });
     format!(
-        "With Weir the same rollout was {hold}{harm}: of the quiet client's calls one in a hundred took {} \
-         in the worst ten seconds.",
-        millis(report.bystander.worst_p99_ms)
+        "With Weir the same rollout was {hold}{harm}: of the quiet client's calls one in a hundred took {} once \
+         agents ran ({} while their pods were created, before any ran).",
+        millis(report.bystander.of_agents().p99_ms),
+        millis(report.bystander.creation.p99_ms)
     )
 }
 

@@ -8,8 +8,8 @@ use weir::api::{EstimateStatus, ForecastStatus, Resource, ResourceStatus};
 use super::{Report, State};
 use crate::bystander::stats::Latency;
 
-/// A quiet client has felt nothing below this p99, in milliseconds: the creation of a plain harmless
-/// DaemonSet on one core takes its p99 to 55 by itself.
+/// A quiet client has felt nothing below this p99, in milliseconds: the floor of a harmful second, and a tenth of
+/// Kubernetes' own objective for the latency of its API.
 const UNFELT_MS: f64 = 100.0;
 /// … or below this multiple of its idle p99.
 const UNFELT_FACTOR: f64 = 2.0;
@@ -60,10 +60,10 @@ pub fn at_width(resource: &ResourceStatus, width: f64) -> EstimateStatus {
 }
 
 impl Report {
-    /// Whether its p99 from the rollout's start on was nothing that a quiet client feels.
+    /// Whether its p99 from the first agent's start on was nothing that a quiet client feels.
     #[must_use]
     pub fn nobody_felt_it(&self) -> bool {
-        self.bystander.during.p99_ms <= felt_above(&self.bystander.idle)
+        self.bystander.of_agents().p99_ms <= felt_above(&self.bystander.idle)
     }
 
     /// Where it was held, and whether anybody felt it: `held at 4 of 200 (2 %) by X, before anyone felt
@@ -134,6 +134,10 @@ mod tests {
         assert!(!held.nobody_felt_it());
         // Twice what it was when idle.
         held.bystander.idle.p99_ms = 60.0;
+        assert!(held.nobody_felt_it());
+        // The creation of its pods is felt whatever they do, and held by nobody.
+        held.bystander.during.p99_ms = 300.0;
+        held.bystander.agents = Some(held.bystander.idle);
         assert!(held.nobody_felt_it());
         assert_eq!(report("x", true, State::Complete).hold(), None);
     }

@@ -203,6 +203,12 @@ pub struct Bystander {
     pub calm: bool,
     /// From its start to the experiment's end.
     pub during: Latency,
+    /// Of that, before any of its agents ran: what the creation of its pods took, which nobody holds.
+    #[serde(default)]
+    pub creation: Latency,
+    /// Of that, from its first agent's start on; none if none ran.
+    #[serde(default)]
+    pub agents: Option<Latency>,
     /// The 99th percentile of the worst ten seconds in a row of that, in milliseconds.
     pub worst_p99_ms: f64,
     /// By the second.
@@ -210,6 +216,12 @@ pub struct Bystander {
 }
 
 impl Bystander {
+    /// What it felt of the agents: of all that was, where none of them ran.
+    #[must_use]
+    pub fn of_agents(&self) -> &Latency {
+        self.agents.as_ref().unwrap_or(&self.during)
+    }
+
     /// How many times slower the slowest hundredth became.
     #[must_use]
     pub fn p99_factor(&self) -> f64 {

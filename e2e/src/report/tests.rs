@@ -64,6 +64,8 @@ pub(crate) fn report(profile: &str, guarded: bool, state: State) -> Report {
                 p99_ms: 3400.0,
                 ..idle
             },
+            creation: idle,
+            agents: None,
             series,
         },
         api_server: api_server(),
@@ -189,7 +191,7 @@ fn the_summary_says_what_was_shown() {
         with,
         "With Weir the same rollout was held at 13 of 200 pods (6.5 %) by LatencyRegressed, not before \
          others felt it, 3.2 s after the first harm: of the quiet client's calls one in a hundred took \
-         9.0 s in the worst ten seconds."
+         3.4 s once agents ran (8.0 ms while their pods were created, before any ran)."
     );
     assert_eq!(
         harmless,

@@ -1,8 +1,10 @@
 //! Behaviour on real control planes, each in namespaces of its own. Worlds stand beside each other:
-//! nothing here judges how long anything took, but for limits far above it.
+//! how long anything took is judged by limits far above it only, but where it is the clocks of DNS
+//! that were predicted (`masks`).
 
 mod bad_input;
 mod chart;
+mod dependencies;
 mod evidence;
 mod footprint;
 mod guard_dead;

@@ -12,6 +12,7 @@ use weir_e2e::{cases, inside};
 mod changes;
 mod enrolment;
 mod nodes;
+mod timing;
 mod waves;
 
 /// Nodes at the start.
@@ -44,6 +45,8 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
         let (stage, weir) = Stage::set(&world).await?;
         world.apply(&stepwise()).await?;
         world.apply(&patient()).await?;
+        world.apply(&timing::closed()?).await?;
+        world.apply(&timing::restless()).await?;
         let beside_each_other = cases!(
             &stage;
             waves::a_new_daemon_set_goes_through_waves_to_complete,
@@ -54,6 +57,8 @@ fn rollouts_go_through_the_valve_in_waves_and_come_to_an_end() -> Result<()> {
             enrolment::what_is_only_observed_or_not_enrolled_is_left_alone,
             enrolment::what_runs_already_is_adopted,
             enrolment::what_is_no_longer_enrolled_is_let_go,
+            timing::nothing_begins_outside_the_windows,
+            timing::what_others_deploy_keeps_it_narrow,
         );
         let ((), failing, update) = try_join!(
             stage.run(beside_each_other),
