@@ -97,7 +97,7 @@ async fn what_it_alters_is_altered_by_udp_and_by_tcp() {
         assert!(message.expect("an answer").metadata.truncation);
     }
     for message in heard(Manner::Huge).await {
-        assert!(message.expect("an answer").answers.len() > 1_000);
+        assert!(message.expect("an answer").answers.len() > 64);
     }
     assert_eq!(heard(Manner::Garbled).await, [None, None]);
 }

@@ -74,7 +74,7 @@ impl Case<'_> {
     async fn answers(&self) -> Result<()> {
         let odd = [
             (Manner::Garbled, "decoding error"),
-            (Manner::Huge, "cut off"),
+            (Manner::Huge, "more than 64 records"),
             (Manner::CutOff, "cut off"),
             (Manner::Elsewhere, "does not answer"),
         ];
