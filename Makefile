@@ -207,8 +207,8 @@ proof-beside: ## An update of what costs already, two rollouts at once, and an a
 		--proof docs/proof/not-the-cause-unmetered.md
 
 .PHONY: proof-join
-proof-join: ## A hundred nodes that join at once, without Weir and with it (12 minutes)
-	$(LAB) join --profile e2e/profiles/cilium-start.yaml --timeout 20m --proof docs/proof/join.md
+proof-join: ## A hundred nodes that join at once, without Weir and with it (18 minutes)
+	$(LAB) join --profile e2e/profiles/cilium-start.yaml --steady 90s --timeout 30m --proof docs/proof/join.md
 
 .PHONY: proof-ways
 proof-ways: ## An update, two API servers, and the Careful pace (30 minutes)
