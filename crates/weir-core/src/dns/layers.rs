@@ -169,14 +169,12 @@ impl Layers {
             .values()
             .map(|asked| asked.layer.reading(self.around(now)))
             .collect();
-        let is_replica = |asked: &Asked| asked.placed.role == Role::Replica;
-        let mut of_all = self.asked.values().zip(&readings);
-        let frozen = of_all.any(|(asked, reading)| {
-            is_replica(asked) && reading.mask() == Some(Mask::FrozenReplica)
-        });
-        let mut of_all = self.asked.values().zip(&readings);
-        let unsettled =
-            of_all.any(|(asked, reading)| is_replica(asked) && layer::is_unsettled(reading));
+        let any_replica = |is: fn(&Reading<Sight>) -> bool| {
+            let mut all = self.asked.values().zip(&readings);
+            all.any(|(asked, reading)| asked.placed.role == Role::Replica && is(reading))
+        };
+        let frozen = any_replica(|reading| reading.mask() == Some(Mask::FrozenReplica));
+        let unsettled = any_replica(layer::is_unsettled);
         let layers = self.asked.iter().zip(readings);
         let layers = layers.map(|((name, asked), reading)| {
             let is_told_by_any = asked.placed.role.is_on_clients_path();

@@ -398,9 +398,8 @@ fn a_token_is_not_lost_when_its_plan_comes_to_nothing() {
     assert_eq!(play.report().width, 2);
 }
 
-#[test]
-fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
-    let soak = Span::from_secs(900);
+/// An update of a hundred nodes whose first wave has soaked for a second.
+fn soaks_for(soak: Span) -> Play {
     let mut play = Play::update(
         Policy {
             soak,
@@ -410,6 +409,12 @@ fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
         1,
     );
     play.until("wave 1 soaks", |report| report.soaked == Span::from_secs(1));
+    play
+}
+
+#[test]
+fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
+    let mut play = soaks_for(Span::from_secs(900));
     let before = play.elapsed();
     play.join(1);
     play.until("wave 2", |report| report.wave == 2);
@@ -419,16 +424,7 @@ fn a_node_served_because_it_starved_does_not_disturb_the_soak() {
 
 #[test]
 fn a_node_served_because_its_old_pod_went_away_takes_nobody_s_place() {
-    let soak = Span::from_secs(900);
-    let mut play = Play::update(
-        Policy {
-            soak,
-            ..Policy::fast()
-        },
-        100,
-        1,
-    );
-    play.until("wave 1 soaks", |report| report.soaked == Span::from_secs(1));
+    let mut play = soaks_for(Span::from_secs(900));
     let before = play.elapsed();
     play.bear("node-050");
     play.until("wave 2", |report| report.wave == 2);
